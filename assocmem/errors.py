@@ -1,0 +1,50 @@
+"""Every exception the project raises on purpose: one root, a few named children.
+
+A message says what was expected, what was found and what to do about it.
+"""
+
+
+class AssocmemError(Exception):
+    """Root of all errors that assocmem raises on purpose."""
+
+
+class InputError(AssocmemError, ValueError):
+    """An argument has the wrong shape, dtype, range or content; nothing was changed."""
+
+
+class MediaError(AssocmemError):
+    """A picture or video cannot be read, or not to its end.
+
+    Attributes
+    ----------
+    reason : str
+        One line for a report, without the path.
+    lasting : bool
+        True when reading the same bytes again must fail again, so that trying is a waste of time
+        (a damaged file); False when circumstances decide (permissions, a missing extra, a vanished disk).
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = True) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.lasting = lasting
+
+
+class ExtractorError(AssocmemError):
+    """A model is missing, does not fit, or failed to run."""
+
+
+class CollectionError(AssocmemError):
+    """A collection on disk cannot be used as asked."""
+
+
+class LockedError(CollectionError):
+    """Another process is writing to the collection."""
+
+
+class MismatchError(CollectionError):
+    """The collection belongs to another extractor or a newer format."""
+
+
+class DamagedError(CollectionError):
+    """A file of the collection is missing, cut short or fails its checksum."""
