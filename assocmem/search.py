@@ -1,0 +1,150 @@
+"""Nearest items among coded features: one engine interface, and the exhaustive engine every other is held against.
+
+Arrays in, arrays out: blocks of (ids, codes, features) may be memory-mapped, but this module opens no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from assocmem.codes import F32, U8, CliqueCoder, byte_tables, score_codes
+from assocmem.errors import InputError
+
+I64 = npt.NDArray[np.int64]
+
+
+def _no_rows() -> I64:
+    return np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """n items that are stored together; nothing in it is ever changed."""
+
+    ids: I64
+    """int64 (n,)"""
+    codes: U8
+    """uint8 (n, code_bytes), C-contiguous"""
+    features: npt.NDArray[np.float16] | F32
+    """float16 or float32 (n, dim), any strides: rows are read a few at a time"""
+    dead: I64 = field(default_factory=_no_rows)
+    """int64: rows that are no longer to be found"""
+
+
+class SearchEngine(Protocol):
+    """What answers a query, however it does so."""
+
+    def search(self, queries: npt.ArrayLike, k: int) -> tuple[F32, I64]:
+        """Return (D, I), shape (nq, k): cosine similarity, highest first, and ids; missing = 0 and -1."""
+
+
+class ExhaustiveEngine:
+    """Score every code with the real-valued query, take the best few, refine them by their stored features.
+
+    Parameters
+    ----------
+    coder : CliqueCoder
+        The encoder that made the codes.
+    blocks : sequence of Block
+        The items.
+    candidates : int
+        How many items, by code score, are compared by their features.
+    """
+
+    def __init__(self, coder: CliqueCoder, blocks: Sequence[Block], *, candidates: int = 300) -> None:
+        for block in blocks:
+            _check_block(block, coder)
+        self.coder = coder
+        self.blocks = tuple(blocks)
+        self.candidates = candidates
+        self._starts = np.cumsum([0, *(len(block.ids) for block in self.blocks)])
+
+    def __len__(self) -> int:
+        """Items that can be found."""
+        return int(self._starts[-1]) - sum(len(block.dead) for block in self.blocks)
+
+    def score(self, values: F32) -> F32:
+        """Score every stored code by a value per unit, float32 (16 * clusters,); dead rows score -inf."""
+        tables = byte_tables(values)
+        scores = np.empty(int(self._starts[-1]), np.float32)
+        for start, block in zip(self._starts, self.blocks, strict=False):
+            part = scores[start : start + len(block.ids)]
+            score_codes(block.codes, tables, part)
+            part[block.dead] = -np.inf
+        return scores
+
+    def search(self, queries: npt.ArrayLike, k: int) -> tuple[F32, I64]:
+        """Return the k nearest items of each query by cosine similarity.
+
+        Parameters
+        ----------
+        queries : array, shape (nq, dim) or (dim,)
+        k : int
+            How many; more than there are items pads with id -1 and similarity 0.
+
+        Returns
+        -------
+        D : float32 (nq, k)
+        I : int64 (nq, k)
+
+        Raises
+        ------
+        InputError
+            Wrong shape, values that are not finite, or k < 1.
+        """
+        if k < 1:
+            raise InputError(f"k: expected at least 1, found {k}")
+        rotated = self.coder.rotate(queries)[:, : self.coder.clusters * 16]
+        directions = _unit_rows(np.atleast_2d(np.asarray(queries, dtype=np.float32)))
+        similarity = np.zeros((len(rotated), k), np.float32)
+        ids = np.full((len(rotated), k), -1, np.int64)
+        for i, (values, direction) in enumerate(zip(rotated, directions, strict=True)):
+            rows = self._best_rows(self.score(values), max(self.candidates, 2 * k))
+            found, cosines = self._refine(rows, direction)
+            order = np.lexsort((found, -cosines))[:k]  # ties go to the older item
+            similarity[i, : len(order)] = cosines[order]
+            ids[i, : len(order)] = found[order]
+        return similarity, ids
+
+    @staticmethod
+    def _best_rows(scores: F32, count: int) -> I64:
+        """Rows of the ``count`` highest scores that are not -inf, in ascending order (so that reads go forward)."""
+        if len(scores) > count:
+            rows = np.argpartition(scores, len(scores) - count)[-count:]
+        else:
+            rows = np.arange(len(scores))
+        return np.sort(rows[scores[rows] > -np.inf]).astype(np.int64)
+
+    def _refine(self, rows: I64, direction: F32) -> tuple[I64, F32]:
+        """Ids and exact cosine similarities of rows (ascending positions over all blocks)."""
+        ids = np.empty(len(rows), np.int64)
+        cosines = np.empty(len(rows), np.float32)
+        owner = np.searchsorted(self._starts, rows, side="right") - 1
+        for b in np.unique(owner):
+            mine = owner == b
+            local = rows[mine] - self._starts[b]
+            ids[mine] = self.blocks[b].ids[local]
+            rows_f32 = _unit_rows(self.blocks[b].features[local].astype(np.float32))
+            # Not `@`: BLAS sums in an order that depends on how many rows there are.
+            cosines[mine] = np.einsum("ij,j->i", rows_f32, direction)
+        return ids, cosines
+
+
+def _unit_rows(x: F32) -> F32:
+    """Rows scaled to unit length; a zero row stays zero."""
+    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.asarray(x / np.where(norms > 0, norms, 1), dtype=np.float32)
+
+
+def _check_block(block: Block, coder: CliqueCoder) -> None:
+    n = len(block.ids)
+    expected = {"codes": (n, coder.code_bytes), "features": (n, coder.dim)}
+    for name, shape in expected.items():
+        found = getattr(block, name).shape
+        if found != shape:
+            raise InputError(f"block {name}: expected shape {shape}, found {found}")
