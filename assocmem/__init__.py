@@ -1,0 +1,35 @@
+"""An associative-memory index for photos and videos.
+
+Names are loaded when they are first used: ``import assocmem`` itself imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from assocmem._version import __version__
+
+if TYPE_CHECKING:
+    from assocmem.errors import AssocmemError
+    from assocmem.index import open_collection as open
+    from assocmem.index.collection import Collection
+
+__all__ = ["AssocmemError", "Collection", "__version__", "open"]
+
+_HOMES = {
+    "AssocmemError": ("assocmem.errors", "AssocmemError"),
+    "Collection": ("assocmem.index.collection", "Collection"),
+    "open": ("assocmem.index", "open_collection"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -22,6 +22,17 @@ def _no_rows() -> I64:
     return np.empty(0, np.int64)
 
 
+class Rows(Protocol):
+    """Feature vectors that are read a few rows at a time: an array, or rows mapped from a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, dim)"""
+
+    def __getitem__(self, rows: I64) -> npt.NDArray[np.floating]:
+        """Return a new array, float16 or float32 (len(rows), dim)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """n items that are stored together; nothing in it is ever changed."""
@@ -30,8 +41,8 @@ class Block:
     """int64 (n,)"""
     codes: U8
     """uint8 (n, code_bytes), C-contiguous"""
-    features: npt.NDArray[np.float16] | F32
-    """float16 or float32 (n, dim), any strides: rows are read a few at a time"""
+    features: Rows
+    """float16 or float32 (n, dim)"""
     dead: I64 = field(default_factory=_no_rows)
     """int64: rows that are no longer to be found"""
 
@@ -114,10 +125,7 @@ class ExhaustiveEngine:
     @staticmethod
     def _best_rows(scores: F32, count: int) -> I64:
         """Rows of the ``count`` highest scores that are not -inf, in ascending order (so that reads go forward)."""
-        if len(scores) > count:
-            rows = np.argpartition(scores, len(scores) - count)[-count:]
-        else:
-            rows = np.arange(len(scores))
+        rows = np.argpartition(scores, max(0, len(scores) - count))[-count:] if len(scores) else _no_rows()
         return np.sort(rows[scores[rows] > -np.inf]).astype(np.int64)
 
     def _refine(self, rows: I64, direction: F32) -> tuple[I64, F32]:

@@ -1,0 +1,12 @@
+"""``assocmem bench``: measurements anybody can repeat; raw figures are kept."""
+
+from __future__ import annotations
+
+import typer
+
+from assocmem.cli.bench import ingest, recall, startup
+
+app = typer.Typer(help="Measure this program on this machine.", no_args_is_help=True, rich_markup_mode=None)
+app.command()(ingest.ingest)
+app.command()(startup.startup)
+app.command()(recall.recall)

@@ -1,0 +1,5 @@
+"""``python -m assocmem`` is the same program as ``assocmem``."""
+
+from assocmem.cli.main import main
+
+main()

@@ -1,0 +1,89 @@
+"""What the benchmarks share: the machine, timing of whole processes, raw figures on disk, tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assocmem import __version__
+from assocmem.errors import AssocmemError
+
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the raw figures are kept.")]
+RoundsOption = Annotated[int, typer.Option(min=1, help="How often everything is measured, in turn.")]
+DEFAULT_OUT = Path("bench-results")
+
+
+def machine() -> dict[str, Any]:
+    """Describe the machine and the versions that a figure belongs to."""
+    packages = ("numpy", "numba", "h5py", "onnxruntime", "pillow", "av", "typer")
+    return {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "assocmem": __version__,
+        "packages": {name: version(name) for name in packages},
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+
+
+def keep(out: Path, name: str, figures: Mapping[str, Any]) -> Path:
+    """Write raw figures with the machine they were taken on; returns the file."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
+    return path
+
+
+def run_process(command: Sequence[str], **environment: str) -> tuple[float, str]:
+    """Run a process to its end; returns wall seconds and its stdout.
+
+    Raises
+    ------
+    AssocmemError
+        It failed; the message is what it said.
+    """
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        raise AssocmemError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
+    return seconds, done.stdout
+
+
+def run_function(module: str, function: str, *arguments: object) -> dict[str, Any]:
+    """Call a function in a fresh process; it returns a JSON object."""
+    code = f"import json; from {module} import {function}; print(json.dumps({function}(*{arguments!r})))"
+    _, printed = run_process([sys.executable, "-c", code])
+    answer: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return answer
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the middle value."""
+    return statistics.median(values)
+
+
+def spread(values: Sequence[float], digits: int = 3) -> str:
+    """Median with the extremes: ``0.62 (0.60 to 0.71)``."""
+    return f"{median(values):.{digits}g} ({min(values):.{digits}g} to {max(values):.{digits}g})"

@@ -1,0 +1,146 @@
+"""What the commands share: options, errors and exit codes, output for people and for programs.
+
+Nothing heavy is imported at the top of any module of this package: ``assocmem --help`` must stay instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+
+import typer
+
+from assocmem.errors import AssocmemError
+
+if TYPE_CHECKING:
+    from assocmem.index.collection import Collection
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CollectionOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--collection",
+        "-c",
+        metavar="DIR",
+        help="The collection's directory. Default: $ASSOCMEM_COLLECTION, else one place per user.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn the project's errors into one line on stderr and exit code 1, Ctrl-C into 130."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except AssocmemError as error:
+            say(f"error: {error}")
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt:
+            say("interrupted")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # The reader (`| head`) has gone; without this Python complains again while it flushes at exit.
+            sys.stdout = None
+            raise typer.Exit(0) from None
+
+    return run
+
+
+def open_collection(path: Path | None, **arguments: Any) -> Collection:
+    """Open the collection that the options name."""
+    import assocmem
+
+    return assocmem.open(path, **arguments)
+
+
+def say(line: str) -> None:
+    """A message for people, on stderr."""
+    print(line, file=sys.stderr)
+
+
+def emit(line: str) -> None:
+    """A line of data on stdout; bytes of a file name that are no UTF-8 go out as they are."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="surrogateescape")
+    print(line)
+
+
+def emit_json(value: Mapping[str, Any]) -> None:
+    """One JSON object on stdout."""
+    emit(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
+
+
+def emit_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table for people at a terminal; lines of tab-separated fields for pipes."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            emit("\t".join(row))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headers, box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*(Text(field.encode(errors="backslashreplace").decode()) for field in row))
+    Console().print(table)
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds as people write them: 0:05.2, 1:02:03.4."""
+    if seconds is None:
+        return ""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{head}:{rest / 10:04.1f}"
+
+
+def size(count: float) -> str:
+    """Bytes as people write them."""
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+@contextlib.contextmanager
+def explained_if_slow(explanation: str, seconds: float = 0.8) -> Iterator[None]:
+    """Say what is going on, once, if it takes longer than it should."""
+    timer = threading.Timer(seconds, say, [explanation])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def prepare_kernels() -> None:
+    """Load the compiled kernels; the very first time on a machine they are compiled, which takes some seconds."""
+    with explained_if_slow("preparing the search kernels (once on this machine, a few seconds) ..."):
+        import numpy as np
+
+        from assocmem.codes import CliqueCoder
+        from assocmem.search import Block, ExhaustiveEngine
+
+        coder = CliqueCoder(8, clusters=8)
+        feature = np.ones((1, 8), np.float32)
+        ExhaustiveEngine(coder, [Block(np.zeros(1, np.int64), coder.encode(feature), feature)]).search(feature, 1)

@@ -1,0 +1,52 @@
+"""The ``assocmem`` program: its commands, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from assocmem import __version__
+from assocmem.cli import concepts, demo, index, info, remove, search, verify
+from assocmem.cli.bench import app as bench_app
+
+app = typer.Typer(
+    name="assocmem",
+    help="Find photos and video shots by likeness and by concept, offline, without training.",
+    epilog="Start with `assocmem index ~/Pictures`, then `assocmem search photo.jpg`.",
+    no_args_is_help=True,
+    # Plain help: drawing it with rich would triple the time of `assocmem --help`.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"assocmem {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(index.index)
+app.command()(search.search)
+app.command()(concepts.concepts)
+app.command()(remove.remove)
+app.command()(info.info)
+app.command()(verify.verify)
+app.command()(demo.demo)
+app.add_typer(bench_app, name="bench")
+
+
+def main() -> None:
+    """Entry point."""
+    app()

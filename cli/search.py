@@ -1,0 +1,94 @@
+"""``assocmem search``: nearest items of a picture, a video or words."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from assocmem.cli.common import (
+    CollectionOption,
+    JsonOption,
+    clock,
+    emit_json,
+    emit_table,
+    guarded,
+    open_collection,
+    prepare_kernels,
+    say,
+)
+
+if TYPE_CHECKING:
+    from assocmem.index.reports import Hit
+
+
+@guarded
+def search(
+    query: Annotated[list[str], typer.Argument(help="A picture, a video, or words for a concept.", show_default=False)],
+    collection: CollectionOption = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 10,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a contact sheet with thumbnails.", show_default=False),
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show the contact sheet in the browser.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Find the nearest pictures and video shots.
+
+    A video is asked about shot by shot, and each item counts by its best. Words find items by the name of an
+    ImageNet concept; quote them or not. Through a pipe each hit is a line: score, path, start, end.
+
+    Example: assocmem search cat.jpg -k 20 --html hits.html --open
+    """
+    text = query[0] if len(query) == 1 else " ".join(query)
+    with open_collection(collection) as photos:
+        asked = photos.ask(text)
+        prepare_kernels()
+        started = time.perf_counter()
+        hits = photos.answer(asked, k)
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        common = photos.common_concepts() if not hits and asked.words is not None else []
+    if json_:
+        emit_json({
+            "query": text,
+            "elapsed_ms": round(elapsed_ms, 2),
+            "hits": [dataclasses.asdict(hit) for hit in hits],
+        })  # fmt: skip
+    else:
+        _print(hits)
+    if not hits:
+        say(_nothing(text, common))
+    if html is not None or open_:
+        _sheet(text, hits, html, open_)
+
+
+def _print(hits: list[Hit]) -> None:
+    rows = [(f"{hit.score:.3f}", hit.path, clock(hit.start), clock(hit.end)) for hit in hits]
+    if rows:
+        emit_table(("score", "path", "from", "to"), rows)
+
+
+def _nothing(text: str, common: list[str]) -> str:
+    if common:
+        return f"nothing in the collection looks like {text!r}; what it holds most: {', '.join(common)}"
+    return "nothing found: the collection is empty"
+
+
+def _sheet(text: str, hits: list[Hit], html: Path | None, show: bool) -> None:
+    from assocmem.cli.sheet import Section, write_sheet
+
+    if html is None:
+        import tempfile
+
+        html = Path(tempfile.mkdtemp(prefix="assocmem-")) / "hits.html"
+    write_sheet(html, [Section(text, hits)])
+    say(f"contact sheet: {os.fspath(html)}")
+    if show:
+        import webbrowser
+
+        webbrowser.open(html.absolute().as_uri())

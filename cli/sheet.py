@@ -1,0 +1,119 @@
+"""Contact sheets: one self-contained HTML page with the query, the hits and their thumbnails. No scripts."""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assocmem.cli.common import clock
+from assocmem.errors import MediaError
+from assocmem.index.reports import Hit
+
+SIDE = 320
+"""Longest side of a thumbnail, in pixels."""
+
+_STYLE = """
+:root { color-scheme: light dark; --back: #f6f6f4; --card: #fff; --text: #222; --soft: #6b6b6b; --line: #e2e2de;
+  --bar: #3a7d5c; }
+@media (prefers-color-scheme: dark) { :root { --back: #181a1b; --card: #232628; --text: #e8e6e3; --soft: #a09c96;
+  --line: #35393b; --bar: #6fbf95; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1200px; padding: 24px; background: var(--back); color: var(--text);
+  font: 15px/1.4 system-ui, sans-serif; }
+h1 { font-size: 20px; font-weight: 600; margin: 32px 0 12px; overflow-wrap: anywhere; }
+h1:first-child { margin-top: 0; }
+.query { display: flex; gap: 20px; align-items: center; }
+.query img { max-height: 180px; max-width: 45%; border-radius: 6px; }
+ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 16px;
+  grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); }
+li { background: var(--card); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+.frame { display: grid; place-items: center; height: 170px; background: var(--line); color: var(--soft); }
+.frame img { width: 100%; height: 100%; object-fit: contain; }
+.bar { height: 3px; background: var(--bar); }
+.text { padding: 8px 12px 12px; }
+a { color: inherit; text-decoration: none; font-weight: 600; overflow-wrap: anywhere; }
+a:hover { text-decoration: underline; }
+p { margin: 2px 0 0; color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
+.score { float: right; font-variant-numeric: tabular-nums; color: var(--soft); }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A question and its hits."""
+
+    query: str
+    """a path, or words"""
+    hits: Sequence[Hit]
+    title: str = ""
+
+
+def write_sheet(path: Path, sections: Sequence[Section]) -> None:
+    """Write a contact sheet; the file is replaced whole or not at all."""
+    body = "".join(_section(section) for section in sections)
+    page = (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_text(sections[0].title or sections[0].query)} - assocmem</title>"
+        f"<style>{_STYLE}</style><body>{body}</body></html>\n"
+    )
+    temporary = path.with_name(path.name + ".tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
+    temporary.replace(path)
+
+
+def _section(section: Section) -> str:
+    picture = ""
+    if os.path.isfile(section.query):
+        picture = f'<p class="query">{_image(section.query, None, section.query)}</p>'
+    title = section.title or f"Nearest to {Path(section.query).name if picture else repr(section.query)}"
+    cards = "".join(_card(hit) for hit in section.hits)
+    return f"<h1>{_text(title)}</h1>{picture}" + (f"<ol>{cards}</ol>" if cards else "<p>nothing found</p>")
+
+
+def _card(hit: Hit) -> str:
+    name = Path(hit.path)
+    time = f"{clock(hit.start)} to {clock(hit.end)}, " if hit.start is not None else ""
+    middle = None if hit.start is None or hit.end is None else (hit.start + hit.end) / 2
+    width = max(0.0, min(1.0, hit.score)) * 100
+    return (
+        f'<li><div class="frame">{_image(hit.path, middle, name.name)}</div>'
+        f'<div class="bar" style="width:{width:.0f}%"></div>'
+        f'<div class="text"><span class="score">{hit.score:.3f}</span>'
+        f'<a href="{_text(_link(name, hit.start))}">{hit.rank}. {_text(name.name)}</a>'
+        f"<p>{time}{_text(str(name.parent))}</p></div></li>"
+    )
+
+
+def _link(path: Path, start: float | None) -> str:
+    return path.as_uri() + ("" if start is None else f"#t={start:.1f}")
+
+
+def _image(path: str, seconds: float | None, name: str) -> str:
+    """A thumbnail as a data URI; what stands in for it when the file is gone."""
+    try:
+        jpeg = _thumbnail(path, seconds)
+    except MediaError as error:
+        return f"<span>{_text(error.reason)}</span>"
+    data = base64.b64encode(jpeg).decode()
+    return f'<img src="data:image/jpeg;base64,{data}" alt="{_text(name)}">'
+
+
+def _thumbnail(path: str, seconds: float | None) -> bytes:
+    from assocmem.extractors.image import read_image, thumbnail_jpeg
+    from assocmem.extractors.sniff import sniff
+    from assocmem.extractors.video import frame_at
+
+    kind = sniff(path)
+    if kind == "video":
+        return thumbnail_jpeg(frame_at(path, seconds or 0.0, min_side=SIDE), SIDE)
+    return thumbnail_jpeg(read_image(path, min_side=SIDE // 2), SIDE)
+
+
+def _text(text: str) -> str:
+    return html.escape(text.encode(errors="backslashreplace").decode())

@@ -1,0 +1,113 @@
+"""An indexing run: plan it, pull files through the stages, commit batch by batch, survive Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+
+from assocmem.extractors.base import Extractor
+from assocmem.index.ingest import Job, Result, decode, describe, plan
+from assocmem.index.reports import AddReport, Progress
+from assocmem.index.rows import Failure
+from assocmem.index.walk import Found, walk
+from assocmem.index.writer import Writer
+
+BATCH_ITEMS = 512
+"""Items per commit: what a kill can cost, at most."""
+BATCH_SECONDS = 15.0
+"""Where items come slowly, time decides."""
+
+
+def add_files(
+    writer: Writer,
+    extractor: Extractor,
+    paths: Iterable[str | os.PathLike[str]],
+    progress: Callable[[Progress], None] | None,
+    threads: int,
+) -> AddReport:
+    """Index everything new or changed under ``paths``; under the writer's lock."""
+    catalog = writer.catalog
+    report = AddReport()
+    writer.sweep()
+    jobs: list[Job] = []
+    refused: list[Failure] = []
+    for step in plan(walk(paths), lambda found: _settled(writer, found)):
+        if isinstance(step, Job):
+            jobs.append(step)
+        elif isinstance(step, Failure):
+            refused.append(step)
+        else:
+            report.unchanged += 1
+    run = _Run(writer, extractor, report, progress, threads, total=len(jobs))
+    try:
+        run.read(jobs, known=lambda digest: bool(catalog.files_with_hash(digest)))
+        run.read(writer.lost, known=lambda digest: False)
+        run.commit()
+        writer.merge_small_segments()
+    except KeyboardInterrupt:
+        run.commit()
+        report.interrupted = True
+    with catalog.transaction():
+        for failure in refused:
+            catalog.set_failure(failure)
+        for known in catalog.failures():
+            if not os.path.lexists(known.path) and known not in refused:
+                catalog.clear_failure(known.path)
+    report.failed = sorted([*report.failed, *refused], key=lambda failure: failure.path)
+    return report
+
+
+def _settled(writer: Writer, found: Found) -> bool | Failure:
+    """Whether the collection knows a file unchanged; a failure it is known by is reported again."""
+    failure = writer.catalog.failure(found.path)
+    if failure is not None:
+        same = (failure.size, failure.mtime_ns) == (found.size, found.mtime_ns)
+        return failure if same and failure.lasting else False
+    known = writer.catalog.file(found.path)
+    return known is not None and (known[1].size, known[1].mtime_ns) == (found.size, found.mtime_ns)
+
+
+class _Run:
+    """The state of one run: the batch in flight and the counts."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        extractor: Extractor,
+        report: AddReport,
+        progress: Callable[[Progress], None] | None,
+        threads: int,
+        total: int,
+    ) -> None:
+        self.writer = writer
+        self.extractor = extractor
+        self.report = report
+        self.progress = progress
+        self.threads = threads
+        self.total = total
+        self.done = 0
+        self.batch: list[Result] = []
+        self.waiting = 0
+        self.last_commit = time.monotonic()
+
+    def read(self, jobs: list[Job], known: Callable[[bytes], bool]) -> None:
+        """Pull jobs through the stages."""
+        messages = decode(jobs, self.extractor, known, threads=self.threads)
+        for result in describe(messages, self.extractor):
+            self.batch.append(result)
+            self.waiting += max(1, len(result.items))
+            self.done += 1
+            if self.progress is not None:
+                items = self.report.indexed + self.waiting
+                self.progress(Progress(self.done, self.total, items, result.end.job.found.path))
+            if self.waiting >= BATCH_ITEMS or time.monotonic() - self.last_commit > BATCH_SECONDS:
+                self.commit()
+
+    def commit(self) -> None:
+        """Store what is complete."""
+        if self.batch:
+            self.report.indexed += self.writer.commit(self.batch)
+            self.report.moved += sum(result.end.known for result in self.batch)
+            self.report.failed += [r.end.failure for r in self.batch if r.end.failure is not None]
+        self.batch, self.waiting, self.last_commit = [], 0, time.monotonic()

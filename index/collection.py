@@ -1,0 +1,354 @@
+"""A collection of pictures and video shots on disk: the one class that programs and the command line use."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from assocmem.codes import CliqueCoder
+from assocmem.errors import CollectionError, MismatchError
+from assocmem.extractors.base import Extractor, Image
+from assocmem.index.adding import add_files
+from assocmem.index.catalog import NAME as CATALOG_NAME
+from assocmem.index.catalog import Catalog
+from assocmem.index.lock import writer_lock
+from assocmem.index.names import match_words
+from assocmem.index.query import Query, read_query
+from assocmem.index.reports import AddReport, ConceptHit, Hit, Info, Progress
+from assocmem.index.rows import Failure
+from assocmem.index.snapshot import Snapshot, take_snapshot
+from assocmem.index.walk import absolute
+from assocmem.index.writer import Writer, softmax
+
+StrPath = str | os.PathLike[str]
+
+DEFAULT_EXTRACTOR = "efficientnet-lite0"
+
+
+class Collection:
+    """A collection in a directory; made by ``assocmem.open``. One writer at a time, any number of readers.
+
+    Parameters
+    ----------
+    folder : path
+        The collection's directory. It comes into being with the first ``add``.
+    extractor : str or Extractor, optional
+        ``efficientnet-lite0`` (the default), ``onnx:PATH`` or ``torchvision:NAME``; an existing collection knows its
+        own. One that differs from the collection's is refused when it is first needed.
+    weights : path, optional
+        File with the extractor's weights, for ``torchvision:NAME``.
+    options : mapping of str to str, optional
+        Preprocessing, for ``onnx:PATH``.
+
+    Raises
+    ------
+    CollectionError
+        The directory holds something else, or a collection that is damaged or of a newer format.
+    """
+
+    def __init__(
+        self,
+        folder: StrPath,
+        *,
+        extractor: str | Extractor | None = None,
+        weights: StrPath | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = Path(absolute(folder))
+        if isinstance(extractor, str) and extractor.startswith("onnx:"):
+            extractor = "onnx:" + absolute(extractor.removeprefix("onnx:"))  # as it must be found from anywhere
+        self._asked = (extractor, weights, dict(options or {}))
+        self._extractor: Extractor | None = None
+        self._snapshot: Snapshot | None = None
+        self._catalog: Catalog | None = None
+        if (self.folder / CATALOG_NAME).exists():
+            self._catalog = Catalog(self.folder)
+        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise CollectionError(
+                f"{self.folder}: expected a collection or an empty directory, found something else; "
+                "choose another place for the collection"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the catalog."""
+        if self._catalog is not None:
+            self._catalog.close()
+            self._catalog = None
+
+    def __len__(self) -> int:
+        """Number of pictures and shots."""
+        if self._catalog is None:
+            return 0
+        counts = self._catalog.counts()
+        return counts["images"] + counts["shots"]
+
+    # what the collection was made with
+
+    @property
+    def extractor(self) -> Extractor:
+        """The network, loaded when first needed; MismatchError when it is not the collection's."""
+        if self._extractor is None:
+            spec, weights, options = self._asked
+            stored = json.loads(self._meta("extractor", "{}"))
+            if spec is None or isinstance(spec, str):
+                from assocmem.extractors.registry import open_extractor
+
+                if spec is None and stored:
+                    spec = stored["spec"]
+                    weights, options = weights or stored["weights"], options or stored["options"]
+                path = None if weights is None else Path(absolute(weights))
+                self._extractor = open_extractor(spec or DEFAULT_EXTRACTOR, weights=path, options=options)
+            else:
+                self._extractor = spec
+            self._check_identity(self._extractor)
+        return self._extractor
+
+    def _check_identity(self, extractor: Extractor) -> None:
+        expected = self._meta("identity", extractor.identity)
+        if expected != extractor.identity:
+            self._extractor = None
+            raise MismatchError(
+                f"{self.folder}: this collection was made with extractor {expected}, "
+                f"but this is {extractor.identity}; features of two extractors cannot be compared. "
+                "Use the collection's own extractor, or index into a new collection"
+            )
+
+    def _meta(self, key: str, otherwise: str) -> str:
+        value = None if self._catalog is None else self._catalog.meta(key)
+        return otherwise if value is None else value
+
+    @property
+    def coder(self) -> CliqueCoder:
+        """The encoder of the collection's codes."""
+        codes = json.loads(self._meta("codes", "{}"))
+        mean = np.frombuffer(base64.b64decode(codes["mean"]), "<f4") if codes["mean"] else None
+        return CliqueCoder(codes["dim"], clusters=codes["clusters"], seed=codes["seed"], mean=mean)
+
+    def _new_meta(self) -> dict[str, str]:
+        """What a new catalog has to remember: extractor and code parameters."""
+        from assocmem.data.mean import feature_mean
+
+        extractor = self.extractor
+        _, weights, options = self._asked
+        spec = {"spec": extractor.name, "weights": weights and absolute(weights), "options": options}
+        mean = feature_mean(extractor.identity)
+        text = "" if mean is None else base64.b64encode(mean.astype("<f4").tobytes()).decode()
+        codes = {"dim": extractor.dim, "clusters": 128, "seed": 0, "mean": text}
+        return {"extractor": json.dumps(spec), "identity": extractor.identity, "codes": json.dumps(codes)}
+
+    # writing
+
+    def add(
+        self,
+        paths: Iterable[StrPath],
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        threads: int | None = None,
+    ) -> AddReport:
+        """Index files and folders: what is new or changed is read, everything else is left alone.
+
+        Parameters
+        ----------
+        paths : iterable of paths
+            Pictures, videos, or folders, which are searched through.
+        progress : function of Progress, optional
+            Called after each file.
+        threads : int, optional
+            Decoding threads; as many as there are cores by default.
+
+        Returns
+        -------
+        AddReport
+            Files that could not be read are in it, and in the catalog; they stop nothing.
+
+        Raises
+        ------
+        LockedError
+            Another process is writing.
+        MismatchError, DamagedError
+            The collection cannot take the items; nothing is written.
+        """
+        started = time.perf_counter()
+        extractor = self.extractor
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with writer_lock(self.folder):
+            if self._catalog is None:
+                self._catalog = Catalog(self.folder, create=self._new_meta())
+                self._check_identity(extractor)
+            writer = Writer(self._catalog, self.folder, self.coder)
+            report = add_files(writer, extractor, paths, progress, threads or os.cpu_count() or 1)
+            self._refresh_memories()
+        report.items = len(self)
+        report.elapsed_s = time.perf_counter() - started
+        return report
+
+    def remove(self, paths: Iterable[StrPath] = (), *, missing: bool = False) -> int:
+        """Take items out: those of files and folders named, and with ``missing`` those whose files are gone.
+
+        Returns how many items went. The files themselves are never touched.
+
+        Raises
+        ------
+        CollectionError
+            A path is not in the collection; nothing is removed.
+        """
+        catalog = self._existing()
+        with writer_lock(self.folder):
+            writer = Writer(catalog, self.folder, self.coder)
+            count = writer.remove([absolute(path) for path in paths], missing=missing)
+            self._refresh_memories()
+        return count
+
+    def _refresh_memories(self) -> None:
+        from assocmem.index.memories import imagenet_memory
+
+        imagenet_memory(self._current(), self.folder, self.coder.clusters, keep=True)
+
+    def _existing(self) -> Catalog:
+        if self._catalog is None:
+            raise CollectionError(f"{self.folder}: there is no collection yet; make one with `assocmem index FOLDER`")
+        return self._catalog
+
+    def _current(self) -> Snapshot:
+        self._snapshot = take_snapshot(self._existing(), self.folder / "segments", self._snapshot)
+        return self._snapshot
+
+    # asking
+
+    def search(self, query: StrPath | Image, k: int = 10) -> list[Hit]:
+        """Return the nearest items of a picture, a video (any of its shots), or the items of a concept.
+
+        Parameters
+        ----------
+        query : path, words, or uint8 array (height, width, 3)
+            Words are taken as a concept's name when no file is called so.
+        k : int
+            How many hits at most.
+
+        Raises
+        ------
+        MediaError
+            The query file cannot be read.
+        UnknownConceptError
+            The words name no concept.
+        """
+        return self.answer(self.ask(query), k)
+
+    def ask(self, query: StrPath | Image) -> Query:
+        """Turn a question into features (or words): the half of a search that needs the network."""
+        return read_query(query, lambda: self.extractor)
+
+    def answer(self, asked: Query, k: int = 10) -> list[Hit]:
+        """Find the items nearest to a question: the half of a search that needs the collection."""
+        if asked.words is not None:
+            return self._search_words(asked.words, k)
+        engine = self._current().engine(self.coder)
+        similarity, ids = engine.search(asked.features, k)
+        best: dict[int, float] = {}
+        for score, item in zip(similarity.ravel().tolist(), ids.ravel().tolist(), strict=True):
+            if item >= 0:
+                best[item] = max(score, best.get(item, score))
+        ranked = sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))
+        return self._hits(ranked, k)
+
+    def _search_words(self, words: str, k: int) -> list[Hit]:
+        labels = match_words(words)
+        ids, shares = self._current().with_label([label.index for label in labels])
+        return self._hits(list(zip(ids.tolist(), shares.tolist(), strict=True))[:k], k)
+
+    def _hits(self, ranked: list[tuple[int, float]], k: int) -> list[Hit]:
+        items = self._existing().items(item for item, _ in ranked[:k])
+        hits: list[Hit] = []
+        for item, score in ranked[:k]:
+            if item in items:
+                row = items[item]
+                hits.append(Hit(len(hits) + 1, item, row.path, row.kind, row.start, row.end, score))
+        return hits
+
+    def concepts(self, query: StrPath | Image, k: int = 5) -> list[ConceptHit]:
+        """Return the concepts nearest to a picture or video; works with an empty collection too.
+
+        Raises
+        ------
+        MediaError
+            The query file cannot be read.
+        CollectionError
+            The collection's extractor knows no concepts.
+        """
+        from assocmem.data.labels import imagenet_labels
+
+        asked: Query = read_query(query, lambda: self.extractor, words=False)
+        if asked.logits is None:
+            raise CollectionError(
+                f"extractor {self.extractor.name} gives no ImageNet concepts; use one with a 1,000-class output"
+            )
+        shares = np.mean([softmax(row) for row in asked.logits], axis=0)
+        best = np.argsort(-shares, kind="stable")[:k]
+        labels = imagenet_labels()
+        return [
+            ConceptHit(rank, labels[i].name, float(shares[i]), "imagenet") for rank, i in enumerate(best.tolist(), 1)
+        ]
+
+    def common_concepts(self, k: int = 5) -> list[str]:
+        """Return the names of the ImageNet concepts that the collection holds most of."""
+        from assocmem.data.labels import imagenet_labels
+        from assocmem.index.memories import imagenet_memory
+
+        weight = imagenet_memory(self._current(), self.folder, self.coder.clusters).weight
+        best = [i for i in np.argsort(-weight, kind="stable")[:k].tolist() if weight[i] > 0]
+        return [imagenet_labels()[i].name for i in best]
+
+    # looking after it
+
+    def info(self) -> Info:
+        """Return what the collection holds."""
+        catalog = self._existing()
+        counts = catalog.counts()
+        coder = self.coder
+        files = [path for path in self.folder.rglob("*") if path.is_file()]
+        return Info(
+            path=str(self.folder),
+            format=int(self._meta("format", "0")),
+            generation=catalog.generation,
+            extractor=self._meta("identity", ""),
+            dim=coder.dim,
+            items=counts["images"] + counts["shots"],
+            images=counts["images"],
+            shots=counts["shots"],
+            files=counts["files"],
+            failures=counts["failures"],
+            segments=len(catalog.segments()),
+            code_bytes=coder.code_bytes,
+            feature_bytes=2 * coder.dim,
+            disk_bytes=sum(path.stat().st_size for path in files),
+        )
+
+    def failures(self) -> list[Failure]:
+        """Return the files that could not be read, or not to their end, with the reason."""
+        return self._existing().failures()
+
+    def missing(self) -> list[str]:
+        """Return the files of the collection that are no longer on the disk."""
+        return [path for _, path in self._existing().paths() if not os.path.lexists(path)]
+
+    def verify(self, *, progress: Callable[[int, int], Any] | None = None) -> list[str]:
+        """Check catalog, segments and memories against each other; returns what is wrong, nothing if all is well."""
+        from assocmem.index.verify import verify
+
+        return verify(self._existing(), self.folder, self.coder, progress)

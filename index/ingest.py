@@ -1,0 +1,264 @@
+"""From files to described items: plan, decode in threads, run the network. Each stage is a generator.
+
+    walk -> plan -> decode (threads, in order) -> describe (network, this thread) -> batches
+
+The stages know the catalog's answers (unchanged? known content?) through functions they are given; they write nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from assocmem.errors import MediaError
+from assocmem.extractors.base import Extraction, Extractor, Image
+from assocmem.extractors.sniff import Kind, claims_media, sniff
+from assocmem.index.rows import Failure
+from assocmem.index.walk import Found, os_reason
+
+LOOKAHEAD = 16  # files decoded ahead of the network: enough to hide a slow one, few enough to stay small
+QUEUED_PARTS = 4  # prepared shots a video may have waiting
+NETWORK_BATCH = 8  # pictures per call: nothing gained on a CPU, something on other runtimes
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file to be read."""
+
+    found: Found
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One item-to-be of a file: a picture, or the frames that stand for a shot; prepared for the network."""
+
+    images: tuple[Image, ...]
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A file has been read to its end, or as far as it goes."""
+
+    job: Job
+    hash: bytes
+    known: bool = False
+    """The collection has this content already; it was not decoded."""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A described item."""
+
+    feature: npt.NDArray[np.float32]
+    """float32 (dim,): mean over the frames of a shot"""
+    logits: npt.NDArray[np.float32] | None
+    start: float | None
+    end: float | None
+
+
+@dataclass(slots=True)
+class Result:
+    """Everything about one file, ready to be stored."""
+
+    end: End
+    items: list[Item] = field(default_factory=list)
+
+
+def plan(
+    found: Iterable[Found | Failure], settled: Callable[[Found], bool | Failure]
+) -> Iterator[Job | Failure | None]:
+    """Say of every file what is to be done: a job, a failure to report, or nothing (None).
+
+    ``settled`` says whether the collection knows the file unchanged: True, False, or the failure it is known by.
+    Files that are neither pictures nor videos, and do not pretend to be, yield nothing at all.
+    """
+    for entry in found:
+        if isinstance(entry, Failure):
+            yield entry
+            continue
+        known = settled(entry)
+        if known is not False:
+            yield None if known is True else known
+            continue
+        try:
+            kind = sniff(entry.path)
+        except MediaError as error:
+            yield failure(entry, error)
+            continue
+        if kind is not None:
+            yield Job(entry, kind)
+        elif claims_media(entry.path):
+            reason = "neither a picture nor a video, whatever its name says" if entry.size else "empty file"
+            yield Failure(entry.path, reason, entry.size, entry.mtime_ns)
+
+
+def failure(found: Found, error: MediaError) -> Failure:
+    """A failure as the catalog keeps it."""
+    return Failure(found.path, error.reason, found.size, found.mtime_ns, error.lasting)
+
+
+def decode(
+    jobs: Iterable[Job], extractor: Extractor, known: Callable[[bytes], bool], *, threads: int
+) -> Iterator[Part | End]:
+    """Read and prepare files in ``threads`` threads; yield the parts of each file, then its end, in the order of jobs.
+
+    Closing the generator early (or an exception in the consumer) stops the threads.
+    """
+    stop = threading.Event()
+    waiting: deque[queue.Queue[Part | End | BaseException]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        try:
+            source = iter(jobs)
+            while True:
+                while len(waiting) < LOOKAHEAD and (job := next(source, None)) is not None:
+                    outbox: queue.Queue[Part | End | BaseException] = queue.Queue(QUEUED_PARTS)
+                    waiting.append(outbox)
+                    pool.submit(_decode_file, job, extractor, known, _sender(outbox, stop))
+                if not waiting:
+                    return
+                message = waiting[0].get()
+                if isinstance(message, BaseException):
+                    raise message
+                if isinstance(message, End):
+                    waiting.popleft()
+                yield message
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Stopped(Exception):
+    """The consumer has gone."""
+
+
+def _sender(
+    outbox: queue.Queue[Part | End | BaseException], stop: threading.Event
+) -> Callable[[Part | End | BaseException], None]:
+    def send(message: Part | End | BaseException) -> None:
+        while not stop.is_set():
+            try:
+                outbox.put(message, timeout=0.2)
+            except queue.Full:
+                continue
+            return
+        raise _Stopped
+
+    return send
+
+
+def _decode_file(
+    job: Job,
+    extractor: Extractor,
+    known: Callable[[bytes], bool],
+    send: Callable[[Part | End | BaseException], None],
+) -> None:
+    """Run in a thread: hash one file, decode it unless its content is known, send what comes of it."""
+    try:
+        digest = b""
+        try:
+            digest = content_hash(job.found.path)
+            if known(digest):
+                send(End(job, digest, known=True))
+                return
+            for part in read_parts(job.found.path, job.kind, extractor):
+                send(part)
+            _check_unchanged(job.found)
+            send(End(job, digest))
+        except MediaError as error:
+            send(End(job, digest, failure=failure(job.found, error)))
+    except _Stopped:
+        pass
+    except BaseException as error:  # a defect: let the consumer raise it, in its own thread
+        with contextlib.suppress(_Stopped):
+            send(error)
+
+
+def read_parts(path: str, kind: Kind, extractor: Extractor) -> Iterator[Part]:
+    """Read a picture (one part) or a video (a part per shot), prepared for the network; raises MediaError."""
+    if kind == "image":
+        from assocmem.extractors.image import read_image
+
+        yield Part((extractor.prepare(read_image(path, min_side=extractor.min_side)),))
+        return
+    from assocmem.extractors.shots import read_shots
+
+    for shot in read_shots(path, min_side=extractor.min_side):
+        yield Part(tuple(extractor.prepare(image) for image in shot.images), shot.start, shot.end)
+
+
+def content_hash(path: str) -> bytes:
+    """BLAKE2b of a file's bytes, 16 bytes long."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
+    except OSError as error:
+        raise MediaError(os_reason(error), lasting=False) from error
+
+
+def _check_unchanged(found: Found) -> None:
+    try:
+        status = os.stat(found.path)
+    except OSError as error:
+        raise MediaError(f"vanished while being read: {os_reason(error)}", lasting=False) from error
+    if (status.st_size, status.st_mtime_ns) != (found.size, found.mtime_ns):
+        raise MediaError("changed while being read; index it again", lasting=False)
+
+
+def describe(messages: Iterable[Part | End], extractor: Extractor) -> Iterator[Result]:
+    """Run the network over the parts; yield each file's result when it is complete, in order."""
+    pending: list[Part | End] = []
+    images = 0
+    items: list[Item] = []
+    for message in messages:
+        pending.append(message)
+        images += len(message.images) if isinstance(message, Part) else 0
+        # A file's end is due at once when nothing of it waits for the network.
+        if images >= NETWORK_BATCH or (images == 0 and isinstance(message, End)):
+            yield from _flush(pending, extractor, items)
+            pending, images = [], 0
+    yield from _flush(pending, extractor, items)
+
+
+def _flush(pending: list[Part | End], extractor: Extractor, items: list[Item]) -> Iterator[Result]:
+    """One network call for all waiting parts. ``items`` carries the open file's items from call to call."""
+    parts = [message for message in pending if isinstance(message, Part)]
+    described = deque(describe_parts(parts, extractor))
+    for message in pending:
+        if isinstance(message, Part):
+            items.append(described.popleft())
+        else:
+            yield Result(message, list(items))
+            items.clear()
+
+
+def describe_parts(parts: list[Part], extractor: Extractor) -> list[Item]:
+    """One item per part: the mean of its pictures' features and logits."""
+    if not parts:
+        return []
+    extraction = extractor.extract([image for part in parts for image in part.images])
+    items = []
+    first = 0
+    for part in parts:
+        rows = slice(first, first + len(part.images))
+        first = rows.stop
+        items.append(_item(extraction, rows, part))
+    return items
+
+
+def _item(extraction: Extraction, rows: slice, part: Part) -> Item:
+    logits = None if extraction.logits is None else extraction.logits[rows].mean(axis=0)
+    return Item(extraction.features[rows].mean(axis=0), logits, part.start, part.end)

@@ -1,0 +1,91 @@
+"""What the collection answers with: plain data for programs, printed by the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from assocmem.index.rows import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer to a search."""
+
+    rank: int
+    item: int
+    path: str
+    kind: str
+    """``image`` or ``shot``"""
+    start: float | None
+    """seconds, for shots"""
+    end: float | None
+    score: float
+    """cosine similarity, or the probability of the concept asked for"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptHit:
+    """One answer to "what is this?"."""
+
+    rank: int
+    concept: str
+    score: float
+    """probability"""
+    source: str
+    """``imagenet`` or ``taught``"""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an indexing run is."""
+
+    done: int
+    """files finished"""
+    total: int
+    """files to be read"""
+    items: int
+    """pictures and shots stored or waiting to be"""
+    path: str
+    """the file just finished"""
+
+
+@dataclass(slots=True)
+class AddReport:
+    """What an indexing run did."""
+
+    indexed: int = 0
+    """new items"""
+    unchanged: int = 0
+    """files left alone because nothing about them changed"""
+    moved: int = 0
+    """files recognised by content under another path, not read by the network again"""
+    failed: list[Failure] = field(default_factory=list)
+    items: int = 0
+    """items in the collection now"""
+    elapsed_s: float = 0.0
+    interrupted: bool = False
+    """stopped by Ctrl-C; what was finished until then is stored"""
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a collection holds."""
+
+    path: str
+    format: int
+    generation: int
+    extractor: str
+    """identity"""
+    dim: int
+    items: int
+    images: int
+    shots: int
+    files: int
+    failures: int
+    segments: int
+    code_bytes: int
+    """per item"""
+    feature_bytes: int
+    """per item"""
+    disk_bytes: int
+    """everything in the directory"""

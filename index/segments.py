@@ -1,0 +1,187 @@
+"""Immutable segments: the features, codes and labels of items that were committed together, one HDF5 file each.
+
+A segment is written under a temporary name, synced, renamed, and never changed again. Codes, ids and labels are read
+through HDF5, which checks their checksums; features are read in place from a memory map, a few rows at a time, and
+their checksums are checked by ``verify``. Knows nothing of paths, pictures or SQL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from assocmem.errors import DamagedError, MismatchError
+
+FORMAT = 1
+LABELS = 5
+"""How many ImageNet classes are kept per item."""
+_FEATURE_ROWS = 64  # rows per chunk: 160 KB at 1,280 dimensions, small enough to check one at a time
+_CODE_ROWS = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentData:
+    """n items, in memory."""
+
+    ids: npt.NDArray[np.int64]
+    """int64 (n,)"""
+    codes: npt.NDArray[np.uint8]
+    """uint8 (n, code_bytes)"""
+    features: npt.NDArray[np.float16]
+    """float16 (n, dim), as the extractor gave them"""
+    labels: npt.NDArray[np.int16]
+    """int16 (n, LABELS): ImageNet classes, most probable first; (n, 0) when the extractor has none"""
+    label_scores: npt.NDArray[np.float16]
+    """float16, the shape of ``labels``: their probabilities"""
+
+
+class MappedRows:
+    """Rows of a chunked HDF5 dataset, read in place from the file: no copy of the whole, no HDF5 call per row.
+
+    Indexing takes an int64 array of row numbers and returns a new array (len(rows), width).
+    """
+
+    def __init__(self, path: Path, dataset: h5py.Dataset) -> None:
+        self.shape: tuple[int, int] = dataset.shape
+        self.dtype: np.dtype[Any] = dataset.dtype
+        self._chunk_rows = dataset.chunks[0] if dataset.shape[0] else 1
+        starts: dict[int, int] = {}
+        dataset.id.chunk_iter(lambda chunk: starts.update({chunk.chunk_offset[0]: chunk.byte_offset}))
+        self._starts = [starts[row] for row in range(0, self.shape[0], self._chunk_rows)]
+        # The map outlives the file's name: a reader keeps its segments after a writer has replaced them.
+        self._bytes = np.memmap(path, np.uint8, mode="r") if self._starts else np.empty(0, np.uint8)
+
+    def __getitem__(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        width = self.shape[1] * self.dtype.itemsize
+        out = np.empty((len(rows), width), np.uint8)
+        for i, row in enumerate(rows.tolist()):
+            if not 0 <= row < self.shape[0]:
+                raise IndexError(f"row: expected 0 to {self.shape[0] - 1}, found {row}")
+            start = self._starts[row // self._chunk_rows] + row % self._chunk_rows * width
+            out[i] = self._bytes[start : start + width]
+        return out.view(self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """n items on disk: like ``SegmentData``, with the features left in the file."""
+
+    number: int
+    ids: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.uint8]
+    features: MappedRows
+    labels: npt.NDArray[np.int16]
+    label_scores: npt.NDArray[np.float16]
+
+    def parts(self, rows: npt.NDArray[np.int64]) -> Iterator[SegmentData]:
+        """Copy many rows into memory, a thousand at a time."""
+        for start in range(0, len(rows), 1024):
+            yield self.data(rows[start : start + 1024])
+
+    def data(self, rows: npt.NDArray[np.int64]) -> SegmentData:
+        """Copy some rows into memory."""
+        return SegmentData(
+            self.ids[rows], self.codes[rows], self.features[rows], self.labels[rows], self.label_scores[rows]
+        )
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """``folder/00000042.h5``."""
+    return folder / f"{number:08d}.h5"
+
+
+def write_segment(folder: Path, number: int, rows: int, parts: Iterable[SegmentData]) -> Path:
+    """Write a segment of ``rows`` items, given in parts, so that it is on the disk, whole, before its name exists."""
+    path = segment_path(folder, number)
+    temporary = path.with_suffix(".tmp")
+    try:
+        with h5py.File(temporary, "w") as file:
+            file.attrs["format"] = FORMAT
+            start = 0
+            for part in parts:
+                for name in SegmentData.__slots__:
+                    array = getattr(part, name)
+                    if name not in file:
+                        _create_dataset(file, name, rows, array)
+                    file[name][start : start + len(array)] = array
+                start += len(part.ids)
+            if start != rows:
+                raise ValueError(f"segment {number}: expected {rows} rows, found {start}")
+        _sync(temporary)
+        temporary.rename(path)
+        _sync(folder)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _create_dataset(file: h5py.File, name: str, rows: int, like: npt.NDArray[Any]) -> None:
+    shape = (rows, *like.shape[1:])
+    if 0 in shape:  # HDF5 has no chunks for nothing
+        file.create_dataset(name, shape, like.dtype)
+        return
+    chunk_rows = min(rows, _FEATURE_ROWS if name == "features" else _CODE_ROWS)
+    file.create_dataset(name, shape, like.dtype, chunks=(chunk_rows, *shape[1:]), fletcher32=True)
+
+
+def read_segment(folder: Path, number: int) -> Segment:
+    """Open a segment.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none of that number; the caller's view of the collection may be stale.
+    DamagedError
+        The file is cut short, altered or not a segment.
+    MismatchError
+        The file was written by a newer version.
+    """
+    path = segment_path(folder, number)
+    with _damage_named(path), h5py.File(path, "r") as file:
+        if file.attrs["format"] != FORMAT:
+            raise MismatchError(
+                f"{path}: expected segment format {FORMAT}, found {file.attrs['format']}; "
+                "it was written by a newer assocmem: update this one"
+            )
+        small = {name: file[name][:] for name in ("ids", "codes", "labels", "label_scores")}
+        return Segment(number, features=MappedRows(path, file["features"]), **small)
+
+
+def feature_chunks(folder: Path, number: int) -> Iterator[npt.NDArray[np.float16]]:
+    """Yield all features in order, some rows at a time, with their checksums checked; raises DamagedError."""
+    path = segment_path(folder, number)
+    with _damage_named(path), h5py.File(path, "r") as file:
+        features = file["features"]
+        for start in range(0, features.shape[0], 16 * _FEATURE_ROWS):
+            yield features[start : start + 16 * _FEATURE_ROWS]
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        detail = str(error).splitlines()[0]
+        raise DamagedError(
+            f"{path}: expected a whole segment, found damage ({detail}); "
+            "run `assocmem verify` to see how much is affected"
+        ) from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,82 @@
+"""One generation of a collection, as a reader sees it: segments, who is dead, and the engine over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from assocmem.codes import CliqueCoder
+from assocmem.errors import DamagedError
+from assocmem.index.catalog import Catalog
+from assocmem.index.segments import Segment, read_segment
+from assocmem.search import Block, ExhaustiveEngine, SearchEngine
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Segments of one generation, open; they stay readable when a writer replaces them."""
+
+    generation: int
+    segments: tuple[Segment, ...]
+    dead: tuple[npt.NDArray[np.int64], ...]
+    """per segment: rows that are no longer to be found"""
+
+    def engine(self, coder: CliqueCoder) -> SearchEngine:
+        """Return the engine that answers queries over this generation."""
+        pairs = zip(self.segments, self.dead, strict=True)
+        return ExhaustiveEngine(coder, [Block(s.ids, s.codes, s.features, dead) for s, dead in pairs])
+
+    def with_label(self, classes: Iterable[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Living items that have one of these ImageNet classes among their labels.
+
+        Returns
+        -------
+        ids : int64 (m,)
+        probabilities : float32 (m,)
+            Summed over the classes; highest first, ties to the older item.
+        """
+        wanted = np.fromiter(classes, np.int16)
+        ids, probabilities = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+        for segment, dead in zip(self.segments, self.dead, strict=True):
+            has = np.isin(segment.labels, wanted)
+            share = np.where(has, segment.label_scores, 0).sum(axis=1, dtype=np.float32)
+            share[dead] = 0
+            rows = np.flatnonzero(share)
+            ids.append(segment.ids[rows])
+            probabilities.append(share[rows])
+        all_ids, all_shares = np.concatenate(ids), np.concatenate(probabilities)
+        order = np.lexsort((all_ids, -all_shares))
+        return all_ids[order], all_shares[order]
+
+
+def take_snapshot(catalog: Catalog, folder: Path, last: Snapshot | None = None) -> Snapshot:
+    """Open the current generation, keeping what is open already.
+
+    A writer may replace a segment between our look into the catalog and our opening the file; then we look again.
+    """
+    kept = {segment.number: segment for segment in last.segments} if last else {}
+    for attempt in range(_TRIES):
+        with catalog.reading():
+            generation = catalog.generation
+            if last and last.generation == generation:
+                return last
+            numbers = list(catalog.segments())
+            dead = catalog.dead_rows()
+        try:
+            segments = tuple(kept.get(number) or read_segment(folder, number) for number in numbers)
+        except FileNotFoundError as error:
+            if attempt < _TRIES - 1:
+                continue
+            raise DamagedError(
+                f"{error.filename}: expected a segment, found none; restore it from a backup, "
+                "or index the folders into a new collection"
+            ) from error
+        rows = tuple(np.array(dead.get(number, []), np.int64) for number in numbers)
+        return Snapshot(generation, segments, rows)
+    raise AssertionError("unreachable")

@@ -1,0 +1,63 @@
+"""Is a collection whole? Catalog, segments and memories are checked against each other; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assocmem.codes import CliqueCoder
+from assocmem.errors import DamagedError, MismatchError
+from assocmem.index.catalog import Catalog
+from assocmem.index.segments import feature_chunks, read_segment
+
+
+def verify(
+    catalog: Catalog, folder: Path, coder: CliqueCoder, progress: Callable[[int, int], Any] | None = None
+) -> list[str]:
+    """Return one line for everything that is wrong.
+
+    Every checksum is checked, every code compared with a fresh encoding of its feature, every item of the catalog
+    looked up in its segment.
+    """
+    problems = catalog.integrity()
+    segments = folder / "segments"
+    live = catalog.segments()
+    for done, (number, rows) in enumerate(live.items()):
+        if progress is not None:
+            progress(done, len(live))
+        try:
+            problems += _segment_problems(catalog, segments, number, rows, coder)
+        except FileNotFoundError as error:
+            problems.append(f"{error.filename}: expected a segment of {rows} items, found no file")
+        except (DamagedError, MismatchError) as error:
+            problems.append(str(error))
+    return problems
+
+
+def _segment_problems(catalog: Catalog, folder: Path, number: int, rows: int, coder: CliqueCoder) -> Iterator[str]:
+    segment = read_segment(folder, number)
+    name = f"segment {number}"
+    expected = {"ids": (rows,), "codes": (rows, coder.code_bytes), "features": (rows, coder.dim)}
+    for column, shape in expected.items():
+        found = getattr(segment, column).shape
+        if found != shape:
+            yield f"{name}: expected {column} of shape {shape}, found {found}"
+            return
+    places = catalog.segment_rows(number)
+    if [row for row, _, _ in places] != list(range(rows)):
+        yield f"{name}: expected rows 0 to {rows - 1} in the catalog, found {len(places)} others"
+    elif [item for _, item, _ in places] != segment.ids.tolist():
+        yield f"{name}: its ids are not those of the catalog"
+    start = 0
+    for features in feature_chunks(folder, number):
+        codes = segment.codes[start : start + len(features)]
+        finite = np.isfinite(features).all(axis=1)
+        if not finite.all():
+            yield f"{name}: {int((~finite).sum())} features hold NaN or infinity"
+        wrong = int((coder.encode(features[finite]) != codes[finite]).any(axis=1).sum())
+        if wrong:
+            yield f"{name}: {wrong} codes do not belong to their features"
+        start += len(features)

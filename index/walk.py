@@ -1,0 +1,96 @@
+"""Which files there are under the folders a user names. Knows names and directories; reads no content.
+
+Left out inside folders: hidden names, what synchronisers, cameras and file managers leave behind, and collections.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from assocmem.index.catalog import NAME as CATALOG_NAME
+from assocmem.index.rows import Failure
+
+SKIPPED_FOLDERS = frozenset({
+    "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__MACOSX",
+    "__pycache__", "node_modules",
+})  # fmt: skip
+"""Folders nobody means when they say "my pictures"; hidden ones (.git, .thumbnails) are left out by their dot."""
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """One spelling per path: ``~`` expanded, absolute, without ``..``; symbolic links are left alone."""
+    return os.path.abspath(os.path.expanduser(os.fspath(path)))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A regular file."""
+
+    path: str
+    """absolute"""
+    size: int
+    """bytes"""
+    mtime_ns: int
+
+
+def walk(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Found | Failure]:
+    """Yield every file, in a fixed order, each at most once; or what kept us from one.
+
+    What is named outright is taken even if it is hidden. Symbolic links to folders are followed, but no folder is
+    visited twice, so links in a circle end; a link back to a folder that holds it is reported.
+    """
+    seen_files: set[str] = set()
+    seen_folders: dict[tuple[int, int], str] = {}
+    for path in map(absolute, paths):
+        for found in _visit(path, seen_folders):
+            if found.path not in seen_files:
+                seen_files.add(found.path)
+                yield found
+
+
+def _visit(path: str, seen: dict[tuple[int, int], str]) -> Iterator[Found | Failure]:
+    """Walk one path without recursion: photo archives nest deeper than one expects."""
+    stack = [path]
+    while stack:
+        current = stack.pop()
+        try:
+            status = os.stat(current)
+        except OSError as error:
+            yield Failure(current, os_reason(error), lasting=False)
+            continue
+        if not stat.S_ISDIR(status.st_mode):
+            if stat.S_ISREG(status.st_mode):  # never a pipe or a device: opening one may wait forever
+                yield Found(current, status.st_size, status.st_mtime_ns)
+            continue
+        key = (status.st_dev, status.st_ino)
+        if key in seen:
+            if os.path.islink(current) and _leads_back(current, seen[key]):
+                yield Failure(current, f"symbolic link back to {seen[key]}", lasting=False)
+            continue
+        seen[key] = current
+        try:
+            with os.scandir(current) as entries:
+                names = sorted((entry.name for entry in entries), reverse=True)
+        except OSError as error:
+            yield Failure(current, os_reason(error), lasting=False)
+            continue
+        if CATALOG_NAME in names:
+            continue
+        stack.extend(os.path.join(current, name) for name in names if not _skipped(name))
+
+
+def _leads_back(link: str, folder: str) -> bool:
+    """Whether ``folder`` holds ``link``: following it would go round in a circle."""
+    return link.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _skipped(name: str) -> bool:
+    return name.startswith(".") or name in SKIPPED_FOLDERS
+
+
+def os_reason(error: OSError) -> str:
+    """What the system says, in a few words and without the path."""
+    return (error.strerror or type(error).__name__).lower()
