@@ -1,0 +1,280 @@
+"""One picture file in, one small upright RGB array out: all formats, modes and orientations Pillow reads.
+
+Knows no video, no network and no collection. It may shrink (the caller says how far), never enlarge or crop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+from PIL import ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from assocmem.errors import InputError, MediaError
+from assocmem.extractors.base import Image
+from assocmem.extractors.sniff import ImageFormat, image_format, open_file, os_trouble, read_head
+
+DEFAULT_MAX_PIXELS: Final = 100_000_000
+"""Largest picture that is decoded, counted after the shrinking that a JPEG decoder does for free."""
+
+_HARD_MAX_PIXELS = 1_000_000_000  # even a JPEG that shrinks to nothing takes seconds beyond this
+_IN_FLIGHT_BYTES = 256 * 2**20
+_ORIENTATION_TAG = 0x0112
+_TRANSPOSE = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
+# The plug-in classes are called directly, not through PIL.Image.open: that one compares with the global
+# PIL.Image.MAX_IMAGE_PIXELS, which belongs to the host application, and warns. Our limit is checked below.
+# (The readers of TIFF and WebP ask the global once more; its default lets about as much pass as ours.)
+_PLUGINS: dict[ImageFormat, type[ImageFile.ImageFile]] = {
+    "bmp": BmpImageFile,
+    "gif": GifImageFile,
+    "jpeg": JpegImageFile,
+    "png": PngImageFile,
+    "tiff": TiffImageFile,
+    "webp": WebPImageFile,
+}
+
+
+class _ByteBudget:
+    """Bounds the pixels that all threads of the process decode at one time.
+
+    A single picture larger than the whole budget is let through when it is alone.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._used = 0
+        self._door = threading.Lock()
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def hold(self, amount: int) -> Iterator[None]:
+        # Whoever waits keeps the door shut, so that small pictures cannot overtake a large one for ever.
+        with self._door, self._changed:
+            self._changed.wait_for(lambda: self._used == 0 or self._used + amount <= self._total)
+            self._used += amount
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= amount
+                self._changed.notify_all()
+
+
+_in_flight = _ByteBudget(_IN_FLIGHT_BYTES)
+
+
+def read_image(path: str | os.PathLike[str], *, min_side: int = 224, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image:
+    """Read a picture, shrunk as far as decoders do cheaply, upright, as RGB.
+
+    The shorter side keeps at least ``2 * min_side`` pixels (or its own length, if that is less), so that a
+    later bicubic resize to ``min_side`` sees no loss. EXIF orientation is applied; of several frames or pages
+    the first is read. Transparency is laid on white: so do programs that flatten a picture to JPEG, and both
+    copies should be found as one. Grey values of 16 bits are taken at full range (65535 is white); 32-bit and
+    floating-point values are stretched from their finite minimum to their maximum. Embedded colour profiles
+    are not applied: that would cost 4 to 14 ms a photograph, and without it wide-gamut pictures only come out
+    a little paler.
+
+    Parameters
+    ----------
+    path : path of a JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF or HEIC file
+    min_side : pixels; see above
+    max_pixels : pictures with more are refused before they are decoded; a JPEG counts with the size it is
+        decoded at, a progressive one with its full size (its decoder needs memory for all of it)
+
+    Returns
+    -------
+    uint8, shape (height, width, 3), C-contiguous
+
+    Raises
+    ------
+    MediaError
+        The file is missing, unreadable, empty, truncated, damaged, too large, or not a picture.
+    InputError
+        ``min_side`` or ``max_pixels`` is below 1.
+    """
+    if min_side < 1 or max_pixels < 1:
+        raise InputError(f"min_side and max_pixels must be at least 1, got {min_side} and {max_pixels}")
+    with open_file(path) as file, _decoder_errors_in_plain_words():
+        picture = _open(file)
+        header_pixels = picture.width * picture.height
+        _check_pixels(picture, _HARD_MAX_PIXELS)
+        if picture.info.get("progressive"):
+            _check_pixels(picture, max_pixels)
+        picture.draft(None, (2 * min_side, 2 * min_side))
+        _check_pixels(picture, max_pixels)
+        # Four bytes a pixel for the decoder and as many for the converted copy.
+        cost = 8 * picture.width * picture.height
+        if picture.info.get("progressive"):
+            cost += 6 * header_pixels  # three planes of 16-bit coefficients
+        with _in_flight.hold(cost):
+            picture.load()
+            orientation = _orientation(picture)
+            rgb = _small_rgb(picture, 2 * min_side)
+            if orientation in _TRANSPOSE:
+                rgb = rgb.transpose(_TRANSPOSE[orientation])
+            return np.array(rgb, dtype=np.uint8, order="C")
+
+
+def thumbnail_jpeg(image: Image, side: int, quality: int = 80) -> bytes:
+    """Encode a picture as a JPEG whose longer side is at most ``side`` pixels.
+
+    Parameters
+    ----------
+    image : uint8, shape (height, width, 3), RGB
+    side : pixels; a smaller picture is not enlarged
+    quality : JPEG quality, 1 to 95
+
+    Raises
+    ------
+    InputError
+        ``image`` is not a uint8 RGB array, or ``side`` is below 1.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or side < 1:
+        found = f"{image.dtype} {image.shape} and {side}"
+        raise InputError(f"expected a uint8 array of shape (h, w, 3) and side >= 1, got {found}")
+    picture = Pillow.fromarray(image)
+    picture.thumbnail((side, side), Pillow.Resampling.BICUBIC)
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def _open(file: BinaryIO) -> ImageFile.ImageFile:
+    """Read the header with the plug-in that the content asks for."""
+    head = read_head(file)
+    if not head:
+        raise MediaError("empty file")
+    name = image_format(head)
+    if name is None:
+        raise MediaError("not a picture: its content is of no known picture format")
+    promised, found = _promised_length(name, head), os.fstat(file.fileno()).st_size
+    if found < promised:
+        raise MediaError(f"truncated: {found} bytes, at least {promised} expected")
+    plugin = _avif_plugin() if name == "avif" else _heif_plugin() if name == "heif" else _PLUGINS[name]
+    return plugin(file)
+
+
+def _avif_plugin() -> type[ImageFile.ImageFile]:
+    try:
+        from PIL.AvifImagePlugin import SUPPORTED, AvifImageFile
+    except ImportError:
+        SUPPORTED = False
+    if not SUPPORTED:
+        raise MediaError("AVIF needs a Pillow (11.3 or newer) built with AVIF support", lasting=False)
+    return AvifImageFile
+
+
+def _heif_plugin() -> type[ImageFile.ImageFile]:
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise MediaError('HEIC needs pip install "assocmem[heif]"', lasting=False) from None
+    plugin: type[ImageFile.ImageFile] = HeifImageFile
+    return plugin
+
+
+def _promised_length(name: ImageFormat, head: bytes) -> int:
+    """Bytes that a file must have by its own header, where its decoder has no clear word for fewer."""
+    if name == "webp":
+        return int.from_bytes(head[4:8], "little") + 8
+    if name == "tiff" and head[2:4] in (b"*\x00", b"\x00*"):  # the place of the first directory
+        return int.from_bytes(head[4:8], "little" if head[:2] == b"II" else "big") + 2
+    return 0
+
+
+def _check_pixels(picture: ImageFile.ImageFile, limit: int) -> None:
+    width, height = picture.size
+    if width * height > limit:
+        raise MediaError(f"too large: {width} x {height} pixels, the limit is {limit / 1e6:g} million")
+
+
+def _orientation(picture: ImageFile.ImageFile) -> int:
+    """EXIF orientation of a loaded picture (a PNG may hold it behind the pixels), 1 to 8."""
+    # A picture is worth reading even where its EXIF block is damaged, and a damaged one may raise anything.
+    with contextlib.suppress(Exception):
+        return int(picture.getexif().get(_ORIENTATION_TAG, 1))
+    return 1
+
+
+def _small_rgb(picture: Pillow.Image, side: int) -> Pillow.Image:
+    """Shrink by the largest whole factor that leaves ``side`` pixels, and convert to RGB."""
+    if picture.mode.startswith("I") or picture.mode == "F":
+        picture = Pillow.fromarray(_grey8(np.asarray(picture), _is_16_bit(picture)))
+    elif picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+    elif picture.mode not in ("L", "RGB", "CMYK", "YCbCr"):
+        picture = picture.convert("RGB")
+    factor = min(picture.size) // side
+    if factor > 1:
+        picture = picture.reduce(factor)
+    if picture.mode == "RGBA":
+        white = Pillow.new("RGBA", picture.size, (255, 255, 255, 255))
+        picture = Pillow.alpha_composite(white, picture)
+    return picture.convert("RGB")
+
+
+def _is_16_bit(picture: Pillow.Image) -> bool:
+    # Pillow hands 16-bit PNG files out as 32-bit integers in some versions.
+    return picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG")
+
+
+def _grey8(values: npt.NDArray[np.generic], full_range_16: bool) -> npt.NDArray[np.uint8]:
+    """Map wide grey values, shape (h, w), to 0..255; what is not finite becomes black."""
+    if full_range_16:
+        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    wide = values.astype(np.float64)
+    finite = np.isfinite(wide)
+    if not finite.any():
+        return np.zeros(wide.shape, np.uint8)
+    low, high = wide[finite].min(), wide[finite].max()
+    # Halved, because the difference of two extreme doubles overflows.
+    span = high / 2 - low / 2
+    scaled = np.where(finite, (wide / 2 - low / 2) * (255 / span) if span > 0 else 0.0, 0.0)
+    return np.rint(scaled).astype(np.uint8)
+
+
+@contextlib.contextmanager
+def _decoder_errors_in_plain_words() -> Iterator[None]:
+    """Turn whatever a decoder raises into a MediaError with one line of reason."""
+    try:
+        yield
+    except MediaError:
+        raise
+    except MemoryError as error:
+        raise MediaError("not enough memory to decode it", lasting=False) from error
+    except Exception as error:  # decoders fed with damaged bytes raise nearly every built-in exception
+        if isinstance(error, OSError) and error.errno is not None:
+            raise os_trouble(error) from error
+        raise MediaError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    message = lines[0] if lines else type(error).__name__
+    if any(hint in message.lower() for hint in ("truncat", "unexpected end", "expecting to read")):
+        return f"truncated: {message}"
+    if isinstance(error.__cause__ or error, (EOFError, IndexError, struct.error)):
+        return "truncated: its header is incomplete"
+    return f"cannot be decoded: {message}"
