@@ -185,7 +185,8 @@ class CliqueCoder:
         self.dim = dim
         self.clusters = clusters
         self.seed = seed
-        self.mean: F32 = np.zeros(dim, np.float32) if mean is None else _as_matrix(mean, dim, "mean")[0]
+        # A copy, because a read-only array is another type to numba, with another compilation.
+        self.mean: F32 = np.zeros(dim, np.float32) if mean is None else _as_matrix(mean, dim, "mean")[0].copy()
 
     @property
     def code_bytes(self) -> int:

@@ -54,7 +54,7 @@ def index(
 
     Run again later, only what is new or changed is read.
     Interrupt it whenever you like: it goes on where it was when run again. Files that cannot be read are listed at
-    the end with their reason and stop nothing. Exit code 1 when there was something to index and all of it failed.
+    the end with their reason and stop nothing. Exit code 1 when nothing could be indexed.
 
     Example: assocmem index ~/Pictures ~/Videos
     """
@@ -67,7 +67,9 @@ def index(
     if report.interrupted:
         say("interrupted: what was finished is stored; run the same command again to go on")
         raise typer.Exit(130)
-    if report.failed and not (report.indexed or report.moved or report.unchanged):
+    if not (report.indexed or report.moved or report.unchanged):
+        if not report.failed:
+            say("found no pictures or videos there")
         raise typer.Exit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated
 
 import typer
@@ -49,4 +50,6 @@ app.add_typer(bench_app, name="bench")
 
 def main() -> None:
     """Entry point."""
+    # Pillow's remarks on damaged metadata; what matters of them becomes a line in the report.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     app()

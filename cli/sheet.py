@@ -26,19 +26,22 @@ body { margin: 0 auto; max-width: 1200px; padding: 24px; background: var(--back)
   font: 15px/1.4 system-ui, sans-serif; }
 h1 { font-size: 20px; font-weight: 600; margin: 32px 0 12px; overflow-wrap: anywhere; }
 h1:first-child { margin-top: 0; }
-.query { display: flex; gap: 20px; align-items: center; }
-.query img { max-height: 180px; max-width: 45%; border-radius: 6px; }
+.query { margin: 0 0 16px; }
+.query img { display: block; max-height: 180px; max-width: 100%; border-radius: 6px; }
 ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 16px;
   grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); }
 li { background: var(--card); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-.frame { display: grid; place-items: center; height: 170px; background: var(--line); color: var(--soft); }
-.frame img { width: 100%; height: 100%; object-fit: contain; }
+.frame { display: flex; align-items: center; justify-content: center; height: 170px; background: var(--line);
+  color: var(--soft); overflow: hidden; padding: 0; }
+.frame img { width: 100%; height: 170px; object-fit: contain; }
+.frame span { padding: 12px; text-align: center; }
 .bar { height: 3px; background: var(--bar); }
 .text { padding: 8px 12px 12px; }
 a { color: inherit; text-decoration: none; font-weight: 600; overflow-wrap: anywhere; }
 a:hover { text-decoration: underline; }
 p { margin: 2px 0 0; color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
-.score { float: right; font-variant-numeric: tabular-nums; color: var(--soft); }
+.name { display: flex; gap: 10px; justify-content: space-between; }
+.score { font-variant-numeric: tabular-nums; color: var(--soft); }
 """
 
 
@@ -84,8 +87,8 @@ def _card(hit: Hit) -> str:
     return (
         f'<li><div class="frame">{_image(hit.path, middle, name.name)}</div>'
         f'<div class="bar" style="width:{width:.0f}%"></div>'
-        f'<div class="text"><span class="score">{hit.score:.3f}</span>'
-        f'<a href="{_text(_link(name, hit.start))}">{hit.rank}. {_text(name.name)}</a>'
+        f'<div class="text"><div class="name"><a href="{_text(_link(name, hit.start))}">{_text(name.name)}</a>'
+        f'<span class="score">{hit.score:.3f}</span></div>'
         f"<p>{time}{_text(str(name.parent))}</p></div></li>"
     )
 

@@ -52,7 +52,7 @@ def add_files(
         for failure in refused:
             catalog.set_failure(failure)
         for known in catalog.failures():
-            if not os.path.lexists(known.path) and known not in refused:
+            if not os.path.lexists(known.path):
                 catalog.clear_failure(known.path)
     report.failed = sorted([*report.failed, *refused], key=lambda failure: failure.path)
     return report
