@@ -27,7 +27,7 @@ class Rows(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n, dim)"""
+        """Of the whole: (n, dim)."""
 
     def __getitem__(self, rows: I64) -> npt.NDArray[np.floating]:
         """Return a new array, float16 or float32 (len(rows), dim)."""

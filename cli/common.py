@@ -86,7 +86,7 @@ def emit_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table for people at a terminal; lines of tab-separated fields for pipes."""
     if not sys.stdout.isatty():
         for row in rows:
-            emit("\t".join(row))
+            emit("\t".join(row).rstrip("\t"))
         return
     from rich import box
     from rich.console import Console

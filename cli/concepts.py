@@ -12,9 +12,9 @@ from assocmem.cli.common import CollectionOption, JsonOption, emit_json, emit_ta
 
 @guarded
 def concepts(
-    file: Annotated[str, typer.Argument(help="A picture or a video.", show_default=False)],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A picture or a video.", show_default=False)],
     collection: CollectionOption = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many concepts.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many concepts.")] = 5,
     json_: JsonOption = False,
 ) -> None:
     """Name what a picture or video shows.

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 @guarded
 def index(
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, videos, or folders of them.", show_default=False)],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Pictures, videos, or folders of them.", show_default=False)
+    ],
     collection: CollectionOption = None,
     extractor: Annotated[
         str | None,
@@ -46,7 +48,8 @@ def index(
         typer.Option("--extractor-option", "-o", metavar="KEY=VALUE", help="Preprocessing, for onnx:PATH."),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Decoding threads. Default: one per core.", show_default=False)
+        int | None,
+        typer.Option(min=1, metavar="N", help="Decoding threads. Default: one per core.", show_default=False),
     ] = None,
     json_: JsonOption = False,
 ) -> None:

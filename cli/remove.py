@@ -13,7 +13,8 @@ from assocmem.cli.common import CollectionOption, JsonOption, emit, emit_json, g
 @guarded
 def remove(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Files or folders, as they were indexed.", show_default=False)
+        list[Path] | None,
+        typer.Argument(metavar="[PATH...]", help="Files or folders, as they were indexed.", show_default=False),
     ] = None,
     missing: Annotated[bool, typer.Option("--missing", help="Take out items whose files are gone.")] = False,
     collection: CollectionOption = None,

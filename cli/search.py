@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 
 @guarded
 def search(
-    query: Annotated[list[str], typer.Argument(help="A picture, a video, or words for a concept.", show_default=False)],
+    query: Annotated[
+        list[str],
+        typer.Argument(metavar="QUERY...", help="A picture, a video, or words for a concept.", show_default=False),
+    ],
     collection: CollectionOption = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many hits.")] = 10,
     html: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write a contact sheet with thumbnails.", show_default=False),

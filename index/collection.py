@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from assocmem.codes import CliqueCoder
-from assocmem.errors import CollectionError, MismatchError
+from assocmem.errors import CollectionError, InputError, MismatchError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.index.adding import add_files
+from assocmem.index.answers import Ranked, common_concepts, nearest_concepts, nearest_items
 from assocmem.index.catalog import NAME as CATALOG_NAME
 from assocmem.index.catalog import Catalog
+from assocmem.index.info import collect_info
 from assocmem.index.lock import writer_lock
+from assocmem.index.memories import imagenet_memory
 from assocmem.index.names import match_words
 from assocmem.index.query import Query, read_query
 from assocmem.index.reports import AddReport, ConceptHit, Hit, Info, Progress
 from assocmem.index.rows import Failure
+from assocmem.index.settings import ExtractorChoice, Settings
 from assocmem.index.snapshot import Snapshot, take_snapshot
+from assocmem.index.verify import verify
 from assocmem.index.walk import absolute
-from assocmem.index.writer import Writer, softmax
+from assocmem.index.writer import Writer
 
 StrPath = str | os.PathLike[str]
-
-DEFAULT_EXTRACTOR = "efficientnet-lite0"
 
 
 class Collection:
@@ -63,10 +62,12 @@ class Collection:
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = Path(absolute(folder))
-        if isinstance(extractor, str) and extractor.startswith("onnx:"):
-            extractor = "onnx:" + absolute(extractor.removeprefix("onnx:"))  # as it must be found from anywhere
-        self._asked = (extractor, weights, dict(options or {}))
+        if (weights or options) and not isinstance(extractor, str):
+            raise InputError("weights and options belong to an extractor: name it too")
+        self._given = None if isinstance(extractor, str) else extractor
+        self._asked = _choice(extractor, weights, options) if isinstance(extractor, str) else None
         self._extractor: Extractor | None = None
+        self._settings: Settings | None = None
         self._snapshot: Snapshot | None = None
         self._catalog: Catalog | None = None
         if (self.folder / CATALOG_NAME).exists():
@@ -80,9 +81,7 @@ class Collection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -101,56 +100,39 @@ class Collection:
     # what the collection was made with
 
     @property
+    def settings(self) -> Settings | None:
+        """What the collection was made with; None as long as there is none."""
+        if self._settings is None and self._catalog is not None:
+            self._settings = Settings.from_meta(self._catalog.meta)
+        return self._settings
+
+    @property
     def extractor(self) -> Extractor:
         """The network, loaded when first needed; MismatchError when it is not the collection's."""
         if self._extractor is None:
-            spec, weights, options = self._asked
-            stored = json.loads(self._meta("extractor", "{}"))
-            if spec is None or isinstance(spec, str):
-                from assocmem.extractors.registry import open_extractor
-
-                if spec is None and stored:
-                    spec = stored["spec"]
-                    weights, options = weights or stored["weights"], options or stored["options"]
-                path = None if weights is None else Path(absolute(weights))
-                self._extractor = open_extractor(spec or DEFAULT_EXTRACTOR, weights=path, options=options)
-            else:
-                self._extractor = spec
-            self._check_identity(self._extractor)
+            stored = None if self.settings is None else self.settings.choice
+            extractor = self._given or (self._asked or stored or ExtractorChoice()).open()
+            self._check_identity(extractor)
+            self._extractor = extractor
         return self._extractor
 
     def _check_identity(self, extractor: Extractor) -> None:
-        expected = self._meta("identity", extractor.identity)
-        if expected != extractor.identity:
-            self._extractor = None
+        if self.settings is not None and self.settings.identity != extractor.identity:
             raise MismatchError(
-                f"{self.folder}: this collection was made with extractor {expected}, "
+                f"{self.folder}: this collection was made with extractor {self.settings.identity}, "
                 f"but this is {extractor.identity}; features of two extractors cannot be compared. "
                 "Use the collection's own extractor, or index into a new collection"
             )
 
-    def _meta(self, key: str, otherwise: str) -> str:
-        value = None if self._catalog is None else self._catalog.meta(key)
-        return otherwise if value is None else value
+    def _made_with(self) -> Settings:
+        self._existing()
+        assert self.settings is not None
+        return self.settings
 
-    @property
+    @cached_property
     def coder(self) -> CliqueCoder:
         """The encoder of the collection's codes."""
-        codes = json.loads(self._meta("codes", "{}"))
-        mean = np.frombuffer(base64.b64decode(codes["mean"]), "<f4") if codes["mean"] else None
-        return CliqueCoder(codes["dim"], clusters=codes["clusters"], seed=codes["seed"], mean=mean)
-
-    def _new_meta(self) -> dict[str, str]:
-        """What a new catalog has to remember: extractor and code parameters."""
-        from assocmem.data.mean import feature_mean
-
-        extractor = self.extractor
-        _, weights, options = self._asked
-        spec = {"spec": extractor.name, "weights": weights and absolute(weights), "options": options}
-        mean = feature_mean(extractor.identity)
-        text = "" if mean is None else base64.b64encode(mean.astype("<f4").tobytes()).decode()
-        codes = {"dim": extractor.dim, "clusters": 128, "seed": 0, "mean": text}
-        return {"extractor": json.dumps(spec), "identity": extractor.identity, "codes": json.dumps(codes)}
+        return self._made_with().coder()
 
     # writing
 
@@ -189,8 +171,9 @@ class Collection:
         self.folder.mkdir(parents=True, exist_ok=True)
         with writer_lock(self.folder):
             if self._catalog is None:
-                self._catalog = Catalog(self.folder, create=self._new_meta())
-                self._check_identity(extractor)
+                asked = self._asked or ExtractorChoice(extractor.name)
+                self._catalog = Catalog(self.folder, create=Settings.of(extractor, asked).to_meta())
+                self._check_identity(extractor)  # another process may have made the collection meanwhile
             writer = Writer(self._catalog, self.folder, self.coder)
             report = add_files(writer, extractor, paths, progress, threads or os.cpu_count() or 1)
             self._refresh_memories()
@@ -216,8 +199,6 @@ class Collection:
         return count
 
     def _refresh_memories(self) -> None:
-        from assocmem.index.memories import imagenet_memory
-
         imagenet_memory(self._current(), self.folder, self.coder.clusters, keep=True)
 
     def _existing(self) -> Catalog:
@@ -259,24 +240,18 @@ class Collection:
         if asked.words is not None:
             return self._search_words(asked.words, k)
         engine = self._current().engine(self.coder)
-        similarity, ids = engine.search(asked.features, k)
-        best: dict[int, float] = {}
-        for score, item in zip(similarity.ravel().tolist(), ids.ravel().tolist(), strict=True):
-            if item >= 0:
-                best[item] = max(score, best.get(item, score))
-        ranked = sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))
-        return self._hits(ranked, k)
+        return self._hits(nearest_items(engine, asked.features, k))
 
     def _search_words(self, words: str, k: int) -> list[Hit]:
         labels = match_words(words)
         ids, shares = self._current().with_label([label.index for label in labels])
-        return self._hits(list(zip(ids.tolist(), shares.tolist(), strict=True))[:k], k)
+        return self._hits(list(zip(ids[:k].tolist(), shares[:k].tolist(), strict=True)))
 
-    def _hits(self, ranked: list[tuple[int, float]], k: int) -> list[Hit]:
-        items = self._existing().items(item for item, _ in ranked[:k])
+    def _hits(self, ranked: Ranked) -> list[Hit]:
+        items = self._existing().items(item for item, _ in ranked)
         hits: list[Hit] = []
-        for item, score in ranked[:k]:
-            if item in items:
+        for item, score in ranked:
+            if item in items:  # a writer may have removed it a moment ago
                 row = items[item]
                 hits.append(Hit(len(hits) + 1, item, row.path, row.kind, row.start, row.end, score))
         return hits
@@ -291,53 +266,22 @@ class Collection:
         CollectionError
             The collection's extractor knows no concepts.
         """
-        from assocmem.data.labels import imagenet_labels
-
-        asked: Query = read_query(query, lambda: self.extractor, words=False)
+        asked = read_query(query, lambda: self.extractor, words=False)
         if asked.logits is None:
             raise CollectionError(
                 f"extractor {self.extractor.name} gives no ImageNet concepts; use one with a 1,000-class output"
             )
-        shares = np.mean([softmax(row) for row in asked.logits], axis=0)
-        best = np.argsort(-shares, kind="stable")[:k]
-        labels = imagenet_labels()
-        return [
-            ConceptHit(rank, labels[i].name, float(shares[i]), "imagenet") for rank, i in enumerate(best.tolist(), 1)
-        ]
+        return nearest_concepts(asked.logits, k)
 
     def common_concepts(self, k: int = 5) -> list[str]:
         """Return the names of the ImageNet concepts that the collection holds most of."""
-        from assocmem.data.labels import imagenet_labels
-        from assocmem.index.memories import imagenet_memory
-
-        weight = imagenet_memory(self._current(), self.folder, self.coder.clusters).weight
-        best = [i for i in np.argsort(-weight, kind="stable")[:k].tolist() if weight[i] > 0]
-        return [imagenet_labels()[i].name for i in best]
+        return common_concepts(imagenet_memory(self._current(), self.folder, self.coder.clusters), k)
 
     # looking after it
 
     def info(self) -> Info:
         """Return what the collection holds."""
-        catalog = self._existing()
-        counts = catalog.counts()
-        coder = self.coder
-        files = [path for path in self.folder.rglob("*") if path.is_file()]
-        return Info(
-            path=str(self.folder),
-            format=int(self._meta("format", "0")),
-            generation=catalog.generation,
-            extractor=self._meta("identity", ""),
-            dim=coder.dim,
-            items=counts["images"] + counts["shots"],
-            images=counts["images"],
-            shots=counts["shots"],
-            files=counts["files"],
-            failures=counts["failures"],
-            segments=len(catalog.segments()),
-            code_bytes=coder.code_bytes,
-            feature_bytes=2 * coder.dim,
-            disk_bytes=sum(path.stat().st_size for path in files),
-        )
+        return collect_info(self._existing(), self.folder, self._made_with())
 
     def failures(self) -> list[Failure]:
         """Return the files that could not be read, or not to their end, with the reason."""
@@ -349,6 +293,11 @@ class Collection:
 
     def verify(self, *, progress: Callable[[int, int], Any] | None = None) -> list[str]:
         """Check catalog, segments and memories against each other; returns what is wrong, nothing if all is well."""
-        from assocmem.index.verify import verify
-
         return verify(self._existing(), self.folder, self.coder, progress)
+
+
+def _choice(spec: str, weights: StrPath | None, options: Mapping[str, str] | None) -> ExtractorChoice:
+    """With absolute paths, so that a collection finds its network from anywhere."""
+    if spec.startswith("onnx:"):
+        spec = "onnx:" + absolute(spec.removeprefix("onnx:"))
+    return ExtractorChoice(spec, None if weights is None else absolute(weights), dict(options or {}))

@@ -15,6 +15,8 @@ from assocmem.index.catalog import Catalog
 from assocmem.index.segments import Segment, read_segment
 from assocmem.search import Block, ExhaustiveEngine, SearchEngine
 
+LEAST_SHARE = 0.05
+"""A concept counts for an item from this probability on; below it, labels are guesses among hundreds."""
 _TRIES = 5
 
 
@@ -47,7 +49,7 @@ class Snapshot:
             has = np.isin(segment.labels, wanted)
             share = np.where(has, segment.label_scores, 0).sum(axis=1, dtype=np.float32)
             share[dead] = 0
-            rows = np.flatnonzero(share)
+            rows = np.flatnonzero(share >= LEAST_SHARE)
             ids.append(segment.ids[rows])
             probabilities.append(share[rows])
         all_ids, all_shares = np.concatenate(ids), np.concatenate(probabilities)

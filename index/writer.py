@@ -14,6 +14,7 @@ import numpy as np
 
 from assocmem.codes import CliqueCoder
 from assocmem.errors import CollectionError
+from assocmem.index.answers import softmax
 from assocmem.index.catalog import Catalog
 from assocmem.index.ingest import Item, Job, Result
 from assocmem.index.rows import FileRow
@@ -183,12 +184,6 @@ class Writer:
             self.catalog.next_generation()
         for number in numbers:  # readers that have them open keep them
             segment_path(self.folder, number).unlink(missing_ok=True)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of logits, float32 (n,), computed without overflow."""
-    exponents = np.exp(logits - logits.max())
-    return np.asarray(exponents / exponents.sum(), dtype=np.float32)
 
 
 def _tier(rows: int) -> int:

@@ -1,4 +1,4 @@
-"""Oracles: each computes what a kernel computes, in plain loops or plain numpy, and imports none of the code it checks."""
+"""Oracles: what each kernel computes, in plain loops or plain numpy; they import none of the code they check."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from assocmem import __version__
 from assocmem.errors import AssocmemError
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the raw figures are kept.")]
-RoundsOption = Annotated[int, typer.Option(min=1, help="How often everything is measured, in turn.")]
+RoundsOption = Annotated[int, typer.Option(min=1, metavar="N", help="How often everything is measured, in turn.")]
 DEFAULT_OUT = Path("bench-results")
 
 

@@ -19,9 +19,13 @@ HOME = "assocmem.cli.bench.ingest"
 def ingest(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="Pictures to measure with. Default: variants of the demo's photographs."),
+        typer.Argument(
+            metavar="[FOLDER]", help="Pictures to measure with. Default: variants of the demo's photographs."
+        ),
     ] = None,
-    files: Annotated[int, typer.Option(min=10, help="How many files to make when no folder is named.")] = 500,
+    files: Annotated[
+        int, typer.Option(min=10, metavar="N", help="How many files to make when no folder is named.")
+    ] = 500,
     rounds: RoundsOption = 3,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
@@ -95,8 +99,7 @@ def _open() -> Any:
     from assocmem.extractors.registry import open_extractor
 
     prepare_kernels()
-    extractor = open_extractor()
-    return extractor
+    return open_extractor()
 
 
 def _figures(items: int, seconds: float) -> dict[str, Any]:

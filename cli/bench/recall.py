@@ -1,4 +1,4 @@
-"""``assocmem bench recall``: does the exhaustive engine find the true neighbours, on real vectors with known ones?"""
+"""``assocmem bench recall``: how many true neighbours the exhaustive engine finds, on real vectors."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ K = 10
 @guarded
 def recall(
     file: Annotated[
-        Path, typer.Argument(help="Vectors in ann-benchmarks' HDF5 layout, angular.", exists=True, dir_okay=False)
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Vectors in ann-benchmarks' HDF5 layout, angular.", exists=True, dir_okay=False
+        ),
     ],
-    clusters: Annotated[int, typer.Option(min=8, help="Clusters of a code; two take a byte.")] = 128,
-    candidates: Annotated[list[int] | None, typer.Option(help="How many items are refined by features.")] = None,
+    clusters: Annotated[int, typer.Option(min=8, metavar="N", help="Clusters of a code; two take a byte.")] = 128,
+    candidates: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="How many items are refined by features; may be repeated.")
+    ] = None,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
     """Measure recall@10 against exact search.
@@ -30,12 +35,12 @@ def recall(
 
     Example: assocmem bench recall photos-angular.hdf5
     """
-    base, queries, unseen = _read(file)
+    import numpy as np
+
     from assocmem.codes import CliqueCoder
     from assocmem.search import Block, ExhaustiveEngine
 
-    import numpy as np
-
+    base, queries, unseen = _read(file)
     threshold = _tenth_similarity(base, queries)
     coder = CliqueCoder(base.shape[1], clusters=clusters)
     started = time.perf_counter()

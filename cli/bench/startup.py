@@ -18,7 +18,7 @@ PROGRAM = [sys.executable, "-m", "assocmem"]
 
 @guarded
 def startup(
-    items: Annotated[int, typer.Option(min=1, help="Items in the synthetic collection.")] = 100_000,
+    items: Annotated[int, typer.Option(min=1, metavar="N", help="Items in the synthetic collection.")] = 100_000,
     rounds: RoundsOption = 7,
     out: OutOption = DEFAULT_OUT,
 ) -> None:

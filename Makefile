@@ -1,0 +1,60 @@
+# make demo    the main job on real photographs and clips, in a virtual environment of its own
+# make test    everything the tests need, and all tests
+# make lint | wheel-test | test-torch | docs | clean
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.14.1 torchvision==0.29.1
+PIP = -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint wheel-test test-torch docs clean
+
+demo: $(VENV)/demo.stamp
+	$(VENV)/bin/assocmem demo
+
+test: $(VENV)/test.stamp
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/lint.stamp
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# The wheel in a clean environment, and the tests run where no checkout can lend it a file.
+wheel-test:
+	rm -rf build dist .venv-wheel
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python $(PIP) --upgrade pip
+	.venv-wheel/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	.venv-wheel/bin/python $(PIP) "$$(echo dist/assocmem-*.whl)[demo,heif]" --group test
+	outside=$$(mktemp -d) && cp -r tests pyproject.toml $$outside && cd $$outside && \
+		$(CURDIR)/.venv-wheel/bin/python -m pytest -q --ignore=tests/test_repository.py && rm -rf $$outside
+
+# Minutes and gigabytes, so in an environment of its own.
+test-torch:
+	test -x .venv-torch/bin/python || $(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python $(PIP) --upgrade pip
+	.venv-torch/bin/python $(PIP) $(TORCH)
+	.venv-torch/bin/python $(PIP) --editable ".[torch,demo]" --group test
+	.venv-torch/bin/python -m pytest -m torch
+
+docs: $(VENV)/test.stamp
+	$(VENV)/bin/python -m tests.reference > docs/commands.md
+
+clean:
+	rm -rf .venv .venv-wheel .venv-torch build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/demo.stamp: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "assocmem needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python $(PIP) --upgrade pip
+	$(VENV)/bin/python $(PIP) --editable ".[demo]"
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/demo.stamp
+	$(VENV)/bin/python $(PIP) --editable ".[demo,heif]" --group test
+	touch $@
+
+$(VENV)/lint.stamp: $(VENV)/test.stamp
+	$(VENV)/bin/python $(PIP) --group lint
+	touch $@

@@ -1,0 +1,45 @@
+"""Ranked answers from arrays: which items, which concepts. Knows no paths and no SQL."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from assocmem.concepts import ConceptMemory
+from assocmem.data.labels import imagenet_labels
+from assocmem.index.reports import ConceptHit
+from assocmem.search import SearchEngine
+
+Ranked = list[tuple[int, float]]
+"""(item id, score), best first."""
+
+
+def nearest_items(engine: SearchEngine, features: npt.NDArray[np.float32], k: int) -> Ranked:
+    """Return the k items nearest to any of the queries, float32 (m, dim); each item by its best similarity."""
+    similarity, ids = engine.search(features, k)
+    best: dict[int, float] = {}
+    for score, item in zip(similarity.ravel().tolist(), ids.ravel().tolist(), strict=True):
+        if item >= 0:
+            best[item] = max(score, best.get(item, score))
+    return sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Probabilities of logits, along the last axis, computed without overflow."""
+    exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True), dtype=np.float32)
+
+
+def nearest_concepts(logits: npt.NDArray[np.float32], k: int) -> list[ConceptHit]:
+    """Return the k most probable ImageNet concepts, over all rows of logits, float32 (m, 1000)."""
+    shares = softmax(logits).mean(axis=0)
+    best = np.argsort(-shares, kind="stable")[:k].tolist()
+    labels = imagenet_labels()
+    return [ConceptHit(rank, labels[i].name, float(shares[i]), "imagenet") for rank, i in enumerate(best, 1)]
+
+
+def common_concepts(memory: ConceptMemory, k: int) -> list[str]:
+    """Return the names of the ImageNet concepts that a memory was taught most of."""
+    weight = memory.weight
+    best = [i for i in np.argsort(-weight, kind="stable")[:k].tolist() if weight[i] > 0]
+    return [imagenet_labels()[i].name for i in best]

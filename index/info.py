@@ -1,0 +1,31 @@
+"""What a collection holds and how much room it takes, in numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assocmem.index.catalog import FORMAT, Catalog
+from assocmem.index.reports import Info
+from assocmem.index.settings import Settings
+
+
+def collect_info(catalog: Catalog, folder: Path, settings: Settings) -> Info:
+    """Count; nothing is loaded but the catalog."""
+    counts = catalog.counts()
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return Info(
+        path=str(folder),
+        format=FORMAT,
+        generation=catalog.generation,
+        extractor=settings.identity,
+        dim=settings.dim,
+        items=counts["images"] + counts["shots"],
+        images=counts["images"],
+        shots=counts["shots"],
+        files=counts["files"],
+        failures=counts["failures"],
+        segments=len(catalog.segments()),
+        code_bytes=settings.clusters // 2,
+        feature_bytes=2 * settings.dim,
+        disk_bytes=sum(path.stat().st_size for path in files),
+    )

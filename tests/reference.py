@@ -1,0 +1,68 @@
+"""Writes the command reference from the program itself: ``python -m tests.reference > docs/commands.md``.
+
+It reads the parameters rather than the printed help, so that another version of the help's printer changes nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+
+import typer.main
+
+from assocmem.cli.main import app
+
+HEAD = """\
+# Commands
+
+Written from the program itself (`make docs`); a test keeps it in step.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Data goes to stdout, everything else to stderr.
+"""
+
+
+def commands():
+    """Yield (words, command) for every command, in the order of the help."""
+    for name, command in typer.main.get_command(app).commands.items():
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield [name], command
+        else:
+            yield from (([name, word], sub) for word, sub in inner.items())
+
+
+def _is_option(parameter):
+    return parameter.param_type_name == "option" and parameter.name != "help"
+
+
+def _paragraphs(text):
+    """The docstring's paragraphs, each on one line; the example as code."""
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
+        line = " ".join(paragraph.split())
+        yield f"Example: `{line.removeprefix('Example: ')}`" if line.startswith("Example: ") else line
+
+
+def _option_line(option):
+    names = ", ".join(f"`{name}`" for name in sorted(option.opts, key=len))
+    value = "" if option.is_flag else f" `{option.metavar}`"
+    default = option.default
+    shown = "" if option.is_flag or default is None or callable(default) else f" Default: {default}."
+    return f"- {names}{value}: {option.help}{shown}\n"
+
+
+def render():
+    """Return the whole document."""
+    parts = [HEAD]
+    for words, command in commands():
+        arguments = [p for p in command.params if p.param_type_name == "argument"]
+        options = [p for p in command.params if _is_option(p)]
+        usage = " ".join(["assocmem", *words, *(p.metavar for p in arguments), *(["[OPTIONS]"] if options else [])])
+        parts.append(f"\n## assocmem {' '.join(words)}\n\n    {usage}\n")
+        parts += [f"\n{paragraph}\n" for paragraph in _paragraphs(command.help)]
+        parts.append("\n")
+        parts += [f"- `{p.metavar}`: {p.help}\n" for p in arguments]
+        parts += [_option_line(option) for option in options]
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
