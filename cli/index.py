@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @guarded
 def index(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Pictures, videos, or folders of them.", show_default=False)
+        list[Path], typer.Argument(metavar="PATH", help="Pictures, videos, or folders of them.", show_default=False)
     ],
     collection: CollectionOption = None,
     extractor: Annotated[

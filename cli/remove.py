@@ -14,7 +14,7 @@ from assocmem.cli.common import CollectionOption, JsonOption, emit, emit_json, g
 def remove(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PATH...]", help="Files or folders, as they were indexed.", show_default=False),
+        typer.Argument(metavar="PATH", help="Files or folders, as they were indexed.", show_default=False),
     ] = None,
     missing: Annotated[bool, typer.Option("--missing", help="Take out items whose files are gone.")] = False,
     collection: CollectionOption = None,

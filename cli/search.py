@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def search(
     query: Annotated[
         list[str],
-        typer.Argument(metavar="QUERY...", help="A picture, a video, or words for a concept.", show_default=False),
+        typer.Argument(metavar="QUERY", help="A picture, a video, or words for a concept.", show_default=False),
     ],
     collection: CollectionOption = None,
     k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many hits.")] = 10,

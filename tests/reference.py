@@ -34,6 +34,11 @@ def _is_option(parameter):
     return parameter.param_type_name == "option" and parameter.name != "help"
 
 
+def _shown(argument):
+    name = argument.metavar + ("..." if argument.nargs == -1 else "")
+    return name if argument.required else f"[{name}]"
+
+
 def _paragraphs(text):
     """The docstring's paragraphs, each on one line; the example as code."""
     for paragraph in inspect.cleandoc(text).split("\n\n"):
@@ -55,11 +60,11 @@ def render():
     for words, command in commands():
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         options = [p for p in command.params if _is_option(p)]
-        usage = " ".join(["assocmem", *words, *(p.metavar for p in arguments), *(["[OPTIONS]"] if options else [])])
+        usage = " ".join(["assocmem", *words, *map(_shown, arguments), *(["[OPTIONS]"] if options else [])])
         parts.append(f"\n## assocmem {' '.join(words)}\n\n    {usage}\n")
         parts += [f"\n{paragraph}\n" for paragraph in _paragraphs(command.help)]
         parts.append("\n")
-        parts += [f"- `{p.metavar}`: {p.help}\n" for p in arguments]
+        parts += [f"- `{_shown(p)}`: {p.help}\n" for p in arguments]
         parts += [_option_line(option) for option in options]
     return "".join(parts)
 

@@ -20,7 +20,7 @@ def ingest(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FOLDER]", help="Pictures to measure with. Default: variants of the demo's photographs."
+            metavar="FOLDER", help="Pictures to measure with. Default: variants of the demo's photographs."
         ),
     ] = None,
     files: Annotated[
