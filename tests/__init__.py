@@ -1,0 +1,1 @@
+"""Tests: an oracle beside each kernel, real files, real processes."""

@@ -90,8 +90,9 @@ def test_search_prints_the_contract(run, indexed):
 
 def test_search_prints_a_line_per_hit_into_a_pipe(run, indexed):
     lines = run("search", indexed[2], "-k", 2).stdout.splitlines()
-    assert [line.split("\t")[1] for line in lines][0] == str(indexed[2])
-    assert float(lines[0].split("\t")[0]) == pytest.approx(1, abs=0.01)
+    score, path = lines[0].split("\t")
+    assert path == str(indexed[2])
+    assert float(score) == pytest.approx(1, abs=0.01)
     assert len(lines) == 2
 
 

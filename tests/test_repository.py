@@ -71,7 +71,7 @@ def test_extractors_and_core_know_nothing_of_each_other():
 
 
 def test_every_package_is_installed():
-    """setuptools is told each package by name: one that is forgotten would be missing from the wheel."""
+    """Setuptools is told each package by name: one that is forgotten would be missing from the wheel."""
     settings = PYPROJECT["tool"]["setuptools"]
     found = {"assocmem"}
     for folder in ("cli", "data", "extractors", "index"):

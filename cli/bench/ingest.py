@@ -19,9 +19,7 @@ HOME = "assocmem.cli.bench.ingest"
 def ingest(
     folder: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="FOLDER", help="Pictures to measure with. Default: variants of the demo's photographs."
-        ),
+        typer.Argument(metavar="FOLDER", help="Pictures to measure with. Default: variants of the demo's photographs."),
     ] = None,
     files: Annotated[
         int, typer.Option(min=10, metavar="N", help="How many files to make when no folder is named.")

