@@ -10,6 +10,7 @@ This module knows arrays only: no files, no media, no collections.
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -134,6 +135,15 @@ def score_codes(codes, tables, out):  # type: ignore[no-untyped-def]
             s2 += tables[b + 2, codes[i, b + 2]]
             s3 += tables[b + 3, codes[i, b + 3]]
         out[i] = (s0 + s1) + (s2 + s3)
+
+
+KERNELS = (rotate_rows, pick_winners, pair_tables, score_codes)
+"""What a search calls first; ``hadamard`` is compiled into the first."""
+
+
+def kernels_cached() -> bool:
+    """Whether numba has compiled all kernels before, on this machine; if not, their first call takes seconds."""
+    return all(any(Path(kernel.stats.cache_path).glob(f"codes.{kernel.__name__}-*.nbi")) for kernel in KERNELS)
 
 
 def _next_power_of_two(n: int) -> int:

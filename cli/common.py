@@ -121,26 +121,36 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def prepare_kernels() -> None:
+    """Load the compiled kernels; the very first time on a machine they are compiled, which takes some seconds."""
+    import numpy as np
+
+    from assocmem.codes import CliqueCoder, kernels_cached
+    from assocmem.search import Block, ExhaustiveEngine
+
+    if not kernels_cached():
+        say("preparing the search kernels (once on this machine, a few seconds) ...")
+    coder = CliqueCoder(8, clusters=8)
+    feature = np.ones((1, 8), np.float32)
+    ExhaustiveEngine(coder, [Block(np.zeros(1, np.int64), coder.encode(feature), feature)]).search(feature, 1)
+
+
 @contextlib.contextmanager
-def explained_if_slow(explanation: str, seconds: float = 0.8) -> Iterator[None]:
-    """Say what is going on, once, if it takes longer than it should."""
-    timer = threading.Timer(seconds, say, [explanation])
-    timer.daemon = True
-    timer.start()
+def kernels_meanwhile() -> Iterator[None]:
+    """Load the kernels in a thread while the body waits for decoder and network; both are done afterwards."""
+    trouble: list[BaseException] = []
+
+    def load() -> None:
+        try:
+            prepare_kernels()
+        except BaseException as error:
+            trouble.append(error)
+
+    thread = threading.Thread(target=load, name="kernels")
+    thread.start()
     try:
         yield
     finally:
-        timer.cancel()
-
-
-def prepare_kernels() -> None:
-    """Load the compiled kernels; the very first time on a machine they are compiled, which takes some seconds."""
-    with explained_if_slow("preparing the search kernels (once on this machine, a few seconds) ..."):
-        import numpy as np
-
-        from assocmem.codes import CliqueCoder
-        from assocmem.search import Block, ExhaustiveEngine
-
-        coder = CliqueCoder(8, clusters=8)
-        feature = np.ones((1, 8), np.float32)
-        ExhaustiveEngine(coder, [Block(np.zeros(1, np.int64), coder.encode(feature), feature)]).search(feature, 1)
+        thread.join()
+    if trouble:
+        raise trouble[0]

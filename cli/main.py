@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import os
+import sys
 import warnings
 from typing import Annotated
 
@@ -52,4 +56,22 @@ def main() -> None:
     """Entry point."""
     # Pillow's remarks on damaged metadata; what matters of them becomes a line in the report.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    app()
+    # Importing makes hundreds of thousands of objects that stay; walking over them every 700 is a tenth of a search.
+    gc.set_threshold(100_000)
+    try:
+        app()
+    finally:
+        _leave(sys.exc_info()[1])
+
+
+def _leave(how: BaseException | None) -> None:
+    """End without taking the libraries apart: that costs a cold search a fifth of its time and frees nothing.
+
+    Everything on disk is closed by then. Anything but a plain exit takes the ordinary way.
+    """
+    if not isinstance(how, SystemExit) or not isinstance(how.code, int | None):
+        return
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(how.code or 0)

@@ -17,8 +17,8 @@ from assocmem.cli.common import (
     emit_json,
     emit_table,
     guarded,
+    kernels_meanwhile,
     open_collection,
-    prepare_kernels,
     say,
 )
 
@@ -50,8 +50,8 @@ def search(
     """
     text = query[0] if len(query) == 1 else " ".join(query)
     with open_collection(collection) as photos:
-        asked = photos.ask(text)
-        prepare_kernels()
+        with kernels_meanwhile():
+            asked = photos.ask(text)
         started = time.perf_counter()
         hits = photos.answer(asked, k)
         elapsed_ms = (time.perf_counter() - started) * 1000

