@@ -40,6 +40,7 @@ test-torch:
 
 docs: $(VENV)/test.stamp
 	$(VENV)/bin/python -m tests.reference > docs/commands.md
+	$(VENV)/bin/python -m tests.picture docs/demo.svg
 
 clean:
 	rm -rf .venv .venv-wheel .venv-torch build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
