@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from assocmem.codes import F32, U8, UNITS
+from assocmem.codes import F32, U8, UNITS, unpack
 from assocmem.errors import InputError
 
 FULL = 255
@@ -50,6 +50,10 @@ class ConceptMemory:
     """Pseudo-examples per cluster, spread by how often each unit wins overall."""
 
     def __init__(self, clusters: int, concepts: int) -> None:
+        if clusters < 2 or clusters % 2 or concepts < 1:
+            raise InputError(
+                f"expected an even number of clusters and at least 1 concept, found {clusters} and {concepts}"
+            )
         self.clusters = clusters
         self.counts: npt.NDArray[np.int64] = np.zeros((clusters * UNITS, concepts), np.int64)
 
@@ -82,12 +86,23 @@ class ConceptMemory:
         self._add(codes, concepts, probabilities, 1)
 
     def unteach(self, codes: U8, concepts: npt.NDArray[np.integer], probabilities: npt.ArrayLike) -> None:
-        """Take a teaching back: afterwards the memory is as if it had never been."""
+        """Take a teaching back: afterwards the memory is as if it had never been.
+
+        Raises
+        ------
+        InputError
+            As ``teach``, or these items cannot have been taught; nothing is changed.
+        """
         self._add(codes, concepts, probabilities, -1)
 
     def _add(self, codes: U8, concepts: npt.NDArray[np.integer], probabilities: npt.ArrayLike, sign: int) -> None:
-        shares = np.asarray(probabilities, np.float64)
-        if codes.shape[1:] != (self.clusters // 2,) or concepts.ndim != 2 or len(concepts) != len(codes):
+        codes, concepts, shares = np.asarray(codes), np.asarray(concepts), np.asarray(probabilities)
+        if codes.dtype != np.uint8 or concepts.dtype.kind not in "iu" or shares.dtype.kind not in "fiu":
+            raise InputError(
+                "teach: expected uint8 codes, integer concepts and real probabilities, "
+                f"found {codes.dtype}, {concepts.dtype} and {shares.dtype}"
+            )
+        if codes.ndim != 2 or codes.shape[1] != self.clusters // 2 or concepts.ndim != 2 or len(concepts) != len(codes):
             raise InputError(
                 f"teach: expected codes (n, {self.clusters // 2}) and concepts (n, m), "
                 f"found {codes.shape} and {concepts.shape}"
@@ -98,8 +113,12 @@ class ConceptMemory:
             raise InputError(
                 f"teach: expected concepts -1 to {self.concepts - 1}, found {concepts.min()} to {concepts.max()}"
             )
-        weights = np.rint(shares * FULL).astype(np.int64) * sign
-        add_counts(np.ascontiguousarray(codes), concepts.astype(np.int64), weights, self.counts)
+        weights = np.rint(shares.astype(np.float64) * FULL).astype(np.int64)
+        codes, concepts = np.ascontiguousarray(codes), np.ascontiguousarray(concepts, np.int64)
+        add_counts(codes, concepts, sign * weights, self.counts)
+        if sign < 0 and (self.counts[:, np.unique(concepts[concepts >= 0])] < 0).any():
+            add_counts(codes, concepts, weights, self.counts)
+            raise InputError("unteach: expected what was taught before, found items that cannot have been")
 
     def log_odds(self, concept: int) -> F32:
         """Return for each unit how much its winning speaks for the concept, float32 (16 * clusters,).
@@ -107,21 +126,23 @@ class ConceptMemory:
         ``log P(unit | concept) / P(unit)`` of a naive Bayes classifier; its sum over an item's winners ranks items.
         A concept that was never taught has only zeros.
         """
-        overall = self.counts.sum(axis=1, dtype=np.float64).reshape(self.clusters, UNITS)
-        if not overall.any():
-            return np.zeros(self.clusters * UNITS, np.float32)
+        return self._tables(slice(concept, concept + 1))[:, 0]
+
+    def _tables(self, which: slice) -> F32:
+        """Log-odds per unit of some concepts, float32 (16 * clusters, m)."""
+        overall = self.counts.sum(axis=1, dtype=np.float64).reshape(self.clusters, UNITS, 1)
         prior = (overall + FULL / UNITS) / (overall.sum(axis=1, keepdims=True) + FULL)
-        mine = self.counts[:, concept].astype(np.float64).reshape(self.clusters, UNITS)
+        mine = self.counts[:, which].astype(np.float64).reshape(self.clusters, UNITS, -1)
+        total = mine.sum(axis=1, keepdims=True)
         smooth = self.SMOOTHING * FULL
-        given = (mine + smooth * prior) / (mine.sum(axis=1, keepdims=True) + smooth)
-        return np.asarray(np.log(given / prior).ravel(), dtype=np.float32)
+        given = np.where(total > 0, (mine + smooth * prior) / (total + smooth), prior)
+        return np.asarray(np.log(given / prior).reshape(self.clusters * UNITS, -1), dtype=np.float32)
 
     def scores(self, codes: U8) -> F32:
         """Return the summed log-odds of every concept for n packed codes, float32 (n, concepts)."""
-        tables = np.stack([self.log_odds(concept) for concept in range(self.concepts)], axis=1)
+        tables = self._tables(slice(None))
         units = np.arange(self.clusters) * UNITS
         out = np.empty((len(codes), self.concepts), np.float32)
-        for i, code in enumerate(codes):
-            winners = np.stack([code & 15, code >> 4], axis=1).ravel()
+        for i, winners in enumerate(unpack(codes)):
             out[i] = tables[units + winners].sum(axis=0)
         return out

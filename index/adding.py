@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 
 from assocmem.extractors.base import Extractor
+from assocmem.index.catalog import Catalog
 from assocmem.index.ingest import Job, Result, decode, describe, plan
 from assocmem.index.reports import AddReport, Progress
 from assocmem.index.rows import Failure
@@ -17,6 +20,8 @@ BATCH_ITEMS = 512
 """Items per commit: what a kill can cost, at most."""
 BATCH_SECONDS = 15.0
 """Where items come slowly, time decides."""
+_MERGE_AT_WORK = 64
+"""Slow items make many small segments in a long run: so many of a size, at most, before they are merged."""
 
 
 def add_files(
@@ -32,7 +37,8 @@ def add_files(
     writer.sweep()
     jobs: list[Job] = []
     refused: list[Failure] = []
-    for step in plan(walk(paths), lambda found: _settled(writer, found)):
+    tried_again: set[str] = set()
+    for step in plan(walk(paths), lambda found: _settled(writer, found, tried_again)):
         if isinstance(step, Job):
             jobs.append(step)
         elif isinstance(step, Failure):
@@ -41,31 +47,57 @@ def add_files(
             report.unchanged += 1
     run = _Run(writer, extractor, report, progress, threads, total=len(jobs))
     try:
-        run.read(jobs, known=lambda digest: bool(catalog.files_with_hash(digest)))
+        with closing(Catalog(catalog.path.parent)) as reader:
+            run.read(jobs, known=_known(reader))
         run.read(writer.lost, known=lambda digest: False)
         run.commit()
-        writer.merge_small_segments()
     except KeyboardInterrupt:
         run.commit()
         report.interrupted = True
+    if not report.interrupted:
+        _forget_failures(writer, tried_again - {failure.path for failure in report.failed})
     with catalog.transaction():
         for failure in refused:
-            catalog.set_failure(failure)
-        for known in catalog.failures():
-            if not os.path.lexists(known.path):
-                catalog.clear_failure(known.path)
+            if os.path.lexists(failure.path):
+                catalog.set_failure(failure)
     report.failed = sorted([*report.failed, *refused], key=lambda failure: failure.path)
+    try:
+        writer.merge_small_segments()
+    except KeyboardInterrupt:
+        report.interrupted = True
     return report
 
 
-def _settled(writer: Writer, found: Found) -> bool | Failure:
+def _settled(writer: Writer, found: Found, tried_again: set[str]) -> bool | Failure:
     """Whether the collection knows a file unchanged; a failure it is known by is reported again."""
     failure = writer.catalog.failure(found.path)
     if failure is not None:
-        same = (failure.size, failure.mtime_ns) == (found.size, found.mtime_ns)
-        return failure if same and failure.lasting else False
+        if failure.lasting and (failure.size, failure.mtime_ns) == (found.size, found.mtime_ns):
+            return failure
+        tried_again.add(found.path)
+        return False
     known = writer.catalog.file(found.path)
     return known is not None and (known[1].size, known[1].mtime_ns) == (found.size, found.mtime_ns)
+
+
+def _known(reader: Catalog) -> Callable[[bytes], bool]:
+    """Ask the catalog for a content hash, from any thread: through a connection of its own, one at a time."""
+    lock = threading.Lock()
+
+    def known(digest: bytes) -> bool:
+        with lock:
+            return bool(reader.files_with_hash(digest))
+
+    return known
+
+
+def _forget_failures(writer: Writer, healed: set[str]) -> None:
+    """Drop failures of what was tried again without trouble, of folders that can be read now, of what is gone."""
+    with writer.catalog.transaction():
+        for known in writer.catalog.failures():
+            readable_folder = os.path.isdir(known.path) and os.access(known.path, os.R_OK | os.X_OK)
+            if known.path in healed or readable_folder or not os.path.lexists(known.path):
+                writer.catalog.clear_failure(known.path)
 
 
 class _Run:
@@ -93,16 +125,18 @@ class _Run:
 
     def read(self, jobs: list[Job], known: Callable[[bytes], bool]) -> None:
         """Pull jobs through the stages."""
-        messages = decode(jobs, self.extractor, known, threads=self.threads)
-        for result in describe(messages, self.extractor):
-            self.batch.append(result)
-            self.waiting += max(1, len(result.items))
-            self.done += 1
-            if self.progress is not None:
-                items = self.report.indexed + self.waiting
-                self.progress(Progress(self.done, self.total, items, result.end.job.found.path))
-            if self.waiting >= BATCH_ITEMS or time.monotonic() - self.last_commit > BATCH_SECONDS:
-                self.commit()
+        # Closed here, whatever happens: an exception that somebody keeps would keep the threads too.
+        with closing(decode(jobs, self.extractor, known, threads=self.threads)) as messages:
+            for result in describe(messages, self.extractor):
+                self.batch.append(result)
+                self.waiting += max(1, len(result.items))
+                self.done += 1
+                if self.progress is not None:
+                    items = self.report.indexed + self.waiting
+                    self.progress(Progress(self.done, self.total, items, result.end.job.found.path))
+                if self.waiting >= BATCH_ITEMS or time.monotonic() - self.last_commit > BATCH_SECONDS:
+                    self.commit()
+                    self.writer.merge_small_segments(_MERGE_AT_WORK)
 
     def commit(self) -> None:
         """Store what is complete."""

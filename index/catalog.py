@@ -1,18 +1,16 @@
 """The catalog: which files are in the collection, where their items lie, what failed. SQLite in WAL mode.
 
-All SQL of the project is in this file. It knows rows and numbers; it opens no segment and no picture.
+All SQL about tables is in this file. It knows rows and numbers; it opens no segment and no picture.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from assocmem.errors import CollectionError, DamagedError, LockedError, MismatchError
+from assocmem.errors import CollectionError, MismatchError
+from assocmem.index.database import Database, create_database, unfinished_path
+from assocmem.index.lock import NAME as LOCK_NAME
 from assocmem.index.rows import Failure, FileRow, ItemRow, path_from_sql, path_to_sql
 
 FORMAT = 1
@@ -33,9 +31,11 @@ CREATE TABLE segments (id INTEGER PRIMARY KEY, rows INTEGER NOT NULL);
 CREATE TABLE failures (
     path PRIMARY KEY NOT NULL, reason TEXT NOT NULL, size INTEGER, mtime_ns INTEGER, lasting INTEGER NOT NULL);
 """
+_WITHOUT_FILE = "SELECT id FROM items WHERE alive AND file NOT IN (SELECT id FROM files) OR alive AND file IS NULL"
+_ASTRAY = "SELECT id, segment FROM items WHERE segment NOT IN (SELECT id FROM segments)"
 
 
-class Catalog:
+class Catalog(Database):
     """One connection to a collection's catalog. Not for sharing between threads.
 
     Parameters
@@ -47,60 +47,28 @@ class Catalog:
     """
 
     def __init__(self, folder: Path, *, create: dict[str, str] | None = None) -> None:
-        self.path = folder / NAME
-        if create is None and not self.path.exists():
-            raise CollectionError(
-                f"{folder}: expected a collection, found no {NAME}; make one with `assocmem index FOLDER -c {folder}`"
-            )
-        self._db = self._connect()
-        if create is not None:
-            self._create(create)
-        self._check_format()
-
-    def _connect(self) -> sqlite3.Connection:
-        if os.access(self.path.parent, os.W_OK):
-            name, uri = str(self.path), False
-        else:  # a reader on a read-only disk cannot make the WAL's shared memory
-            name, uri = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1", True
-        db = sqlite3.connect(name, timeout=30, isolation_level=None, check_same_thread=False, uri=uri)
-        with self._trouble_named():
-            db.execute("PRAGMA synchronous = FULL")  # NORMAL may lose the last commits when the power fails
-            db.execute("PRAGMA foreign_keys = ON")
-        return db
-
-    @contextlib.contextmanager
-    def _trouble_named(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise LockedError(f"{self.path}: another process keeps the catalog busy; try again later") from error
-            raise CollectionError(
-                f"{self.path}: the catalog cannot be used ({error}); is the disk full, or the folder read-only?"
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise DamagedError(
-                f"{self.path}: expected a catalog, found damage ({error}); "
-                "restore it from a backup, or index the folders into a new collection"
-            ) from error
-
-    def _run(self, sql: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
-        with self._trouble_named():
-            return self._db.execute(sql, tuple(values))
-
-    def _run_many(self, sql: str, rows: Iterable[Iterable[Any]]) -> None:
-        with self._trouble_named():
-            self._db.executemany(sql, (tuple(row) for row in rows))
-
-    def _create(self, meta: dict[str, str]) -> None:
-        self._run("PRAGMA journal_mode = WAL")  # kept in the file: readers go on while a writer commits
-        with self.transaction():
-            if self._run("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-                return
-            for statement in _SCHEMA.split(";"):
-                self._run(statement)
+        path = folder / NAME
+        if not path.exists():
+            if create is None:
+                raise CollectionError(
+                    f"{folder}: expected a collection, found no {NAME}; "
+                    f"make one with `assocmem index FOLDER -c {folder}`"
+                )
             first = {"format": str(FORMAT), "generation": "0", "next_item": "1", "next_segment": "1"}
-            self._run_many("INSERT INTO meta VALUES (?, ?)", {**first, **meta}.items())
+            create_database(path, _SCHEMA, {**first, **create})
+        super().__init__(path)
+        try:
+            self._check_format()
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def can_be_made(folder: Path) -> bool:
+        """Whether a folder is empty, but for what a process leaves that is killed while it makes a collection."""
+        unfinished = unfinished_path(folder / NAME).name
+        leftovers = {LOCK_NAME, unfinished, f"{unfinished}-journal", f"{unfinished}-wal", f"{unfinished}-shm"}
+        return folder.is_dir() and leftovers.issuperset(path.name for path in folder.iterdir())
 
     def _check_format(self) -> None:
         found = self.meta("format")
@@ -110,40 +78,16 @@ class Catalog:
                 "it was written by another version: update assocmem, or index the folders into a new collection"
             )
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._db.close()
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Everything inside happens, or nothing."""
-        self._run("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._run("ROLLBACK")
-            raise
-        self._run("COMMIT")
-
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """Everything inside sees one generation."""
-        self._run("BEGIN")
-        try:
-            yield
-        finally:
-            self._run("COMMIT")
-
     # meta
 
     def meta(self, key: str) -> str | None:
         """Return the value of a meta key."""
-        row = self._run("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        row = self._row("SELECT value FROM meta WHERE key = ?", (key,))
         return None if row is None else str(row[0])
 
     def set_meta(self, key: str, value: str) -> None:
         """Set a meta key."""
-        self._run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        self._change("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def take(self, counter: str, count: int) -> int:
         """Reserve ``count`` numbers of a counter that never goes back; returns the first."""
@@ -164,23 +108,26 @@ class Catalog:
 
     def file(self, path: str) -> tuple[int, FileRow] | None:
         """Return (id, row) of a path, or None."""
-        row = self._run(
-            "SELECT id, path, kind, hash, size, mtime_ns FROM files WHERE path = ?", (path_to_sql(path),)
-        ).fetchone()
+        row = self._row("SELECT id, path, kind, hash, size, mtime_ns FROM files WHERE path = ?", (path_to_sql(path),))
         return None if row is None else (row[0], FileRow(path_from_sql(row[1]), *row[2:]))
 
     def files_with_hash(self, digest: bytes) -> list[tuple[int, FileRow]]:
-        """Files of this content."""
-        rows = self._run("SELECT id, path, kind, hash, size, mtime_ns FROM files WHERE hash = ? ORDER BY id", (digest,))
+        """Files of this content that were read as far as they can be; what circumstances cut short is left out."""
+        rows = self._rows(
+            "SELECT f.id, f.path, f.kind, f.hash, f.size, f.mtime_ns, x.reason FROM files f LEFT JOIN failures x "
+            "ON x.path = f.path AND x.size = f.size AND x.mtime_ns = f.mtime_ns "
+            "WHERE f.hash = ? AND coalesce(x.lasting, 1) ORDER BY f.id",
+            (digest,),
+        )
         return [(row[0], FileRow(path_from_sql(row[1]), *row[2:])) for row in rows]
 
     def paths(self) -> list[tuple[int, str]]:
         """(id, path) of every file, in order of addition."""
-        return [(row[0], path_from_sql(row[1])) for row in self._run("SELECT id, path FROM files ORDER BY id")]
+        return [(row[0], path_from_sql(row[1])) for row in self._rows("SELECT id, path FROM files ORDER BY id")]
 
     def add_file(self, file: FileRow) -> int:
         """Insert a file; returns its id."""
-        cursor = self._run(
+        cursor = self._change(
             "INSERT INTO files (path, kind, hash, size, mtime_ns) VALUES (?, ?, ?, ?, ?)",
             (path_to_sql(file.path), file.kind, file.hash, file.size, file.mtime_ns),
         )
@@ -189,19 +136,19 @@ class Catalog:
 
     def touch_file(self, file_id: int, path: str, mtime_ns: int) -> None:
         """The same content under another path or time."""
-        self._run("UPDATE files SET path = ?, mtime_ns = ? WHERE id = ?", (path_to_sql(path), mtime_ns, file_id))
+        self._change("UPDATE files SET path = ?, mtime_ns = ? WHERE id = ?", (path_to_sql(path), mtime_ns, file_id))
 
     def remove_files(self, file_ids: Iterable[int]) -> int:
         """Forget files; their items are dead from now on. Returns how many items that were."""
         count = 0
         for file_id in file_ids:
-            count += self._run("UPDATE items SET alive = 0 WHERE file = ?", (file_id,)).rowcount
-            self._run("DELETE FROM files WHERE id = ?", (file_id,))
+            count += self._change("UPDATE items SET alive = 0 WHERE file = ?", (file_id,)).rowcount
+            self._change("DELETE FROM files WHERE id = ?", (file_id,))
         return count
 
     def add_items(self, rows: Iterable[tuple[int, int, str, float | None, float | None, int, int]]) -> None:
         """Insert (id, file, kind, start, end, segment, row)."""
-        self._run_many(
+        self._change_many(
             'INSERT INTO items (id, file, kind, start, "end", segment, row) VALUES (?, ?, ?, ?, ?, ?, ?)',
             rows,
         )
@@ -210,18 +157,18 @@ class Catalog:
         """Items by id; ids that are not alive are missing."""
         found = {}
         for item in ids:
-            row = self._run(
+            row = self._row(
                 'SELECT i.id, f.path, i.kind, i.start, i."end" FROM items i JOIN files f ON f.id = i.file '
                 "WHERE i.id = ? AND i.alive",
                 (item,),
-            ).fetchone()
+            )
             if row is not None:
                 found[item] = ItemRow(row[0], path_from_sql(row[1]), *row[2:])
         return found
 
     def items_of_file(self, file_id: int) -> list[tuple[ItemRow, int, int]]:
         """(item, segment, row) of a file's items, in order."""
-        rows = self._run(
+        rows = self._rows(
             'SELECT i.id, f.path, i.kind, i.start, i."end", i.segment, i.row '
             "FROM items i JOIN files f ON f.id = i.file WHERE f.id = ? AND i.alive ORDER BY i.id",
             (file_id,),
@@ -230,76 +177,76 @@ class Catalog:
 
     def counts(self) -> dict[str, int]:
         """How many living items of each kind, files and failures."""
-        kinds = dict(self._run("SELECT kind, count(*) FROM items WHERE alive GROUP BY kind").fetchall())
+        kinds = dict(self._rows("SELECT kind, count(*) FROM items WHERE alive GROUP BY kind"))
         return {
             "images": kinds.get("image", 0),
             "shots": kinds.get("shot", 0),
-            "files": self._run("SELECT count(*) FROM files").fetchone()[0],
-            "failures": self._run("SELECT count(*) FROM failures").fetchone()[0],
+            "files": self._rows("SELECT count(*) FROM files")[0][0],
+            "failures": self._rows("SELECT count(*) FROM failures")[0][0],
         }
 
     # segments
 
     def segments(self) -> dict[int, int]:
         """Number -> rows of every live segment, oldest first."""
-        return dict(self._run("SELECT id, rows FROM segments ORDER BY id").fetchall())
+        return dict(self._rows("SELECT id, rows FROM segments ORDER BY id"))
 
     def add_segment(self, number: int, rows: int) -> None:
         """Make a segment live."""
-        self._run("INSERT INTO segments VALUES (?, ?)", (number, rows))
+        self._change("INSERT INTO segments VALUES (?, ?)", (number, rows))
 
     def dead_rows(self) -> dict[int, list[int]]:
         """Segment -> rows that are no longer to be found."""
         dead: dict[int, list[int]] = {}
-        for segment, row in self._run("SELECT segment, row FROM items WHERE alive = 0 ORDER BY segment, row"):
+        for segment, row in self._rows("SELECT segment, row FROM items WHERE alive = 0 ORDER BY segment, row"):
             dead.setdefault(segment, []).append(row)
         return dead
 
     def segment_rows(self, number: int) -> list[tuple[int, int, bool]]:
         """(row, item id, alive) of a segment, by row."""
-        rows = self._run("SELECT row, id, alive FROM items WHERE segment = ? ORDER BY row", (number,))
+        rows = self._rows("SELECT row, id, alive FROM items WHERE segment = ? ORDER BY row", (number,))
         return [(row, item, bool(alive)) for row, item, alive in rows]
 
     def replace_segments(self, old: Iterable[int], new: int, places: Iterable[tuple[int, int]]) -> None:
         """Items move to segment ``new``, at (row, item id) ``places``; the old segments and their dead go."""
         for number in old:
-            self._run("DELETE FROM items WHERE segment = ? AND alive = 0", (number,))
-            self._run("DELETE FROM segments WHERE id = ?", (number,))
-        self._run_many(f"UPDATE items SET segment = {int(new)}, row = ? WHERE id = ?", places)
+            self._change("DELETE FROM items WHERE segment = ? AND alive = 0", (number,))
+            self._change("DELETE FROM segments WHERE id = ?", (number,))
+        self._change_many(f"UPDATE items SET segment = {int(new)}, row = ? WHERE id = ?", places)
 
     # failures
 
     def failures(self) -> list[Failure]:
         """All files that could not be read, by path."""
-        rows = self._run("SELECT path, reason, size, mtime_ns, lasting FROM failures ORDER BY path")
+        rows = self._rows("SELECT path, reason, size, mtime_ns, lasting FROM failures ORDER BY path")
         return [Failure(path_from_sql(row[0]), row[1], row[2], row[3], bool(row[4])) for row in rows]
 
     def failure(self, path: str) -> Failure | None:
         """What is known against a path."""
-        row = self._run(
+        row = self._row(
             "SELECT path, reason, size, mtime_ns, lasting FROM failures WHERE path = ?", (path_to_sql(path),)
-        ).fetchone()
+        )
         return None if row is None else Failure(path_from_sql(row[0]), row[1], row[2], row[3], bool(row[4]))
 
     def set_failure(self, failure: Failure) -> None:
         """Keep a failure, in place of what was known."""
-        self._run(
+        self._change(
             "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)",
             (path_to_sql(failure.path), failure.reason, failure.size, failure.mtime_ns, failure.lasting),
         )
 
     def clear_failure(self, path: str) -> None:
         """The file was read after all, or is gone."""
-        self._run("DELETE FROM failures WHERE path = ?", (path_to_sql(path),))
+        self._change("DELETE FROM failures WHERE path = ?", (path_to_sql(path),))
 
-    def move_failure(self, old: str, new: str) -> None:
-        """The file of a failure was moved."""
-        self._run("UPDATE OR REPLACE failures SET path = ? WHERE path = ?", (path_to_sql(new), path_to_sql(old)))
+    # looking after it
 
     def integrity(self) -> list[str]:
-        """SQLite's own complaints about the file."""
+        """SQLite's own complaints about the file, and rows that point to nothing."""
         try:
-            rows = self._run("PRAGMA integrity_check").fetchall()
+            found = [row[0] for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
+            found += [f"item {row[0]} belongs to no file" for row in self._rows(_WITHOUT_FILE)]
+            found += [f"item {row[0]} lies in segment {row[1]}, which is not live" for row in self._rows(_ASTRAY)]
         except CollectionError as error:
             return [str(error)]
-        return [f"catalog: {row[0]}" for row in rows if row[0] != "ok"]
+        return [f"catalog: {problem}" for problem in found]

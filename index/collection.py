@@ -16,6 +16,7 @@ from assocmem.index.adding import add_files
 from assocmem.index.answers import Ranked, common_concepts, nearest_concepts, nearest_items
 from assocmem.index.catalog import NAME as CATALOG_NAME
 from assocmem.index.catalog import Catalog
+from assocmem.index.disk import make_folder
 from assocmem.index.info import collect_info
 from assocmem.index.lock import writer_lock
 from assocmem.index.memories import imagenet_memory
@@ -65,14 +66,14 @@ class Collection:
         if (weights or options) and not isinstance(extractor, str):
             raise InputError("weights and options belong to an extractor: name it too")
         self._given = None if isinstance(extractor, str) else extractor
-        self._asked = _choice(extractor, weights, options) if isinstance(extractor, str) else None
+        self._asked = ExtractorChoice.named(extractor, weights, options) if isinstance(extractor, str) else None
         self._extractor: Extractor | None = None
         self._settings: Settings | None = None
         self._snapshot: Snapshot | None = None
         self._catalog: Catalog | None = None
         if (self.folder / CATALOG_NAME).exists():
             self._catalog = Catalog(self.folder)
-        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        elif self.folder.exists() and not Catalog.can_be_made(self.folder):
             raise CollectionError(
                 f"{self.folder}: expected a collection or an empty directory, found something else; "
                 "choose another place for the collection"
@@ -168,12 +169,13 @@ class Collection:
         """
         started = time.perf_counter()
         extractor = self.extractor
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         with writer_lock(self.folder):
             if self._catalog is None:
                 asked = self._asked or ExtractorChoice(extractor.name)
                 self._catalog = Catalog(self.folder, create=Settings.of(extractor, asked).to_meta())
                 self._check_identity(extractor)  # another process may have made the collection meanwhile
+            self._current()  # damage is found before anything is written or swept away
             writer = Writer(self._catalog, self.folder, self.coder)
             report = add_files(writer, extractor, paths, progress, threads or os.cpu_count() or 1)
             self._refresh_memories()
@@ -193,6 +195,7 @@ class Collection:
         """
         catalog = self._existing()
         with writer_lock(self.folder):
+            self._current()
             writer = Writer(catalog, self.folder, self.coder)
             count = writer.remove([absolute(path) for path in paths], missing=missing)
             self._refresh_memories()
@@ -294,10 +297,3 @@ class Collection:
     def verify(self, *, progress: Callable[[int, int], Any] | None = None) -> list[str]:
         """Check catalog, segments and memories against each other; returns what is wrong, nothing if all is well."""
         return verify(self._existing(), self.folder, self.coder, progress)
-
-
-def _choice(spec: str, weights: StrPath | None, options: Mapping[str, str] | None) -> ExtractorChoice:
-    """With absolute paths, so that a collection finds its network from anywhere."""
-    if spec.startswith("onnx:"):
-        spec = "onnx:" + absolute(spec.removeprefix("onnx:"))
-    return ExtractorChoice(spec, None if weights is None else absolute(weights), dict(options or {}))

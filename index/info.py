@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from assocmem.index.catalog import FORMAT, Catalog
+from assocmem.index.disk import file_size
 from assocmem.index.reports import Info
 from assocmem.index.settings import Settings
 
@@ -12,7 +13,6 @@ from assocmem.index.settings import Settings
 def collect_info(catalog: Catalog, folder: Path, settings: Settings) -> Info:
     """Count; nothing is loaded but the catalog."""
     counts = catalog.counts()
-    files = [path for path in folder.rglob("*") if path.is_file()]
     return Info(
         path=str(folder),
         format=FORMAT,
@@ -27,5 +27,5 @@ def collect_info(catalog: Catalog, folder: Path, settings: Settings) -> Info:
         segments=len(catalog.segments()),
         code_bytes=settings.clusters // 2,
         feature_bytes=2 * settings.dim,
-        disk_bytes=sum(path.stat().st_size for path in files),
+        disk_bytes=sum(file_size(path) for path in folder.rglob("*")),
     )

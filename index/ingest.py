@@ -13,9 +13,9 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +113,7 @@ def failure(found: Found, error: MediaError) -> Failure:
 
 def decode(
     jobs: Iterable[Job], extractor: Extractor, known: Callable[[bytes], bool], *, threads: int
-) -> Iterator[Part | End]:
+) -> Generator[Part | End, None, None]:
     """Read and prepare files in ``threads`` threads; yield the parts of each file, then its end, in the order of jobs.
 
     Closing the generator early (or an exception in the consumer) stops the threads.
@@ -226,8 +226,9 @@ def describe(messages: Iterable[Part | End], extractor: Extractor) -> Iterator[R
     for message in messages:
         pending.append(message)
         images += len(message.images) if isinstance(message, Part) else 0
-        # A file's end is due at once when nothing of it waits for the network.
-        if images >= NETWORK_BATCH or (images == 0 and isinstance(message, End)):
+        # A file's end is due at once when nothing of it waits for the network, and soon in any case.
+        waited = len(pending) >= 4 * NETWORK_BATCH
+        if images >= NETWORK_BATCH or waited or (images == 0 and isinstance(message, End)):
             yield from _flush(pending, extractor, items)
             pending, images = [], 0
     yield from _flush(pending, extractor, items)
@@ -241,8 +242,23 @@ def _flush(pending: list[Part | End], extractor: Extractor, items: list[Item]) -
         if isinstance(message, Part):
             items.append(described.popleft())
         else:
-            yield Result(message, list(items))
+            yield _result(message, items)
             items.clear()
+
+
+def _result(end: End, items: list[Item]) -> Result:
+    """Leave out items that cannot be stored: NaN in one of them would spoil every memory."""
+    good = [item for item in items if _storable(item)]
+    if len(good) == len(items):
+        return Result(end, good)
+    trouble = failure(end.job.found, MediaError("the network gives no usable numbers for it"))
+    return Result(replace(end, failure=end.failure or trouble), good)
+
+
+def _storable(item: Item) -> bool:
+    """Whether all numbers are finite, as float16 too."""
+    logits_finite = item.logits is None or np.isfinite(item.logits).all()
+    return bool(logits_finite and (np.abs(item.feature) <= np.finfo(np.float16).max).all())
 
 
 def describe_parts(parts: list[Part], extractor: Extractor) -> list[Item]:

@@ -15,14 +15,19 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from assocmem.errors import LockedError
+from assocmem.errors import CollectionError, LockedError
+
+NAME = "writer.lock"
 
 
 @contextlib.contextmanager
 def writer_lock(folder: Path) -> Iterator[None]:
     """Hold the writer's lock of the collection in ``folder``; LockedError when another process has it."""
-    path = folder / "writer.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    path = folder / NAME
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise CollectionError(f"{path}: cannot be written ({error.strerror}); reading works all the same") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,6 +35,11 @@ def writer_lock(folder: Path) -> Iterator[None]:
             raise LockedError(
                 f"{folder}: {_holder(path)} is writing to this collection; wait until it ends. Reading works meanwhile"
             ) from None
+        except OSError as error:
+            raise CollectionError(
+                f"{path}: expected a disk with file locks, found one without ({error.strerror}); "
+                "keep the collection on a local disk"
+            ) from error
         os.ftruncate(descriptor, 0)
         since = datetime.now().astimezone().isoformat(timespec="seconds")
         name = Path(sys.argv[0]).name or "python"

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from assocmem.concepts import ConceptMemory
+from assocmem.index.segments import LIBVER
 from assocmem.index.snapshot import Snapshot
 
 CONCEPTS = "memory-concepts.h5"
@@ -23,20 +24,26 @@ def imagenet_memory(snapshot: Snapshot, folder: Path, clusters: int, *, keep: bo
     """
     path = folder / CONCEPTS
     memory = ConceptMemory(clusters, IMAGENET_CLASSES)
-    if _load(memory, path, snapshot.generation):
+    if load_memory(memory, path, snapshot.generation):
         return memory
-    for segment, dead in zip(snapshot.segments, snapshot.dead, strict=True):
-        for start in range(0, len(segment.ids), _ROWS):
-            rows = np.setdiff1d(np.arange(start, min(start + _ROWS, len(segment.ids))), dead)
-            memory.teach(segment.codes[rows], segment.labels[rows], segment.label_scores[rows])
+    feed(memory, snapshot)
     if keep:
         _save(memory, path, snapshot.generation)
     return memory
 
 
-def _load(memory: ConceptMemory, path: Path, generation: int) -> bool:
+def feed(memory: ConceptMemory, snapshot: Snapshot) -> None:
+    """Teach a memory the labels of all living items."""
+    for segment, dead in zip(snapshot.segments, snapshot.dead, strict=True):
+        for start in range(0, len(segment.ids), _ROWS):
+            rows = np.setdiff1d(np.arange(start, min(start + _ROWS, len(segment.ids))), dead)
+            memory.teach(segment.codes[rows], segment.labels[rows], segment.label_scores[rows])
+
+
+def load_memory(memory: ConceptMemory, path: Path, generation: int) -> bool:
     """Fill the memory from its file; False when there is none, it is of another generation, or damaged."""
-    with contextlib.suppress(OSError, KeyError, ValueError, RuntimeError), h5py.File(path, "r") as file:
+    # Whatever h5py makes of a damaged file, the answer is to build the memory anew.
+    with contextlib.suppress(Exception), h5py.File(path, "r") as file:
         if file.attrs["generation"] == generation and file["counts"].shape == memory.counts.shape:
             memory.counts[:] = file["counts"][:]
             return True
@@ -45,8 +52,11 @@ def _load(memory: ConceptMemory, path: Path, generation: int) -> bool:
 
 def _save(memory: ConceptMemory, path: Path, generation: int) -> None:
     temporary = path.with_suffix(".tmp")
-    with h5py.File(temporary, "w") as file:
-        file.attrs["generation"] = generation
-        chunks = (min(256, len(memory.counts)), memory.concepts)
-        file.create_dataset("counts", data=memory.counts, chunks=chunks, compression=1, fletcher32=True)
-    temporary.replace(path)
+    try:
+        with h5py.File(temporary, "w", libver=LIBVER) as file:
+            file.attrs["generation"] = generation
+            chunks = (min(256, len(memory.counts)), memory.concepts)
+            file.create_dataset("counts", data=memory.counts, chunks=chunks, compression=1, fletcher32=True)
+        temporary.replace(path)
+    except (OSError, RuntimeError):  # a full disk: the items are stored, and a memory can be built again at any time
+        temporary.unlink(missing_ok=True)

@@ -16,6 +16,8 @@ class FileRow:
     hash: bytes
     size: int
     mtime_ns: int
+    reason: str | None = None
+    """why it could not be read to its end, if so"""
 
 
 @dataclass(frozen=True, slots=True)

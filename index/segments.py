@@ -8,6 +8,8 @@ their checksums are checked by ``verify``. Knows nothing of paths, pictures or S
 from __future__ import annotations
 
 import contextlib
+import errno
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,12 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.errors import DamagedError, MismatchError
+from assocmem.index.disk import cannot_write, check_room, sync
 
 FORMAT = 1
 LABELS = 5
 """How many ImageNet classes are kept per item."""
 _FEATURE_ROWS = 64  # rows per chunk: 160 KB at 1,280 dimensions, small enough to check one at a time
 _CODE_ROWS = 16384
+LIBVER = ("v110", "v110")
+"""HDF5's own structures have checksums from this version of the format on; with older ones a flipped bit can turn one
+chunk into another unnoticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +87,6 @@ class Segment:
     labels: npt.NDArray[np.int16]
     label_scores: npt.NDArray[np.float16]
 
-    def parts(self, rows: npt.NDArray[np.int64]) -> Iterator[SegmentData]:
-        """Copy many rows into memory, a thousand at a time."""
-        for start in range(0, len(rows), 1024):
-            yield self.data(rows[start : start + 1024])
-
     def data(self, rows: npt.NDArray[np.int64]) -> SegmentData:
         """Copy some rows into memory."""
         return SegmentData(
@@ -103,34 +104,55 @@ def write_segment(folder: Path, number: int, rows: int, parts: Iterable[SegmentD
     path = segment_path(folder, number)
     temporary = path.with_suffix(".tmp")
     try:
-        with h5py.File(temporary, "w") as file:
+        with h5py.File(temporary, "w", libver=LIBVER) as file:
             file.attrs["format"] = FORMAT
+            datasets: dict[str, h5py.Dataset] = {}  # open until the flush: h5py is silent when closing one fails
             start = 0
             for part in parts:
-                for name in SegmentData.__slots__:
-                    array = getattr(part, name)
-                    if name not in file:
-                        _create_dataset(file, name, rows, array)
-                    file[name][start : start + len(array)] = array
+                if not datasets:
+                    check_room(folder, rows * _row_bytes(part))  # HDF5 recovers badly from a full disk
+                    datasets = {name: _create_dataset(file, name, rows, part) for name in SegmentData.__slots__}
+                _write_part(datasets, part, start, rows)
                 start += len(part.ids)
             if start != rows:
                 raise ValueError(f"segment {number}: expected {rows} rows, found {start}")
-        _sync(temporary)
+            file.flush()
+        sync(temporary)
         temporary.rename(path)
-        _sync(folder)
+        sync(folder)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     return path
 
 
-def _create_dataset(file: h5py.File, name: str, rows: int, like: npt.NDArray[Any]) -> None:
+def _row_bytes(part: SegmentData) -> int:
+    arrays = [getattr(part, name) for name in SegmentData.__slots__]
+    return sum(array.dtype.itemsize * math.prod(array.shape[1:]) for array in arrays)
+
+
+def _create_dataset(file: h5py.File, name: str, rows: int, part: SegmentData) -> h5py.Dataset:
+    like = getattr(part, name)
     shape = (rows, *like.shape[1:])
     if 0 in shape:  # HDF5 has no chunks for nothing
-        file.create_dataset(name, shape, like.dtype)
-        return
+        return file.create_dataset(name, shape, like.dtype)
     chunk_rows = min(rows, _FEATURE_ROWS if name == "features" else _CODE_ROWS)
-    file.create_dataset(name, shape, like.dtype, chunks=(chunk_rows, *shape[1:]), fletcher32=True)
+    return file.create_dataset(name, shape, like.dtype, chunks=(chunk_rows, *shape[1:]), fletcher32=True)
+
+
+def _write_part(datasets: dict[str, h5py.Dataset], part: SegmentData, start: int, rows: int) -> None:
+    stop = start + len(part.ids)
+    for name, dataset in datasets.items():
+        array = getattr(part, name)
+        if array.shape != (len(part.ids), *dataset.shape[1:]) or stop > rows or array.dtype != dataset.dtype:
+            raise ValueError(
+                f"{name}: expected {dataset.dtype} rows {dataset.shape[1:]}, at most {rows} in all, "
+                f"found {array.dtype} {array.shape} after {start}"
+            )
+        dataset[start:stop] = array
 
 
 def read_segment(folder: Path, number: int) -> Segment:
@@ -165,23 +187,37 @@ def feature_chunks(folder: Path, number: int) -> Iterator[npt.NDArray[np.float16
             yield features[start : start + 16 * _FEATURE_ROWS]
 
 
+def living_parts(folder: Path, segment: Segment, rows: npt.NDArray[np.int64]) -> Iterator[SegmentData]:
+    """Copy many rows (ascending) into memory, some at a time, with their checksums checked.
+
+    What is read without, and written again, would get a new checksum, and its damage would never be found.
+    """
+    start = 0
+    for features in feature_chunks(folder, segment.number):
+        first, last = np.searchsorted(rows, (start, start + len(features)))
+        mine = rows[first:last]
+        if len(mine):
+            yield SegmentData(
+                segment.ids[mine],
+                segment.codes[mine],
+                features[mine - start],
+                segment.labels[mine],
+                segment.label_scores[mine],
+            )
+        start += len(features)
+
+
 @contextlib.contextmanager
 def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error  # h5py names no file
+    except MismatchError:
         raise
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        detail = str(error).splitlines()[0]
+    except Exception as error:  # h5py has nearly every built-in exception for a file that is not what it seems
+        detail = (str(error).splitlines() or [type(error).__name__])[0]
         raise DamagedError(
             f"{path}: expected a whole segment, found damage ({detail}); "
             "run `assocmem verify` to see how much is affected"
         ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from assocmem.codes import CliqueCoder
 from assocmem.extractors.base import Extractor
+from assocmem.index.walk import absolute
 
 DEFAULT_EXTRACTOR = "efficientnet-lite0"
 CLUSTERS = 128
@@ -28,6 +30,13 @@ class ExtractorChoice:
     weights: str | None = None
     """absolute path"""
     options: Mapping[str, str] | None = None
+
+    @classmethod
+    def named(cls, spec: str, weights: str | os.PathLike[str] | None, options: Mapping[str, str] | None) -> Self:
+        """Return a choice with absolute paths, so that a collection finds its network from anywhere."""
+        if spec.startswith("onnx:"):
+            spec = "onnx:" + absolute(spec.removeprefix("onnx:"))
+        return cls(spec, None if weights is None else absolute(weights), dict(options or {}))
 
     def open(self) -> Extractor:
         """Load the network; ExtractorError when that cannot be."""

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from assocmem.codes import CliqueCoder
+from assocmem.concepts import ConceptMemory
 from assocmem.errors import DamagedError, MismatchError
 from assocmem.index.catalog import Catalog
+from assocmem.index.memories import CONCEPTS, IMAGENET_CLASSES, feed, load_memory
 from assocmem.index.segments import feature_chunks, read_segment
+from assocmem.index.snapshot import take_snapshot
 
 
 def verify(
@@ -28,19 +31,34 @@ def verify(
     for done, (number, rows) in enumerate(live.items()):
         if progress is not None:
             progress(done, len(live))
+        found: list[str] = []
         try:
-            problems += _segment_problems(catalog, segments, number, rows, coder)
+            found += _segment_problems(catalog, segments, number, rows, coder)
         except FileNotFoundError as error:
-            problems.append(f"{error.filename}: expected a segment of {rows} items, found no file")
+            found.append(f"{error.filename}: expected a segment of {rows} items, found no file")
         except (DamagedError, MismatchError) as error:
-            problems.append(str(error))
-    return problems
+            found.append(str(error))
+        if found and number in catalog.segments():  # else a writer at work has merged it meanwhile
+            problems += found
+    return problems or _memory_problems(catalog, folder, coder)
+
+
+def _memory_problems(catalog: Catalog, folder: Path, coder: CliqueCoder) -> list[str]:
+    """Compare the memory in its file with a new one; a file that cannot be read, or is old, does no harm."""
+    snapshot = take_snapshot(catalog, folder / "segments")
+    stored, fresh = (ConceptMemory(coder.clusters, IMAGENET_CLASSES) for _ in range(2))
+    if load_memory(stored, folder / CONCEPTS, snapshot.generation):
+        feed(fresh, snapshot)
+        if not np.array_equal(stored.counts, fresh.counts):
+            return [f"{folder / CONCEPTS}: its counts are not those of the items; remove it, it will be built again"]
+    return []
 
 
 def _segment_problems(catalog: Catalog, folder: Path, number: int, rows: int, coder: CliqueCoder) -> Iterator[str]:
     segment = read_segment(folder, number)
     name = f"segment {number}"
     expected = {"ids": (rows,), "codes": (rows, coder.code_bytes), "features": (rows, coder.dim)}
+    expected |= {"labels": (rows, segment.labels.shape[-1]), "label_scores": segment.labels.shape}
     for column, shape in expected.items():
         found = getattr(segment, column).shape
         if found != shape:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from assocmem.index.catalog import NAME as CATALOG_NAME
@@ -42,20 +42,23 @@ def walk(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Found | Failure]:
     What is named outright is taken even if it is hidden. Symbolic links to folders are followed, but no folder is
     visited twice, so links in a circle end; a link back to a folder that holds it is reported.
     """
-    seen_files: set[str] = set()
-    seen_folders: dict[tuple[int, int], str] = {}
-    for path in map(absolute, paths):
-        for found in _visit(path, seen_folders):
-            if found.path not in seen_files:
-                seen_files.add(found.path)
-                yield found
+    named = dict.fromkeys(map(absolute, paths))
+    seen: dict[tuple[int, int], str] = {}
+    for path in named:
+        yield from _visit(path, named, seen)
 
 
-def _visit(path: str, seen: dict[tuple[int, int], str]) -> Iterator[Found | Failure]:
-    """Walk one path without recursion: photo archives nest deeper than one expects."""
-    stack = [path]
+def _visit(root: str, named: Container[str], seen: dict[tuple[int, int], str]) -> Iterator[Found | Failure]:
+    """Walk one path without recursion: photo archives nest deeper than one expects. What is ``named`` has its own turn.
+
+    A folder is visited once, and so has each name in it once: no set of all files is needed, of which there are many.
+    """
+    stack = [iter([root])]
     while stack:
-        current = stack.pop()
+        current = next(stack[-1], None)
+        if current is None:
+            stack.pop()
+            continue
         try:
             status = os.stat(current)
         except OSError as error:
@@ -73,13 +76,18 @@ def _visit(path: str, seen: dict[tuple[int, int], str]) -> Iterator[Found | Fail
         seen[key] = current
         try:
             with os.scandir(current) as entries:
-                names = sorted((entry.name for entry in entries), reverse=True)
+                names = sorted(entry.name for entry in entries)
         except OSError as error:
             yield Failure(current, os_reason(error), lasting=False)
             continue
-        if CATALOG_NAME in names:
+        if CATALOG_NAME in names and current != root:
             continue
-        stack.extend(os.path.join(current, name) for name in names if not _skipped(name))
+        stack.append(_inside(current, names, named))
+
+
+def _inside(folder: str, names: list[str], named: Container[str]) -> Iterator[str]:
+    paths = (os.path.join(folder, name) for name in names if not _skipped(name))
+    return (path for path in paths if path not in named)
 
 
 def _leads_back(link: str, folder: str) -> bool:

