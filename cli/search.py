@@ -52,6 +52,7 @@ def search(
     with open_collection(collection) as photos:
         with kernels_meanwhile():
             asked = photos.ask(text)
+            photos.refresh()
         started = time.perf_counter()
         hits = photos.answer(asked, k)
         elapsed_ms = (time.perf_counter() - started) * 1000

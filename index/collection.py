@@ -27,7 +27,7 @@ from assocmem.index.rows import Failure
 from assocmem.index.settings import ExtractorChoice, Settings
 from assocmem.index.snapshot import Snapshot, take_snapshot
 from assocmem.index.verify import verify
-from assocmem.index.walk import absolute
+from assocmem.index.walk import absolute, listed
 from assocmem.index.writer import Writer
 
 StrPath = str | os.PathLike[str]
@@ -139,7 +139,7 @@ class Collection:
 
     def add(
         self,
-        paths: Iterable[StrPath],
+        paths: StrPath | Iterable[StrPath],
         *,
         progress: Callable[[Progress], None] | None = None,
         threads: int | None = None,
@@ -148,7 +148,7 @@ class Collection:
 
         Parameters
         ----------
-        paths : iterable of paths
+        paths : path, or iterable of paths
             Pictures, videos, or folders, which are searched through.
         progress : function of Progress, optional
             Called after each file.
@@ -175,15 +175,15 @@ class Collection:
                 asked = self._asked or ExtractorChoice(extractor.name)
                 self._catalog = Catalog(self.folder, create=Settings.of(extractor, asked).to_meta())
                 self._check_identity(extractor)  # another process may have made the collection meanwhile
-            self._current()  # damage is found before anything is written or swept away
+            self.refresh()  # damage is found before anything is written or swept away
             writer = Writer(self._catalog, self.folder, self.coder)
-            report = add_files(writer, extractor, paths, progress, threads or os.cpu_count() or 1)
+            report = add_files(writer, extractor, listed(paths), progress, threads or os.cpu_count() or 1)
             self._refresh_memories()
         report.items = len(self)
         report.elapsed_s = time.perf_counter() - started
         return report
 
-    def remove(self, paths: Iterable[StrPath] = (), *, missing: bool = False) -> int:
+    def remove(self, paths: StrPath | Iterable[StrPath] = (), *, missing: bool = False) -> int:
         """Take items out: those of files and folders named, and with ``missing`` those whose files are gone.
 
         Returns how many items went. The files themselves are never touched.
@@ -195,21 +195,22 @@ class Collection:
         """
         catalog = self._existing()
         with writer_lock(self.folder):
-            self._current()
+            self.refresh()
             writer = Writer(catalog, self.folder, self.coder)
-            count = writer.remove([absolute(path) for path in paths], missing=missing)
+            count = writer.remove([absolute(path) for path in listed(paths)], missing=missing)
             self._refresh_memories()
         return count
 
     def _refresh_memories(self) -> None:
-        imagenet_memory(self._current(), self.folder, self.coder.clusters, keep=True)
+        imagenet_memory(self.refresh(), self.folder, self.coder.clusters, keep=True)
 
     def _existing(self) -> Catalog:
         if self._catalog is None:
             raise CollectionError(f"{self.folder}: there is no collection yet; make one with `assocmem index FOLDER`")
         return self._catalog
 
-    def _current(self) -> Snapshot:
+    def refresh(self) -> Snapshot:
+        """Open what was committed last. Every question does so itself; early, it need not be waited for then."""
         self._snapshot = take_snapshot(self._existing(), self.folder / "segments", self._snapshot)
         return self._snapshot
 
@@ -242,12 +243,12 @@ class Collection:
         """Find the items nearest to a question: the half of a search that needs the collection."""
         if asked.words is not None:
             return self._search_words(asked.words, k)
-        engine = self._current().engine(self.coder)
+        engine = self.refresh().engine(self.coder)
         return self._hits(nearest_items(engine, asked.features, k))
 
     def _search_words(self, words: str, k: int) -> list[Hit]:
         labels = match_words(words)
-        ids, shares = self._current().with_label([label.index for label in labels])
+        ids, shares = self.refresh().with_label([label.index for label in labels])
         return self._hits(list(zip(ids[:k].tolist(), shares[:k].tolist(), strict=True)))
 
     def _hits(self, ranked: Ranked) -> list[Hit]:
@@ -278,7 +279,7 @@ class Collection:
 
     def common_concepts(self, k: int = 5) -> list[str]:
         """Return the names of the ImageNet concepts that the collection holds most of."""
-        return common_concepts(imagenet_memory(self._current(), self.folder, self.coder.clusters), k)
+        return common_concepts(imagenet_memory(self.refresh(), self.folder, self.coder.clusters), k)
 
     # looking after it
 

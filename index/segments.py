@@ -26,7 +26,7 @@ from assocmem.index.disk import cannot_write, check_room, sync
 FORMAT = 1
 LABELS = 5
 """How many ImageNet classes are kept per item."""
-_FEATURE_ROWS = 64  # rows per chunk: 160 KB at 1,280 dimensions, small enough to check one at a time
+_FEATURE_ROWS = 256  # rows per chunk: 640 KB at 1,280 dimensions; each has a checksum, and a place to look up
 _CODE_ROWS = 16384
 LIBVER = ("v110", "v110")
 """HDF5's own structures have checksums from this version of the format on; with older ones a flipped bit can turn one
@@ -183,8 +183,8 @@ def feature_chunks(folder: Path, number: int) -> Iterator[npt.NDArray[np.float16
     path = segment_path(folder, number)
     with _damage_named(path), h5py.File(path, "r") as file:
         features = file["features"]
-        for start in range(0, features.shape[0], 16 * _FEATURE_ROWS):
-            yield features[start : start + 16 * _FEATURE_ROWS]
+        for start in range(0, features.shape[0], 4 * _FEATURE_ROWS):
+            yield features[start : start + 4 * _FEATURE_ROWS]
 
 
 def living_parts(folder: Path, segment: Segment, rows: npt.NDArray[np.int64]) -> Iterator[SegmentData]:

@@ -25,6 +25,11 @@ def absolute(path: str | os.PathLike[str]) -> str:
     return os.path.abspath(os.path.expanduser(os.fspath(path)))
 
 
+def listed(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str | os.PathLike[str]]:
+    """One path is a list of one; taken as an iterable, a string would be its letters."""
+    return [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A regular file."""
