@@ -26,8 +26,8 @@ class Extraction:
 class Extractor(Protocol):
     """A pretrained network as the rest of the program sees it.
 
-    ``prepare`` is cheap and thread-safe and runs beside the decoder; ``extract`` is the network and runs in one
-    thread at a time. ``extract`` takes prepared pictures only: ``extract([prepare(picture)])``.
+    Both methods may be called by several threads at once. ``prepare`` is cheap and runs beside the decoder;
+    ``extract`` is the network and takes prepared pictures only: ``extract([prepare(picture)])``.
     """
 
     @property

@@ -10,7 +10,8 @@ from contextlib import closing
 
 from assocmem.extractors.base import Extractor
 from assocmem.index.catalog import Catalog
-from assocmem.index.ingest import Job, Result, decode, describe, plan
+from assocmem.index.describe import Result, describe
+from assocmem.index.ingest import Job, decode, plan
 from assocmem.index.reports import AddReport, Progress
 from assocmem.index.rows import Failure
 from assocmem.index.walk import Found, walk
@@ -126,8 +127,11 @@ class _Run:
     def read(self, jobs: list[Job], known: Callable[[bytes], bool]) -> None:
         """Pull jobs through the stages."""
         # Closed here, whatever happens: an exception that somebody keeps would keep the threads too.
-        with closing(decode(jobs, self.extractor, known, threads=self.threads)) as messages:
-            for result in describe(messages, self.extractor):
+        with (
+            closing(decode(jobs, self.extractor, known, threads=self.threads)) as messages,
+            closing(describe(messages, self.extractor, threads=self.threads)) as results,
+        ):
+            for result in results:
                 self.batch.append(result)
                 self.waiting += max(1, len(result.items))
                 self.done += 1

@@ -1,6 +1,6 @@
-"""From files to described items: plan, decode in threads, run the network. Each stage is a generator.
+"""From files to prepared pictures: plan, decode in threads. Each stage is a generator.
 
-    walk -> plan -> decode (threads, in order) -> describe (network, this thread) -> batches
+    walk -> plan -> decode (threads) -> describe (threads) -> batches, all in the order of the files
 
 The stages know the catalog's answers (unchanged? known content?) through functions they are given; they write nothing.
 """
@@ -15,20 +15,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass
 
 from assocmem.errors import MediaError
-from assocmem.extractors.base import Extraction, Extractor, Image
+from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.sniff import Kind, claims_media, sniff
 from assocmem.index.rows import Failure
 from assocmem.index.walk import Found, os_reason
 
 LOOKAHEAD = 16  # files decoded ahead of the network: enough to hide a slow one, few enough to stay small
 QUEUED_PARTS = 4  # prepared shots a video may have waiting
-NETWORK_BATCH = 8  # pictures per call: nothing gained on a CPU, something on other runtimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +53,6 @@ class End:
     known: bool = False
     """The collection has this content already; it was not decoded."""
     failure: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A described item."""
-
-    feature: npt.NDArray[np.float32]
-    """float32 (dim,): mean over the frames of a shot"""
-    logits: npt.NDArray[np.float32] | None
-    start: float | None
-    end: float | None
-
-
-@dataclass(slots=True)
-class Result:
-    """Everything about one file, ready to be stored."""
-
-    end: End
-    items: list[Item] = field(default_factory=list)
 
 
 def plan(
@@ -216,65 +193,3 @@ def _check_unchanged(found: Found) -> None:
         raise MediaError(f"vanished while being read: {os_reason(error)}", lasting=False) from error
     if (status.st_size, status.st_mtime_ns) != (found.size, found.mtime_ns):
         raise MediaError("changed while being read; index it again", lasting=False)
-
-
-def describe(messages: Iterable[Part | End], extractor: Extractor) -> Iterator[Result]:
-    """Run the network over the parts; yield each file's result when it is complete, in order."""
-    pending: list[Part | End] = []
-    images = 0
-    items: list[Item] = []
-    for message in messages:
-        pending.append(message)
-        images += len(message.images) if isinstance(message, Part) else 0
-        # A file's end is due at once when nothing of it waits for the network, and soon in any case.
-        waited = len(pending) >= 4 * NETWORK_BATCH
-        if images >= NETWORK_BATCH or waited or (images == 0 and isinstance(message, End)):
-            yield from _flush(pending, extractor, items)
-            pending, images = [], 0
-    yield from _flush(pending, extractor, items)
-
-
-def _flush(pending: list[Part | End], extractor: Extractor, items: list[Item]) -> Iterator[Result]:
-    """One network call for all waiting parts. ``items`` carries the open file's items from call to call."""
-    parts = [message for message in pending if isinstance(message, Part)]
-    described = deque(describe_parts(parts, extractor))
-    for message in pending:
-        if isinstance(message, Part):
-            items.append(described.popleft())
-        else:
-            yield _result(message, items)
-            items.clear()
-
-
-def _result(end: End, items: list[Item]) -> Result:
-    """Leave out items that cannot be stored: NaN in one of them would spoil every memory."""
-    good = [item for item in items if _storable(item)]
-    if len(good) == len(items):
-        return Result(end, good)
-    trouble = failure(end.job.found, MediaError("the network gives no usable numbers for it"))
-    return Result(replace(end, failure=end.failure or trouble), good)
-
-
-def _storable(item: Item) -> bool:
-    """Whether all numbers are finite, as float16 too."""
-    logits_finite = item.logits is None or np.isfinite(item.logits).all()
-    return bool(logits_finite and (np.abs(item.feature) <= np.finfo(np.float16).max).all())
-
-
-def describe_parts(parts: list[Part], extractor: Extractor) -> list[Item]:
-    """One item per part: the mean of its pictures' features and logits."""
-    if not parts:
-        return []
-    extraction = extractor.extract([image for part in parts for image in part.images])
-    items = []
-    first = 0
-    for part in parts:
-        rows = slice(first, first + len(part.images))
-        first = rows.stop
-        items.append(_item(extraction, rows, part))
-    return items
-
-
-def _item(extraction: Extraction, rows: slice, part: Part) -> Item:
-    logits = None if extraction.logits is None else extraction.logits[rows].mean(axis=0)
-    return Item(extraction.features[rows].mean(axis=0), logits, part.start, part.end)

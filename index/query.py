@@ -12,7 +12,8 @@ import numpy.typing as npt
 from assocmem.errors import InputError, MediaError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.sniff import claims_media, sniff
-from assocmem.index.ingest import Item, Part, describe_parts, read_parts
+from assocmem.index.describe import Item, describe_parts
+from assocmem.index.ingest import Part, read_parts
 from assocmem.index.walk import absolute
 
 

@@ -13,7 +13,8 @@ import pytest
 import assocmem
 from assocmem.errors import MediaError
 from assocmem.index import ingest
-from assocmem.index.ingest import End, Job, Part, content_hash, decode, describe, plan
+from assocmem.index.describe import BATCH, describe
+from assocmem.index.ingest import End, Job, Part, content_hash, decode, plan
 from assocmem.index.rows import Failure
 from assocmem.index.walk import walk
 from tests.fakes import ColourExtractor, picture, pictures
@@ -31,7 +32,7 @@ def never(digest):
 def run(jobs, extractor=None, known=never, threads=2):
     extractor = extractor or ColourExtractor()
     with closing(decode(jobs, extractor, known, threads=threads)) as messages:
-        return list(describe(messages, extractor))
+        return list(describe(messages, extractor, threads=threads))
 
 
 def decoders():
@@ -215,10 +216,10 @@ def test_the_network_sees_batches_and_ends_are_not_kept_waiting(tmp_path):
             taken.append(kind)
             yield End(None, b"", known=kind == "known")
 
-    for kinds, expected in ((["new"] * 20, [8, 8, 4]), (["known"] * 20, []), (["new"] + ["known"] * 500, [1])):
+    for kinds, expected in ((["new"] * 10, [4, 4, 2]), (["known"] * 20, []), (["new"] + ["known"] * 500, [1])):
         sizes.clear()
         taken: list[str] = []
         waiting = [len(taken) - number for number, _ in enumerate(describe(messages(kinds), Counting()))]
         assert len(waiting) == len(kinds)
-        assert max(waiting) <= 4 * ingest.NETWORK_BATCH
+        assert max(waiting) <= 2 * 4 * BATCH  # a group that runs, and one that gathers
         assert sizes == expected

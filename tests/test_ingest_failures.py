@@ -14,7 +14,8 @@ import assocmem
 from assocmem.errors import MediaError
 from assocmem.extractors.base import Extraction
 from assocmem.index import ingest
-from assocmem.index.ingest import Job, content_hash, decode, describe, plan
+from assocmem.index.describe import describe
+from assocmem.index.ingest import Job, content_hash, decode, plan
 from assocmem.index.walk import walk
 from tests.fakes import ColourExtractor, picture, pictures
 from tests.media import cut_off, scenes, write_video

@@ -121,7 +121,8 @@ def bare_decode(folder: str) -> dict[str, Any]:
 
 def bare_network(folder: str) -> dict[str, Any]:
     """Run the network over every item; reading them is not counted."""
-    from assocmem.index.ingest import describe_parts, read_parts
+    from assocmem.index.describe import describe_parts
+    from assocmem.index.ingest import read_parts
 
     extractor, jobs = _open(), _files(folder)
     seconds, items = 0.0, 0

@@ -101,7 +101,8 @@ def make_collection(folder: Path, photo: Path, items: int) -> None:
 def _batches(items: int, dim: int) -> Any:
     import numpy as np
 
-    from assocmem.index.ingest import End, Item, Job, Result
+    from assocmem.index.describe import Item, Result
+    from assocmem.index.ingest import End, Job
     from assocmem.index.walk import Found
 
     rng = np.random.default_rng(1)
