@@ -12,8 +12,10 @@ PIP = -m pip install --quiet --disable-pip-version-check
 demo: $(VENV)/demo.stamp
 	$(VENV)/bin/assocmem demo
 
+# The kernels once more as plain Python: what numba makes of them must not differ.
 test: $(VENV)/test.stamp
 	$(VENV)/bin/python -m pytest
+	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -q tests/test_codes.py tests/test_concepts.py
 
 lint: $(VENV)/lint.stamp
 	$(VENV)/bin/ruff check .

@@ -143,7 +143,8 @@ KERNELS = (rotate_rows, pick_winners, pair_tables, score_codes)
 
 def kernels_cached() -> bool:
     """Whether numba has compiled all kernels before, on this machine; if not, their first call takes seconds."""
-    return all(any(Path(kernel.stats.cache_path).glob(f"codes.{kernel.__name__}-*.nbi")) for kernel in KERNELS)
+    places = [(kernel.__name__, getattr(kernel, "stats", None)) for kernel in KERNELS]  # none where jit is disabled
+    return all(stats is None or any(Path(stats.cache_path).glob(f"codes.{name}-*.nbi")) for name, stats in places)
 
 
 def _next_power_of_two(n: int) -> int:
