@@ -31,8 +31,9 @@ def add_counts(codes, concepts, weights, counts):  # type: ignore[no-untyped-def
             if concept < 0 or weight == 0:
                 continue
             for b in range(codes.shape[1]):
-                counts[32 * b + (codes[i, b] & 15), concept] += weight
-                counts[32 * b + 16 + (codes[i, b] >> 4), concept] += weight
+                byte = np.int64(codes[i, b])  # as plain Python too: uint8 has no 256
+                counts[32 * b + (byte & 15), concept] += weight
+                counts[32 * b + 16 + (byte >> 4), concept] += weight
 
 
 class ConceptMemory:
