@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.14.1 torchvision==0.29.1
-PIP = -m pip install --quiet --disable-pip-version-check
+PIP = -m pip install -qq --disable-pip-version-check
 
 .PHONY: demo test lint wheel-test test-torch docs clean
 
