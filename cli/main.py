@@ -59,7 +59,7 @@ def main() -> None:
     # Importing makes hundreds of thousands of objects that stay; walking over them every 700 is a tenth of a search.
     gc.set_threshold(100_000)
     try:
-        app()
+        app(prog_name="assocmem")
     finally:
         _leave(sys.exc_info()[1])
 
