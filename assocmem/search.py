@@ -139,7 +139,7 @@ class ExhaustiveEngine:
             ids[mine] = self.blocks[b].ids[local]
             rows_f32 = _unit_rows(self.blocks[b].features[local].astype(np.float32))
             # Not `@`: BLAS sums in an order that depends on how many rows there are.
-            cosines[mine] = np.einsum("ij,j->i", rows_f32, direction)
+            cosines[mine] = np.clip(np.einsum("ij,j->i", rows_f32, direction), -1, 1)  # rounding may exceed 1
         return ids, cosines
 
 

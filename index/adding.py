@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 
 from assocmem.extractors.base import Extractor
@@ -17,9 +17,9 @@ from assocmem.index.rows import Failure
 from assocmem.index.walk import Found, walk
 from assocmem.index.writer import Writer
 
-BATCH_ITEMS = 512
+BATCH_ITEMS = 256
 """Items per commit: what a kill can cost, at most."""
-BATCH_SECONDS = 15.0
+BATCH_SECONDS = 5.0
 """Where items come slowly, time decides."""
 _MERGE_AT_WORK = 64
 """Slow items make many small segments in a long run: so many of a size, at most, before they are merged."""
@@ -28,7 +28,7 @@ _MERGE_AT_WORK = 64
 def add_files(
     writer: Writer,
     extractor: Extractor,
-    paths: Iterable[str | os.PathLike[str]],
+    paths: list[str],
     progress: Callable[[Progress], None] | None,
     threads: int,
 ) -> AddReport:
@@ -56,17 +56,27 @@ def add_files(
         run.commit()
         report.interrupted = True
     if not report.interrupted:
-        _forget_failures(writer, tried_again - {failure.path for failure in report.failed})
-    with catalog.transaction():
-        for failure in refused:
-            if os.path.lexists(failure.path):
-                catalog.set_failure(failure)
+        _forget_failures(writer, paths, tried_again - {failure.path for failure in report.failed})
+    _keep_refused(writer, refused)
     report.failed = sorted([*report.failed, *refused], key=lambda failure: failure.path)
     try:
         writer.merge_small_segments()
     except KeyboardInterrupt:
         report.interrupted = True
     return report
+
+
+def _keep_refused(writer: Writer, refused: list[Failure]) -> None:
+    """Keep what was not even tried; items of a file that has become something else are dead."""
+    catalog = writer.catalog
+    with catalog.transaction():
+        for failure in refused:
+            if os.path.lexists(failure.path):
+                catalog.set_failure(failure)
+            known = catalog.file(failure.path) if failure.lasting else None
+            if known is not None and (known[1].size, known[1].mtime_ns) != (failure.size, failure.mtime_ns):
+                catalog.remove_files([known[0]])
+                catalog.next_generation()
 
 
 def _settled(writer: Writer, found: Found, tried_again: set[str]) -> bool | Failure:
@@ -92,11 +102,13 @@ def _known(reader: Catalog) -> Callable[[bytes], bool]:
     return known
 
 
-def _forget_failures(writer: Writer, healed: set[str]) -> None:
+def _forget_failures(writer: Writer, paths: list[str], healed: set[str]) -> None:
     """Drop failures of what was tried again without trouble, of folders that can be read now, of what is gone."""
+    roots = tuple(path.rstrip(os.sep) + os.sep for path in paths)
     with writer.catalog.transaction():
         for known in writer.catalog.failures():
-            readable_folder = os.path.isdir(known.path) and os.access(known.path, os.R_OK | os.X_OK)
+            visited = (known.path + os.sep).startswith(roots)  # if its trouble lasts, it is reported again
+            readable_folder = visited and os.path.isdir(known.path) and os.access(known.path, os.R_OK | os.X_OK)
             if known.path in healed or readable_folder or not os.path.lexists(known.path):
                 writer.catalog.clear_failure(known.path)
 

@@ -61,7 +61,7 @@ def plan(
     """Say of every file what is to be done: a job, a failure to report, or nothing (None).
 
     ``settled`` says whether the collection knows the file unchanged: True, False, or the failure it is known by.
-    Files that are neither pictures nor videos, and do not pretend to be, yield nothing at all.
+    Files in folders that are neither pictures nor videos, and do not pretend to be, yield nothing at all.
     """
     for entry in found:
         if isinstance(entry, Failure):
@@ -78,7 +78,7 @@ def plan(
             continue
         if kind is not None:
             yield Job(entry, kind)
-        elif claims_media(entry.path):
+        elif entry.named or claims_media(entry.path):
             reason = "neither a picture nor a video, whatever its name says" if entry.size else "empty file"
             yield Failure(entry.path, reason, entry.size, entry.mtime_ns)
 

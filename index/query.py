@@ -44,11 +44,18 @@ def read_query(
         if query.dtype != np.uint8 or query.ndim != 3 or query.shape[2] != 3 or not query.size:
             raise InputError(f"query: expected a uint8 array (height, width, 3), found {query.dtype} {query.shape}")
         return _described([Part((extractor().prepare(query),))], extractor())
+    if not isinstance(query, str | os.PathLike):
+        raise InputError(
+            "query: expected a path, words, or a uint8 array (height, width, 3), "
+            f"found {type(query).__name__}; of a Pillow picture, numpy.asarray(picture.convert('RGB'))"
+        )
     path = absolute(query)
+    text = os.fspath(query)
+    may_be_words = words and isinstance(query, str) and os.sep not in text and not claims_media(text)
+    if may_be_words and not (os.path.isfile(path) and sniff(path)):
+        # A folder or a text file of that name is no question; ./NAME asks for the file all the same.
+        return Query(text, np.empty((0, 0), np.float32), None)
     if not os.path.lexists(path):
-        text = os.fspath(query)
-        if words and isinstance(query, str) and os.sep not in text and not claims_media(text):
-            return Query(text, np.empty((0, 0), np.float32), None)
         raise MediaError(f"{text}: no such file", lasting=False)
     try:
         kind = sniff(path)

@@ -219,5 +219,5 @@ def _damage_named(path: Path) -> Iterator[None]:
         detail = (str(error).splitlines() or [type(error).__name__])[0]
         raise DamagedError(
             f"{path}: expected a whole segment, found damage ({detail}); "
-            "run `assocmem verify` to see how much is affected"
+            "restore it from a backup, or index the folders into a new collection"
         ) from error

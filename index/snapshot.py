@@ -34,6 +34,11 @@ class Snapshot:
         pairs = zip(self.segments, self.dead, strict=True)
         return ExhaustiveEngine(coder, [Block(s.ids, s.codes, s.features, dead) for s, dead in pairs])
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether its items have ImageNet labels; an empty one is taken to."""
+        return not self.segments or any(segment.labels.shape[1] for segment in self.segments)
+
     def with_label(self, classes: Iterable[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """Living items that have one of these ImageNet classes among their labels.
 

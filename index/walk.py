@@ -10,6 +10,7 @@ import stat
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
+from assocmem.errors import InputError
 from assocmem.index.catalog import NAME as CATALOG_NAME
 from assocmem.index.rows import Failure
 
@@ -22,6 +23,8 @@ SKIPPED_FOLDERS = frozenset({
 
 def absolute(path: str | os.PathLike[str]) -> str:
     """One spelling per path: ``~`` expanded, absolute, without ``..``; symbolic links are left alone."""
+    if not os.fspath(path):
+        raise InputError("expected a path, found an empty one; an unset variable, perhaps?")
     return os.path.abspath(os.path.expanduser(os.fspath(path)))
 
 
@@ -39,6 +42,8 @@ class Found:
     size: int
     """bytes"""
     mtime_ns: int
+    named: bool = False
+    """by the user, not found in a folder"""
 
 
 def walk(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Found | Failure]:
@@ -71,7 +76,9 @@ def _visit(root: str, named: Container[str], seen: dict[tuple[int, int], str]) -
             continue
         if not stat.S_ISDIR(status.st_mode):
             if stat.S_ISREG(status.st_mode):  # never a pipe or a device: opening one may wait forever
-                yield Found(current, status.st_size, status.st_mtime_ns)
+                yield Found(current, status.st_size, status.st_mtime_ns, named=current == root)
+            elif current == root:
+                yield Failure(current, "not a regular file", lasting=False)
             continue
         key = (status.st_dev, status.st_ino)
         if key in seen:

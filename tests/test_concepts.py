@@ -14,7 +14,6 @@ import assocmem
 from assocmem.concepts import FULL, ConceptMemory
 from assocmem.errors import InputError
 from assocmem.index.memories import CONCEPTS, imagenet_memory
-from assocmem.index.snapshot import take_snapshot
 from tests.fakes import ColourExtractor, pictures
 
 CLUSTERS = 8
@@ -187,7 +186,7 @@ def photos(tmp_path):
 
 
 def snapshot(photos):
-    return take_snapshot(photos._existing(), photos.folder / "segments")
+    return photos.refresh()
 
 
 def memory_of(photos, *, keep=False):

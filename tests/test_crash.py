@@ -99,7 +99,7 @@ def finish(folder, media, expected):
         assert (report.failed, report.interrupted, report.items) == ([], False, len(expected))
         assert photos.verify() == []
         assert photos.add([media]).indexed == 0
-        live = {f"{number:08d}.h5" for number in photos._existing().segments()}
+        live = {f"{segment.number:08d}.h5" for segment in photos.refresh().segments}
     assert state(folder) == expected
     assert {path.name for path in (folder / "segments").iterdir()} == live
     assert not list(folder.glob("*.tmp*"))

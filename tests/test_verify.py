@@ -26,7 +26,7 @@ def template(tmp_path_factory):
         photos.add(paths[:20])
         photos.add(paths[20:])
         photos.remove(paths[3:6])
-        assert list(photos._existing().segments().values()) == [20, 10]
+        assert [len(segment.ids) for segment in photos.refresh().segments] == [20, 10]
     return folder
 
 
@@ -200,7 +200,7 @@ def test_damage_is_not_merged_into_a_sound_segment(photos, template):
         photos.add(pictures(template / f"{seed}", [seed]))
     with pytest.raises(DamagedError, match=r"00000001\.h5: expected a whole segment, found damage"):
         photos.add(pictures(template / "last", [105]))
-    assert len(photos._existing().segments()) == 8
+    assert len(photos.refresh().segments) == 8
     assert len(photos.verify()) == 1
 
 
@@ -212,7 +212,7 @@ def test_a_segment_that_is_merged_while_it_is_verified_is_no_damage(photos, temp
             with assocmem.open(photos.folder, extractor=ColourExtractor()) as writer:
                 for seed in range(200, 206):
                     writer.add(pictures(template / f"{seed}", [seed]))
-                assert len(writer._existing().segments()) == 1
+                assert len(writer.refresh().segments) == 1
 
     assert photos.verify(progress=merge) == []
     assert photos.verify() == []

@@ -146,7 +146,8 @@ def test_only_regular_files_are_found(tmp_path, monkeypatch):
     monkeypatch.setattr("builtins.open", no_opening)
     monkeypatch.setattr(os, "open", no_opening)
     assert names(tmp_path) == ["a.jpg"]
-    assert list(walk([tmp_path / "pipe.jpg"])) == []
+    [refused] = walk([tmp_path / "pipe.jpg"])
+    assert refused.reason == "not a regular file"
 
 
 def test_a_folder_that_cannot_be_entered_is_reported_and_stops_nothing(tmp_path, monkeypatch):
