@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# Not Path, which would make the current folder of an empty string.
 CollectionOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--collection",
         "-c",
@@ -54,11 +55,14 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             # The reader (`| head`) has gone; without this Python complains again while it flushes at exit.
             sys.stdout = None
             raise typer.Exit(0) from None
+        except OSError as error:  # a full disk under the output, say
+            say(f"error: {error}")
+            raise typer.Exit(1) from error
 
     return run
 
 
-def open_collection(path: Path | None, **arguments: Any) -> Collection:
+def open_collection(path: str | Path | None, **arguments: Any) -> Collection:
     """Open the collection that the options name."""
     import assocmem
 
@@ -82,11 +86,21 @@ def emit_json(value: Mapping[str, Any]) -> None:
     emit(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
 
 
+def one_line(text: str) -> str:
+    """Write the line breaks and tabs that a file name may hold as escapes: a line of fields stays a line."""
+    return "".join(character if character.isprintable() or "\ud800" <= character <= "\udfff" else _escaped(character)
+                   for character in text)  # fmt: skip
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
 def emit_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table for people at a terminal; lines of tab-separated fields for pipes."""
     if not sys.stdout.isatty():
         for row in rows:
-            emit("\t".join(row).rstrip("\t"))
+            emit("\t".join(map(one_line, row)).rstrip("\t"))
         return
     from rich import box
     from rich.console import Console
@@ -97,7 +111,7 @@ def emit_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for column in table.columns:
         column.overflow = "fold"
     for row in rows:
-        table.add_row(*(Text(field.encode(errors="backslashreplace").decode()) for field in row))
+        table.add_row(*(Text(one_line(field).encode(errors="backslashreplace").decode()) for field in row))
     Console().print(table)
 
 
@@ -110,6 +124,11 @@ def clock(seconds: float | None) -> str:
     hours, minutes = divmod(minutes, 60)
     head = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
     return f"{head}:{rest / 10:04.1f}"
+
+
+def count(number: int, what: str, several: str = "") -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number} {what if number == 1 else several or what + 's'}"
 
 
 def size(count: float) -> str:

@@ -13,9 +13,11 @@ import typer
 from assocmem.cli.common import (
     CollectionOption,
     JsonOption,
+    count,
     emit,
     emit_json,
     guarded,
+    one_line,
     open_collection,
     prepare_kernels,
     say,
@@ -27,15 +29,18 @@ if TYPE_CHECKING:
 
 @guarded
 def index(
+    # Not Path, which would make the current folder of an empty string.
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Pictures, videos, or folders of them.", show_default=False)
+        list[str],
+        typer.Argument(metavar="PATH", help="Pictures, videos, or folders of them.", show_default=False),
     ],
     collection: CollectionOption = None,
     extractor: Annotated[
         str | None,
         typer.Option(
             metavar="SPEC",
-            help="Network for a new collection: efficientnet-lite0 (default), onnx:PATH, torchvision:NAME.",
+            help="Network for a new collection: efficientnet-lite0 (default), onnx:PATH (a file that stays), "
+            "torchvision:NAME.",
             show_default=False,
         ),
     ] = None,
@@ -45,7 +50,13 @@ def index(
     ] = None,
     extractor_option: Annotated[
         list[str] | None,
-        typer.Option("--extractor-option", "-o", metavar="KEY=VALUE", help="Preprocessing, for onnx:PATH."),
+        typer.Option(
+            "--extractor-option",
+            "-o",
+            metavar="KEY=VALUE",
+            help="Preprocessing for onnx:PATH: size=384, resize=pad|crop|squash, mean=0.5,0.5,0.5, std=..., "
+            "order=rgb|bgr, output=NAME, ...; may be repeated. ImageNet's by default.",
+        ),
     ] = None,
     threads: Annotated[
         int | None,
@@ -66,7 +77,11 @@ def index(
         prepare_kernels()
         with _shown() as progress:
             report = photos.add(paths, progress=progress, threads=threads)
-    _print(report, json_)
+        missing = 0 if json_ or not report.items else len(photos.missing())
+    if json_:
+        _print_json(report)
+    else:
+        _print(report, missing)
     if report.interrupted:
         say("interrupted: what was finished is stored; run the same command again to go on")
         raise typer.Exit(130)
@@ -96,6 +111,7 @@ def _shown() -> Iterator[Callable[[Progress], None] | None]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    console = Console(stderr=True)
     columns = (
         TextColumn("indexing"),
         BarColumn(),
@@ -105,33 +121,51 @@ def _shown() -> Iterator[Callable[[Progress], None] | None]:
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("indexing", total=None, rate="")
+    bar = Bar(*columns, console=console, transient=True)
+    looking = console.status("looking for new and changed files ...")
 
-        def show(step: Progress) -> None:
-            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
-            rate = f"{speed:.1f}/s" if speed else ""
-            bar.update(task, completed=step.done, total=step.total, rate=rate)
+    def show(step: Progress) -> None:
+        if not bar.tasks:
+            looking.stop()
+            bar.start()
+            bar.add_task("indexing", total=step.total, rate="")
+        speed = bar.tasks[0].speed
+        bar.update(bar.tasks[0].id, completed=step.done, rate=f"{speed:.1f}/s" if speed else "")
 
+    looking.start()
+    try:
         yield show
+    finally:
+        looking.stop()
+        bar.stop()
 
 
-def _print(report: AddReport, json_: bool) -> None:
-    failed = [{"path": failure.path, "reason": failure.reason} for failure in report.failed]
-    if json_:
-        emit_json({
-            "indexed": report.indexed,
-            "unchanged": report.unchanged,
-            "failed": failed,
-            "items": report.items,
-            "elapsed_s": round(report.elapsed_s, 3),
-        })  # fmt: skip
-        return
-    parts = [f"{report.indexed} indexed", f"{report.unchanged} files unchanged"]
+def _print_json(report: AddReport) -> None:
+    emit_json({
+        "indexed": report.indexed,
+        "unchanged": report.unchanged,
+        "failed": [{"path": failure.path, "reason": failure.reason} for failure in report.failed],
+        "items": report.items,
+        "elapsed_s": round(report.elapsed_s, 3),
+    })  # fmt: skip
+
+
+def _print(report: AddReport, missing: int) -> None:
+    """Troubles first, so that the summary stays in sight; those known from before as a number."""
+    fresh = [failure for failure in report.failed if failure.path not in report.known_failures]
+    if fresh:
+        say("not read, or not to the end:")
+    for failure in fresh:
+        say(f"  {one_line(failure.path)}: {failure.reason}")
+    if len(fresh) < len(report.failed):
+        old = count(len(report.failed) - len(fresh), "file")
+        say(f"as before, {old} could not be read (`assocmem info --failures` lists them)")
+    if missing:
+        say(f"{count(missing, 'indexed file')} no longer there (`assocmem remove --missing` takes them out)")
+    parts = [f"{count(report.indexed, 'picture or shot', 'pictures and shots')} indexed"]
+    parts.append(f"{count(report.unchanged, 'file')} unchanged")
     if report.moved:
-        parts.append(f"{report.moved} recognised (moved, copied or touched)")
-    if failed:
-        parts.append(f"{len(failed)} failed")
-    emit(f"{', '.join(parts)}; {report.items} items in the collection, {report.elapsed_s:.1f} s")
-    for failure in failed:
-        say(f"could not read {failure['path']}: {failure['reason']}")
+        parts.append(f"{count(report.moved, 'file')} recognised (moved, copied or touched)")
+    if report.failed:
+        parts.append(f"{count(len(report.failed), 'file')} with trouble")
+    emit(f"{', '.join(parts)}; {count(report.items, 'item')} in the collection, {report.elapsed_s:.1f} s")

@@ -10,10 +10,12 @@ import typer
 from assocmem.cli.common import (
     CollectionOption,
     JsonOption,
+    count,
     emit,
     emit_json,
     emit_table,
     guarded,
+    one_line,
     open_collection,
     size,
 )
@@ -37,14 +39,15 @@ def info(
         emit_json(dataclasses.asdict(about) | listed)
         return
     hint = " (--failures lists them)" if about.failures and not failures else ""
+    kinds = f"{count(about.images, 'picture')}, {count(about.shots, 'shot')}"
     rows = [
         ("collection", about.path),
-        ("items", f"{about.items} ({about.images} pictures, {about.shots} shots) of {about.files} files"),
-        ("not readable", f"{about.failures} files{hint}"),
+        ("items", f"{about.items} ({kinds}) of {count(about.files, 'file')}"),
+        ("not readable", f"{count(about.failures, 'file')}{hint}"),
         ("extractor", about.extractor),
         ("per item", f"{about.code_bytes} bytes of code, {size(about.feature_bytes)} of features"),
-        ("on disk", f"{size(about.disk_bytes)} in {about.segments} segments, generation {about.generation}"),
+        ("on disk", f"{size(about.disk_bytes)} in {count(about.segments, 'segment')}, generation {about.generation}"),
     ]
     emit_table(("", ""), rows)
     for failure in failed:
-        emit(f"{failure.path}\t{failure.reason}")
+        emit(f"{one_line(failure.path)}\t{failure.reason}")

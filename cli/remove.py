@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from assocmem.cli.common import CollectionOption, JsonOption, emit, emit_json, guarded, open_collection
+from assocmem.cli.common import CollectionOption, JsonOption, count, emit, emit_json, guarded, open_collection
 
 
 @guarded
 def remove(
+    # Not Path, which would make the current folder of an empty string.
     paths: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(metavar="PATH", help="Files or folders, as they were indexed.", show_default=False),
     ] = None,
     missing: Annotated[bool, typer.Option("--missing", help="Take out items whose files are gone.")] = False,
@@ -29,9 +29,9 @@ def remove(
     if not paths and not missing:
         raise typer.BadParameter("name files or folders, or say --missing")
     with open_collection(collection) as photos:
-        count = photos.remove(paths or [], missing=missing)
+        removed = photos.remove(paths or [], missing=missing)
         items = len(photos)
     if json_:
-        emit_json({"removed": count, "items": items})
+        emit_json({"removed": removed, "items": items})
     else:
-        emit(f"{count} items removed; {items} items in the collection")
+        emit(f"{count(removed, 'item')} removed; {count(items, 'item')} in the collection")

@@ -21,8 +21,10 @@ from assocmem.cli.common import (
     open_collection,
     say,
 )
+from assocmem.cli.sheet import Section, check_place, write_sheet
 
 if TYPE_CHECKING:
+    from assocmem.index.collection import Collection
     from assocmem.index.reports import Hit
 
 
@@ -49,6 +51,10 @@ def search(
     Example: assocmem search cat.jpg -k 20 --html hits.html --open
     """
     text = query[0] if len(query) == 1 else " ".join(query)
+    if len(query) > 1 and any(map(os.path.isfile, query)):
+        raise typer.BadParameter(f"expected one picture or video at a time, or words; found {len(query)} arguments")
+    if html is not None:
+        check_place(html)
     with open_collection(collection) as photos:
         with kernels_meanwhile():
             asked = photos.ask(text)
@@ -56,7 +62,7 @@ def search(
         started = time.perf_counter()
         hits = photos.answer(asked, k)
         elapsed_ms = (time.perf_counter() - started) * 1000
-        common = photos.common_concepts() if not hits and asked.words is not None else []
+        nothing = "" if hits else _nothing(photos, asked.words)
     if json_:
         emit_json({
             "query": text,
@@ -65,8 +71,8 @@ def search(
         })  # fmt: skip
     else:
         _print(hits)
-    if not hits:
-        say(_nothing(text, common))
+    if nothing:
+        say(nothing)
     if html is not None or open_:
         _sheet(text, hits, html, open_)
 
@@ -77,15 +83,20 @@ def _print(hits: list[Hit]) -> None:
         emit_table(("score", "path", "from", "to"), rows)
 
 
-def _nothing(text: str, common: list[str]) -> str:
-    if common:
-        return f"nothing in the collection looks like {text!r}; what it holds most: {', '.join(common)}"
-    return "nothing found: the collection is empty"
+def _nothing(photos: Collection, words: str | None) -> str:
+    """Why there is no hit, and what there is instead."""
+    if not len(photos):
+        return "nothing found: the collection is empty, or its first pictures are just being indexed"
+    if words is None:
+        return "nothing found"
+    meant = ", ".join(label.name for label in photos.meant(words)[:5])
+    return (
+        f"nothing in the collection looks like {words!r}, taken to mean: {meant}\n"
+        f"what the collection holds most: {', '.join(photos.common_concepts())}"
+    )
 
 
 def _sheet(text: str, hits: list[Hit], html: Path | None, show: bool) -> None:
-    from assocmem.cli.sheet import Section, write_sheet
-
     if html is None:
         import tempfile
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import base64
 import html
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assocmem.cli.common import clock
-from assocmem.errors import MediaError
-from assocmem.index.reports import Hit
+from assocmem.errors import InputError, MediaError
+
+if TYPE_CHECKING:
+    from assocmem.index.reports import Hit
 
 SIDE = 320
 """Longest side of a thumbnail, in pixels."""
 
+_BEGINNING = "<!doctype html><!-- assocmem contact sheet -->"
 _STYLE = """
 :root { color-scheme: light dark; --back: #f6f6f4; --card: #fff; --text: #222; --soft: #6b6b6b; --line: #e2e2de;
   --bar: #3a7d5c; }
@@ -33,13 +38,13 @@ ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 16px;
 li { background: var(--card); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
 .frame { display: flex; align-items: center; justify-content: center; height: 170px; background: var(--line);
   color: var(--soft); overflow: hidden; padding: 0; }
-.frame img { width: 100%; height: 170px; object-fit: contain; }
+.frame img { width: 100%; height: 170px; object-fit: contain; display: block; }
 .frame span { padding: 12px; text-align: center; }
 .bar { height: 3px; background: var(--bar); }
 .text { padding: 8px 12px 12px; }
-a { color: inherit; text-decoration: none; font-weight: 600; overflow-wrap: anywhere; }
+a { color: inherit; text-decoration: none; font-weight: 600; overflow-wrap: anywhere; min-width: 0; }
 a:hover { text-decoration: underline; }
-p { margin: 2px 0 0; color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
+p { margin: 2px 0 0; color: var(--soft); font-size: 13px; overflow-wrap: break-word; }
 .name { display: flex; gap: 10px; justify-content: space-between; }
 .score { font-variant-numeric: tabular-nums; color: var(--soft); }
 """
@@ -55,19 +60,33 @@ class Section:
     title: str = ""
 
 
+def check_place(path: Path) -> None:
+    """Raise InputError unless a sheet may be written there: a new name, or an earlier sheet."""
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: expected a file name in a folder that exists, found no folder {path.parent}")
+    if path.exists() and not (path.is_file() and path.read_bytes()[: len(_BEGINNING)] == _BEGINNING.encode()):
+        raise InputError(f"{path}: expected a new file or an earlier contact sheet, found something else; left alone")
+
+
 def write_sheet(path: Path, sections: Sequence[Section]) -> None:
-    """Write a contact sheet; the file is replaced whole or not at all."""
+    """Write a contact sheet; the file is replaced whole or not at all. InputError where ``check_place`` raises it."""
+    check_place(path)
     body = "".join(_section(section) for section in sections)
     page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        f'{_BEGINNING}<html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{_text(sections[0].title or sections[0].query)} - assocmem</title>"
         f"<style>{_STYLE}</style><body>{body}</body></html>\n"
     )
-    temporary = path.with_name(path.name + ".tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
-    temporary.replace(path)
+    descriptor, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=".assocmem-", suffix=".html")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(page)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def _section(section: Section) -> str:
@@ -89,7 +108,7 @@ def _card(hit: Hit) -> str:
         f'<div class="bar" style="width:{width:.0f}%"></div>'
         f'<div class="text"><div class="name"><a href="{_text(_link(name, hit.start))}">{_text(name.name)}</a>'
         f'<span class="score">{hit.score:.3f}</span></div>'
-        f"<p>{time}{_text(str(name.parent))}</p></div></li>"
+        f"<p>{time}{_breakable(str(name.parent))}</p></div></li>"
     )
 
 
@@ -116,6 +135,11 @@ def _thumbnail(path: str, seconds: float | None) -> bytes:
     if kind == "video":
         return thumbnail_jpeg(frame_at(path, seconds or 0.0, min_side=SIDE), SIDE)
     return thumbnail_jpeg(read_image(path, min_side=SIDE // 2), SIDE)
+
+
+def _breakable(folder: str) -> str:
+    """A path that is broken behind its slashes, not within its words."""
+    return _text(folder).replace("/", "/<wbr>")
 
 
 def _text(text: str) -> str:

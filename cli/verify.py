@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from assocmem.cli.common import CollectionOption, JsonOption, emit, emit_json, guarded, open_collection
+from assocmem.cli.common import CollectionOption, JsonOption, count, emit, emit_json, guarded, open_collection
 
 
 @guarded
@@ -23,6 +23,6 @@ def verify(collection: CollectionOption = None, json_: JsonOption = False) -> No
     else:
         for problem in problems:
             emit(problem)
-        emit(f"{len(problems)} problems" if problems else f"{items} items, all is well")
+        emit(count(len(problems), "problem") if problems else f"{count(items, 'item')}, all is well")
     if problems:
         raise typer.Exit(1)

@@ -40,4 +40,4 @@ def open_collection(
     """
     from assocmem.index.collection import Collection
 
-    return Collection(path or default_folder(), extractor=extractor, weights=weights, options=options)
+    return Collection(default_folder() if path is None else path, extractor=extractor, weights=weights, options=options)

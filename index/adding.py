@@ -39,7 +39,8 @@ def add_files(
     jobs: list[Job] = []
     refused: list[Failure] = []
     tried_again: set[str] = set()
-    for step in plan(walk(paths), lambda found: _settled(writer, found, tried_again)):
+    unread: set[str] = set()
+    for step in plan(walk(paths), lambda found: _settled(writer, found, tried_again, unread)):
         if isinstance(step, Job):
             jobs.append(step)
         elif isinstance(step, Failure):
@@ -58,6 +59,7 @@ def add_files(
     if not report.interrupted:
         _forget_failures(writer, paths, tried_again - {failure.path for failure in report.failed})
     _keep_refused(writer, refused)
+    report.known_failures = frozenset(unread)
     report.failed = sorted([*report.failed, *refused], key=lambda failure: failure.path)
     try:
         writer.merge_small_segments()
@@ -79,11 +81,12 @@ def _keep_refused(writer: Writer, refused: list[Failure]) -> None:
                 catalog.next_generation()
 
 
-def _settled(writer: Writer, found: Found, tried_again: set[str]) -> bool | Failure:
+def _settled(writer: Writer, found: Found, tried_again: set[str], unread: set[str]) -> bool | Failure:
     """Whether the collection knows a file unchanged; a failure it is known by is reported again."""
     failure = writer.catalog.failure(found.path)
     if failure is not None:
         if failure.lasting and (failure.size, failure.mtime_ns) == (found.size, found.mtime_ns):
+            unread.add(found.path)
             return failure
         tried_again.add(found.path)
         return False

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
 
+from assocmem.data.labels import Label
 from assocmem.errors import CollectionError, InputError
 from assocmem.extractors.base import Image
 from assocmem.index.adding import add_files
@@ -165,8 +166,12 @@ class Collection(OpenCollection):
         engine = self.refresh().engine(self.coder)
         return self._hits(nearest_items(engine, asked.features, k))
 
+    def meant(self, words: str) -> list[Label]:
+        """Return the ImageNet concepts that words are taken to mean; UnknownConceptError when there is none."""
+        return match_words(words)
+
     def _search_words(self, words: str, k: int) -> list[Hit]:
-        labels = match_words(words)
+        labels = self.meant(words)
         snapshot = self.refresh()
         if not snapshot.has_labels:
             raise CollectionError(_NO_CONCEPTS.format(self._made_with().choice.spec))

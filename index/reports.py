@@ -60,6 +60,9 @@ class AddReport:
     moved: int = 0
     """files recognised by content under another path, not read by the network again"""
     failed: list[Failure] = field(default_factory=list)
+    """files that could not be read, or not to their end; by path"""
+    known_failures: frozenset[str] = frozenset()
+    """paths among them that failed before, have not changed, and were not tried again"""
     items: int = 0
     """items in the collection now"""
     elapsed_s: float = 0.0

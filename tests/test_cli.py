@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from assocmem.cli.common import clock, size
 from assocmem.cli.main import app
-from tests.fakes import picture, pictures
+from tests.fakes import pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,8 +61,13 @@ def test_index_reports_to_people(run, tmp_path):
     pictures(tmp_path / "in", range(3))
     (tmp_path / "in" / "empty.png").touch()
     result = run("index", tmp_path / "in")
-    assert result.stdout.startswith("3 indexed, 0 files unchanged, 1 failed; 3 items in the collection")
+    assert result.stdout.startswith("3 pictures and shots indexed, 0 files unchanged, 1 file with trouble; 3 items in")
     assert "empty.png: empty file" in result.stderr
+    (tmp_path / "in" / "0000.png").unlink()
+    again = run("index", tmp_path / "in")
+    assert "as before, 1 file could not be read" in again.stderr
+    assert "empty.png" not in again.stderr
+    assert "1 indexed file no longer there (`assocmem remove --missing` takes them out)" in again.stderr
 
 
 def test_index_exits_with_1_when_nothing_was_indexed(run, tmp_path):
@@ -96,6 +96,49 @@ def test_search_prints_a_line_per_hit_into_a_pipe(run, indexed):
     assert len(lines) == 2
 
 
+def test_one_picture_at_a_time(run, indexed):
+    result = run("search", indexed[0], indexed[1], code=2)
+    assert "one picture or video at a time" in " ".join(result.stderr.split())
+
+
+def test_a_contact_sheet_never_takes_the_place_of_a_picture(run, indexed):
+    before = indexed[1].read_bytes()
+    result = run("search", indexed[0], "--html", indexed[1], code=1)
+    assert "found something else; left alone" in result.stderr
+    assert indexed[1].read_bytes() == before
+    sheet = indexed[1].with_name("sheet.html")
+    for _ in range(2):  # an earlier sheet may be replaced
+        run("search", indexed[0], "--html", sheet)
+    assert sheet.read_text().count("<img") == 9
+    assert sorted(path.suffix for path in sheet.parent.iterdir()) == [".html"] + [".png"] * 8
+
+
+def test_names_with_line_breaks_stay_on_one_line(run, indexed):
+    odd = indexed[0].with_name("line\nbreak\tand tab.png")
+    indexed[0].rename(odd)
+    run("index", odd.parent)
+    lines = run("search", odd, "-k", 3).stdout.splitlines()
+    assert len(lines) == 3
+    assert lines[0].split("\t")[1] == str(odd).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def test_a_collection_without_concepts_says_so(run, tmp_path, monkeypatch):
+    from tests.fakes import ColourExtractor
+
+    class Silent(ColourExtractor):
+        has_logits = False
+
+        def extract(self, images):
+            extraction = super().extract(images)
+            return type(extraction)(extraction.features)
+
+    monkeypatch.setattr("assocmem.extractors.registry.open_extractor", lambda *_, **__: Silent())
+    pictures(tmp_path / "in", range(2))
+    run("index", tmp_path / "in")
+    for words in (["search", "tabby"], ["concepts", tmp_path / "in" / "0000.png"]):
+        assert "gives no ImageNet concepts" in run(*words, code=1).stderr
+
+
 def test_words_are_joined_and_unknown_ones_answered_with_names(run, indexed):
     result = run("search", "golden", "retreiver", code=1)
     assert "no concept is called 'golden retreiver'" in result.stderr
@@ -110,7 +153,8 @@ def test_a_concept_that_nothing_looks_like_says_what_there_is(run, indexed):
         result = run("search", label.synonyms[0], "--json")
         if not json.loads(result.stdout)["hits"]:
             assert "nothing in the collection looks like" in result.stderr
-            assert "what it holds most: " in result.stderr
+            assert f"taken to mean: {label.name}" in result.stderr
+            assert "what the collection holds most: " in result.stderr
             return
     raise AssertionError("every concept was found among eight pictures")
 
@@ -145,6 +189,12 @@ def test_info_lists_failures(run, indexed, tmp_path):
     [
         (["search", "missing.jpg"], 1, "missing.jpg: no such file"),
         (["search"], 2, "Missing argument"),
+        (["search", ""], 1, "found an empty one"),
+        (["remove", ""], 1, "found an empty one"),
+        (["index", ""], 1, "found an empty one"),
+        (["info", "-c", ""], 1, "found an empty one"),
+        (["search", "tabby", "--html", "/no/such/folder/x.html"], 1, "found no folder /no/such/folder"),
+        (["search", "tabby", "--html", "/"], 1, "found something else; left alone"),
         (["search", "x.jpg", "-k", "0"], 2, "-k"),
         (["remove"], 2, "name files or folders"),
         (["index", "x", "-o", "size"], 2, "expected KEY=VALUE"),
@@ -163,90 +213,3 @@ def test_one_error_is_one_line_without_a_traceback(run, tmp_path):
     (tmp_path / "x.jpg").write_text("no")
     result = run("search", tmp_path / "x.jpg", code=1)
     assert result.stderr.strip().splitlines() == [f"error: {tmp_path / 'x.jpg'}: neither a picture nor a video"]
-
-
-def _program(*words, **environment):
-    return [sys.executable, "-m", "assocmem", *map(str, words)], {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-
-
-def test_names_that_are_no_utf8_go_out_as_they_are(tmp_path, run):
-    (tmp_path / "in").mkdir()
-    raw = os.fsencode(tmp_path / "in") + b"/caf\xe9.png"
-    picture(1).save(tmp_path / "plain.png")
-    try:
-        os.rename(tmp_path / "plain.png", raw)
-    except OSError:
-        pytest.skip("this file system takes UTF-8 names only")
-    run("index", tmp_path / "in")
-    (tmp_path / "in" / "bad\udce9.jpg").write_bytes(b"\xff\xd8\xff")
-    run("index", tmp_path / "in")
-    command, environment = _program("info", "--failures", "-c", tmp_path / "photos.amem")
-    done = subprocess.run(command, env=environment, capture_output=True, check=True)
-    assert b"bad\xe9.jpg\t" in done.stdout
-
-
-def test_a_closed_pipe_is_no_error(run, indexed, tmp_path):
-    command, environment = _program("info", "-c", tmp_path / "photos.amem")
-    reader, writer = os.pipe()
-    os.close(reader)
-    done = subprocess.run(command, env=environment, stdout=writer, stderr=subprocess.PIPE, check=False)
-    os.close(writer)
-    assert done.stderr == b""
-
-
-def test_a_terminal_gets_a_table(run, indexed, tmp_path):
-    command, environment = _program("info", "-c", tmp_path / "photos.amem", COLUMNS="80", TERM="xterm")
-    master, terminal = pty.openpty()
-    with subprocess.Popen(command, env=environment, stdout=terminal, stderr=terminal) as process:
-        os.close(terminal)
-        seen = b""
-        while True:
-            try:
-                chunk = os.read(master, 65536)
-            except OSError:  # Linux says so when the other end has closed
-                break
-            if not chunk:
-                break
-            seen += chunk
-    os.close(master)
-    assert process.returncode == 0
-    assert b"8 (8 pictures, 0 shots)" in seen
-    assert b"\t" not in seen
-
-
-def test_help_loads_nothing_heavy():
-    code = (
-        "import sys; from assocmem.cli.main import main; sys.argv = ['assocmem', '--help']\n"
-        "try: main()\nexcept SystemExit: pass\n"
-        "heavy = {'numpy', 'numba', 'h5py', 'onnxruntime', 'PIL', 'av', 'cv2', 'rich', 'sqlite3'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, stdout=subprocess.DEVNULL)
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shell_completion(shell):
-    # Without the variable it finds out by itself which shell has called it: here, whatever runs the tests.
-    command, environment = _program("--show-completion", shell, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert f"_ASSOCMEM_COMPLETE=complete_{shell}" in done.stdout
-    command, environment = _program(
-        _ASSOCMEM_COMPLETE="complete_bash", COMP_WORDS="assocmem ver", COMP_CWORD="1", COMP_LINE="assocmem ver"
-    )
-    done = subprocess.run([sys.executable, "-c", "import sys; sys.argv = ['assocmem']; "
-                           "from assocmem.cli.main import main; main()"],
-                          env=environment, capture_output=True, text=True, check=False)  # fmt: skip
-    assert "verify" in done.stdout
-
-
-def test_version():
-    import assocmem
-
-    result = CliRunner().invoke(app, ["--version"])
-    assert result.stdout.strip() == f"assocmem {assocmem.__version__}"
-
-
-def test_times_and_sizes_read_well():
-    assert [clock(s) for s in (None, 0, 5.24, 65.97, 3723.4)] == ["", "0:00.0", "0:05.2", "1:06.0", "1:02:03.4"]
-    assert [size(n) for n in (999, 1500, 2.5e9, 7e15)] == ["999 bytes", "1.5 KB", "2.5 GB", "7000.0 TB"]

@@ -89,8 +89,10 @@ def test_names_cannot_break_the_page(tmp_path):
 
 def test_a_failed_sheet_leaves_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / "sheet.html"
-    path.write_text("old")
+    write_sheet(path, [Section("tabby", [])])
+    old = path.read_text()
     monkeypatch.setattr("assocmem.cli.sheet._section", lambda section: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_sheet(path, [Section("tabby", [])])
-    assert path.read_text() == "old"
+    assert path.read_text() == old
+    assert [entry.name for entry in tmp_path.iterdir()] == ["sheet.html"]
