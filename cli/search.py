@@ -106,4 +106,5 @@ def _sheet(text: str, hits: list[Hit], html: Path | None, show: bool) -> None:
     if show:
         import webbrowser
 
-        webbrowser.open(html.absolute().as_uri())
+        if not webbrowser.open(html.absolute().as_uri()):
+            say("found no browser to show it with")
