@@ -22,6 +22,7 @@ from assocmem.cli.common import (
     prepare_kernels,
     say,
 )
+from assocmem.errors import ExtractorError
 
 if TYPE_CHECKING:
     from assocmem.index.reports import AddReport, Progress
@@ -92,13 +93,12 @@ def index(
 
 
 def _options(pairs: list[str]) -> dict[str, str]:
-    options = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"expected KEY=VALUE, found {pair!r}", param_hint="--extractor-option")
-        options[key] = value
-    return options
+    from assocmem.extractors.registry import parse_options
+
+    try:
+        return parse_options(pairs)
+    except ExtractorError as error:
+        raise typer.BadParameter(str(error), param_hint="--extractor-option") from error
 
 
 @contextlib.contextmanager

@@ -79,7 +79,7 @@ def parse_options(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise ExtractorError(f"expected an extractor option KEY=VALUE, found {pair!r}")
+            raise ExtractorError(f"extractor option: expected KEY=VALUE, found {pair!r}")
         if key in options:
             raise ExtractorError(f"the extractor option {key} is given twice")
         options[key] = value

@@ -19,9 +19,6 @@ from assocmem.extractors.base import Image
 from assocmem.extractors.frame import Frame
 from assocmem.extractors.video import read_frames
 
-SHOTS_VERSION: Final = "adaptive-1"
-"""Changes whenever the same file would give other shots or pictures."""
-
 MIN_SHOT: Final = 0.6
 """Seconds between two cuts, at least."""
 

@@ -13,7 +13,7 @@ from assocmem.index.catalog import Catalog
 from assocmem.index.describe import Result, describe
 from assocmem.index.ingest import Job, decode, plan
 from assocmem.index.reports import AddReport, Progress
-from assocmem.index.rows import Failure
+from assocmem.index.rows import Failure, FileRow
 from assocmem.index.walk import Found, walk
 from assocmem.index.writer import Writer
 
@@ -76,7 +76,7 @@ def _keep_refused(writer: Writer, refused: list[Failure]) -> None:
             if os.path.lexists(failure.path):
                 catalog.set_failure(failure)
             known = catalog.file(failure.path) if failure.lasting else None
-            if known is not None and (known[1].size, known[1].mtime_ns) != (failure.size, failure.mtime_ns):
+            if known is not None and not _unchanged(known[1], failure):
                 catalog.remove_files([known[0]])
                 catalog.next_generation()
 
@@ -85,13 +85,18 @@ def _settled(writer: Writer, found: Found, tried_again: set[str], unread: set[st
     """Whether the collection knows a file unchanged; a failure it is known by is reported again."""
     failure = writer.catalog.failure(found.path)
     if failure is not None:
-        if failure.lasting and (failure.size, failure.mtime_ns) == (found.size, found.mtime_ns):
+        if failure.lasting and _unchanged(failure, found):
             unread.add(found.path)
             return failure
         tried_again.add(found.path)
         return False
     known = writer.catalog.file(found.path)
-    return known is not None and (known[1].size, known[1].mtime_ns) == (found.size, found.mtime_ns)
+    return known is not None and _unchanged(known[1], found)
+
+
+def _unchanged(known: FileRow | Failure, now: Found | Failure) -> bool:
+    """Whether size and time are those that are remembered: then the bytes are taken to be the same."""
+    return (known.size, known.mtime_ns) == (now.size, now.mtime_ns)
 
 
 def _known(reader: Catalog) -> Callable[[bytes], bool]:

@@ -47,12 +47,13 @@ def describe(
     """
     items: list[Item] = []
     running: deque[tuple[list[Part | End], Future[list[Item]]]] = deque()
-    with ThreadPoolExecutor(min(threads, MOST_THREADS), thread_name_prefix="network") as pool:
+    workers = min(threads, MOST_THREADS)
+    with ThreadPoolExecutor(workers, thread_name_prefix="network") as pool:
         try:
             for group in _groups(messages):
                 parts = [message for message in group if isinstance(message, Part)]
                 running.append((group, pool.submit(describe_parts, parts, extractor)))
-                while len(running) > min(threads, MOST_THREADS) or (running and running[0][1].done()):
+                while len(running) > workers or (running and running[0][1].done()):
                     yield from _results(*running.popleft(), items)
             while running:
                 yield from _results(*running.popleft(), items)

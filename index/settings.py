@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from assocmem.codes import CliqueCoder
 from assocmem.extractors.base import Extractor
+from assocmem.extractors.registry import DEFAULT
 from assocmem.index.walk import absolute
 
-DEFAULT_EXTRACTOR = "efficientnet-lite0"
 CLUSTERS = 128
 """64 bytes of code per item."""
 
@@ -26,7 +26,7 @@ CLUSTERS = 128
 class ExtractorChoice:
     """How to open an extractor: what ``open_extractor`` is given."""
 
-    spec: str = DEFAULT_EXTRACTOR
+    spec: str = DEFAULT
     weights: str | None = None
     """absolute path"""
     options: Mapping[str, str] | None = None

@@ -10,10 +10,11 @@ import av
 import numpy as np
 import pytest
 
-from assocmem.errors import InputError, MediaError
+from assocmem.errors import InputError
 from assocmem.extractors import video
 from assocmem.extractors.video import frame_at, read_frames
 from tests import media
+from tests.reading import until_trouble
 
 IRREGULAR = [0.0, 0.04, 0.2, 0.24, 0.9, 1.0, 1.5, 1.52, 3.0, 3.04]
 H264 = {"preset": "ultrafast", "crf": "18", "g": "12"}
@@ -22,17 +23,6 @@ H264 = {"preset": "ultrafast", "crf": "18", "g": "12"}
 def difference(a: np.ndarray, b: np.ndarray) -> float:
     """Mean absolute difference of two pictures, in grey levels."""
     return float(np.abs(a.astype(float) - b.astype(float)).mean())
-
-
-def until_trouble(path: Path) -> tuple[list[float], MediaError | None]:
-    """Times of all frames that come, and what is raised after them."""
-    times = []
-    try:
-        for frame in read_frames(path):
-            times.append(frame.time)  # noqa: PERF401 - the list must survive the exception
-    except MediaError as error:
-        return times, error
-    return times, None
 
 
 @pytest.mark.parametrize(

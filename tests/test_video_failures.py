@@ -12,17 +12,7 @@ from assocmem.errors import MediaError
 from assocmem.extractors import video
 from assocmem.extractors.video import frame_at, read_frames
 from tests import media
-
-
-def until_trouble(path: Path) -> tuple[list[float], MediaError | None]:
-    """Times of all frames that come, and what is raised after them."""
-    times = []
-    try:
-        for frame in read_frames(path):
-            times.append(frame.time)  # noqa: PERF401 - the list must survive the exception
-    except MediaError as error:
-        return times, error
-    return times, None
+from tests.reading import until_trouble
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [("wav", "pcm_s16le"), ("m4a", "aac"), ("mp3", "libmp3lame")])
