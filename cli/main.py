@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from assocmem import __version__
-from assocmem.cli import concepts, demo, index, info, remove, search, verify
+from assocmem.cli import concepts, demo, index, info, plan, remove, search, verify
 from assocmem.cli.bench import app as bench_app
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ app.command()(search.search)
 app.command()(concepts.concepts)
 app.command()(remove.remove)
 app.command()(info.info)
+app.command()(plan.plan)
 app.command()(verify.verify)
 app.command()(demo.demo)
 app.add_typer(bench_app, name="bench")

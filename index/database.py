@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from assocmem.errors import CollectionError, DamagedError, LockedError
-from assocmem.index.disk import sync
+from assocmem.files import sync
 
 BUSY_SECONDS = 30.0
 """How long to wait for another process before giving up."""

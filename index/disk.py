@@ -1,4 +1,4 @@
-"""What makes a file safe before its name is used: room on the disk, and a flush that the disk confirms."""
+"""What is asked of the disk: room before a write, folders, sizes; and how its refusals are told."""
 
 from __future__ import annotations
 
@@ -8,18 +8,10 @@ import shutil
 from pathlib import Path
 
 from assocmem.errors import CollectionError
+from assocmem.files import sync
 
 SPARE_BYTES = 2**24
 """Left for the catalog and the memories, so that a full disk is noticed before they are in the middle of a write."""
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def check_room(folder: Path, needed: int) -> None:

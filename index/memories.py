@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from assocmem.concepts import ConceptMemory
-from assocmem.index.segments import LIBVER
+from assocmem.files import LIBVER
 from assocmem.index.snapshot import Snapshot
 
 CONCEPTS = "memory-concepts.h5"

@@ -21,16 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.errors import DamagedError, MismatchError
-from assocmem.index.disk import cannot_write, check_room, sync
+from assocmem.files import LIBVER, sync
+from assocmem.index.disk import cannot_write, check_room
 
 FORMAT = 1
 LABELS = 5
 """How many ImageNet classes are kept per item."""
 _FEATURE_ROWS = 256  # rows per chunk: 640 KB at 1,280 dimensions; each has a checksum, and a place to look up
 _CODE_ROWS = 16384
-LIBVER = ("v110", "v110")
-"""HDF5's own structures have checksums from this version of the format on; with older ones a flipped bit can turn one
-chunk into another unnoticed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ import numpy as np
 
 from assocmem.codes import CliqueCoder
 from assocmem.errors import CollectionError
+from assocmem.files import sync
 from assocmem.index.answers import softmax
 from assocmem.index.catalog import Catalog
 from assocmem.index.describe import Item, Result
-from assocmem.index.disk import sync
 from assocmem.index.ingest import End, Job
 from assocmem.index.rows import Failure, FileRow
 from assocmem.index.segments import (

@@ -1,0 +1,122 @@
+"""Bit memories in HDF5 files: whole or not there, checked when opened, mapped when asked.
+
+The matrix lies in one piece, so that it can be mapped; HDF5 has checksums for chunked data only, so every mebibyte has
+a CRC-32 beside it (which finds every burst of up to 32 wrong bits).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from assocmem.errors import DamagedError, MismatchError
+
+Words = npt.NDArray[np.uint64]
+
+FORMAT = 1
+LIBVER = ("v110", "v110")
+"""HDF5's own structures have checksums from this version of the format on; with older ones a flipped bit can turn one
+chunk into another unnoticed."""
+BLOCK = 2**20 // 8
+"""Words per checksum."""
+PAGE = 4096
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path; what was written there takes the place of ``path``, whole, or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_bits(path: str | os.PathLike[str], kind: str, shape: Mapping[str, int], bits: Words) -> None:
+    """Write a memory's bits with its kind and shape, so that they are on the disk, whole, before the name exists."""
+    import h5py
+
+    with (
+        replacing(Path(path)) as temporary,
+        h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
+    ):
+        file.attrs.update({"format": FORMAT, "kind": kind, **shape})
+        file.create_dataset("bits", data=bits.astype("<u8", copy=False))
+        sums = _checksums(bits)
+        file.create_dataset("checksums", data=sums, chunks=(min(len(sums), 65536),), fletcher32=True)
+
+
+def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) -> tuple[dict[str, int], Words]:
+    """Read what ``save_bits`` wrote; every checksum is checked, mapped or not.
+
+    Returns
+    -------
+    shape : dict of int
+    bits : uint64 (n, w)
+        With ``mmap``, read-only and in the file.
+
+    Raises
+    ------
+    FileNotFoundError
+    DamagedError
+        The file is cut short, altered, or no such file at all.
+    MismatchError
+        Another kind of memory, or written by a newer version.
+    """
+    import h5py
+
+    target = Path(path)
+    try:
+        with h5py.File(target, "r") as file:
+            about = {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
+            _check_kind(target, kind, about)
+            if mmap:
+                place = file["bits"].id.get_offset()
+                bits = np.memmap(target, "<u8", "r", place, file["bits"].shape).view(np.ndarray)
+            else:
+                bits = file["bits"][:]
+            if not np.array_equal(_checksums(bits), file["checksums"][:]):
+                raise ValueError("the bits are not those that were written")
+    except (FileNotFoundError, MismatchError):
+        raise
+    except Exception as error:  # h5py has nearly every built-in exception for a file that is not what it seems
+        detail = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DamagedError(
+            f"{target}: expected a whole {kind} memory, found damage ({detail}); restore it from a copy, or store again"
+        ) from error
+    return {name: value for name, value in about.items() if name not in ("format", "kind")}, bits
+
+
+def _check_kind(path: Path, kind: str, about: Mapping[str, Any]) -> None:
+    if about["kind"] != kind:
+        raise MismatchError(f"{path}: expected a {kind} memory, found a {about['kind']} memory; load it as that")
+    if about["format"] != FORMAT:
+        raise MismatchError(
+            f"{path}: expected format {FORMAT}, found {about['format']}; "
+            "it was written by a newer assocmem: update this one"
+        )
+
+
+def _checksums(bits: Words) -> npt.NDArray[np.uint32]:
+    """CRC-32 of each mebibyte, uint32 (blocks,)."""
+    words = bits.reshape(-1)
+    return np.array([zlib.crc32(words[i : i + BLOCK].data) for i in range(0, len(words), BLOCK)], np.uint32)

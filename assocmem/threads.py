@@ -1,0 +1,46 @@
+"""Batches over several cores: own threads and kernels that need no lock.
+
+Not numba's parallel code: under its work queue two threads of a program that both enter it end the process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+from assocmem.errors import InputError
+
+
+def in_parts(work: Callable[[int, int], None], count: int, threads: int | None, least: int = 1) -> None:
+    """Call ``work(start, stop)`` for equal parts of ``range(count)``, each in a thread, none below ``least``.
+
+    Parameters
+    ----------
+    work : function of two ints
+    count : int
+    threads : int, optional
+        As many as there are cores by default.
+    least : int
+        Items that are worth a thread.
+
+    Raises
+    ------
+    InputError
+        ``threads`` is below 1.
+    """
+    if threads is not None and threads < 1:
+        raise InputError(f"threads: expected at least 1, found {threads}")
+    parts = min(threads or _cores(), max(1, count // least))
+    if parts == 1:
+        work(0, count)
+        return
+    edges = [count * i // parts for i in range(parts + 1)]
+    with ThreadPoolExecutor(parts) as pool:
+        for done in [pool.submit(work, start, stop) for start, stop in pairwise(edges)]:
+            done.result()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

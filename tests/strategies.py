@@ -1,0 +1,42 @@
+"""Random messages and cues for the bit memories: few shapes, because each is compiled; many seeds."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+
+PLAIN = bool(os.environ.get("NUMBA_DISABLE_JIT"))
+"""Kernels run as plain Python, hundreds of times as slow: fewer examples, smaller batches."""
+law = settings(max_examples=4 if PLAIN else 25, deadline=None)
+
+SHAPES = [(3, 5, 3), (4, 64, 4), (5, 16, 5), (4, 70, 4), (6, 20, 3), (5, 64, 3)]
+"""clusters, units, active: units that share a word, fill words, or lie across them; dense and sparse"""
+
+shapes = st.sampled_from(SHAPES)
+seeds = st.integers(0, 10_000)
+
+
+def messages(seed, shape, n, *, symbols=None):
+    """Return int64 (n, clusters); few symbols make messages that overlap."""
+    clusters, units, active = shape
+    rng = np.random.default_rng(seed)
+    out = rng.integers(0, min(units, symbols or units), (n, clusters))
+    for row in out:
+        row[rng.permutation(clusters)[active:]] = -1
+    return out
+
+
+def cues(seed, shape, stored, *, erased, wrong=0, guided=True):
+    """Make cues from messages: some symbols erased, some replaced by others."""
+    clusters, units, active = shape
+    rng = np.random.default_rng(seed)
+    out = np.where(stored < 0, -2 if guided and active < clusters else -1, stored)
+    for row in out:
+        places = rng.permutation(np.flatnonzero(row >= 0))
+        row[places[:erased]] = -1
+        for place in places[erased : erased + wrong]:
+            row[place] = rng.integers(0, units)
+    return out
