@@ -15,7 +15,8 @@ demo: $(VENV)/demo.stamp
 # The kernels once more as plain Python: what numba makes of them must not differ.
 test: $(VENV)/test.stamp
 	$(VENV)/bin/python -m pytest
-	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -q tests/test_codes.py tests/test_concepts.py
+	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -q tests/test_codes.py tests/test_concepts.py tests/test_bits.py \
+		tests/test_clique.py
 
 lint: $(VENV)/lint.stamp
 	$(VENV)/bin/ruff check .
@@ -30,7 +31,7 @@ wheel-test:
 	.venv-wheel/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	.venv-wheel/bin/python $(PIP) "$$(echo dist/assocmem-*.whl)[demo,heif]" --group test
 	outside=$$(mktemp -d) && cp -r tests pyproject.toml $$outside && cd $$outside && \
-		$(CURDIR)/.venv-wheel/bin/python -m pytest -q --ignore=tests/test_repository.py && rm -rf $$outside
+		$(CURDIR)/.venv-wheel/bin/python -m pytest -q --ignore=tests/test_repository.py --ignore=tests/test_docs.py && rm -rf $$outside
 
 # Minutes and gigabytes, so in an environment of its own.
 test-torch:

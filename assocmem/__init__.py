@@ -1,4 +1,4 @@
-"""An associative-memory index for photos and videos.
+"""An associative-memory index for photos and videos, and the memories it is made of.
 
 Names are loaded when they are first used: ``import assocmem`` itself imports next to nothing.
 """
@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 from assocmem._version import __version__
 
 if TYPE_CHECKING:
+    from assocmem.clique import CliqueMemory
     from assocmem.errors import AssocmemError
     from assocmem.index import open_collection as open
     from assocmem.index.collection import Collection
+    from assocmem.willshaw import WillshawMemory
 
-__all__ = ["AssocmemError", "Collection", "__version__", "open"]
+__all__ = ["AssocmemError", "CliqueMemory", "Collection", "WillshawMemory", "__version__", "open"]
 
 _HOMES = {
     "AssocmemError": ("assocmem.errors", "AssocmemError"),
+    "CliqueMemory": ("assocmem.clique", "CliqueMemory"),
     "Collection": ("assocmem.index.collection", "Collection"),
+    "WillshawMemory": ("assocmem.willshaw", "WillshawMemory"),
     "open": ("assocmem.index", "open_collection"),
 }
 

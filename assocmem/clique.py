@@ -19,7 +19,7 @@ from assocmem.memory import BitMemory
 from assocmem.messages import I32, check_complete, check_cues, check_symbols
 from assocmem.recall import kernels
 from assocmem.sets import check_size
-from assocmem.threads import in_parts
+from assocmem.threads import check_threads, in_parts
 
 RuleName = Literal["sum-of-max", "sum-of-sum", "gwsta"]
 LIMIT = 100
@@ -95,9 +95,9 @@ class CliqueMemory(BitMemory):
             Wrong shape, dtype or symbols, or a message that does not use ``active`` clusters; nothing is stored.
         """
         self._check_writable()
-        self._store(check_complete(messages, "messages", **self.shape), threads)
+        self._store(check_complete(messages, "messages", **self.shape), check_threads(threads))
 
-    def _store(self, messages: I32, threads: int | None) -> None:
+    def _store(self, messages: I32, threads: int) -> None:
         def work(first: int, last: int) -> None:
             self._kernels.store(self.bits, messages, first, last)
 
@@ -123,6 +123,7 @@ class CliqueMemory(BitMemory):
             As ``store``; nothing is changed.
         """
         self._check_writable()
+        parts = check_threads(threads)
         gone = check_complete(messages, "messages", **self.shape)
         kept = check_complete(remaining, "remaining", **self.shape)
         touched = np.zeros(self.clusters * self.units, bool)
@@ -139,7 +140,7 @@ class CliqueMemory(BitMemory):
         for start in range(0, len(kept), _LEAST):
             part = kept[start : start + _LEAST]
             shares[start : start + _LEAST] = (touched[np.where(part >= 0, part + offsets, 0)] & (part >= 0)).any(axis=1)
-        self._store(kept[shares], threads)
+        self._store(kept[shares], parts)
 
     # asking
 
@@ -219,6 +220,7 @@ class CliqueMemory(BitMemory):
             raise InputError(f"rule: expected one of {', '.join(get_args(RuleName))}, found {rule!r}")
         if iterations is not None and iterations < 1:
             raise InputError(f"iterations: expected at least 1, found {iterations}")
+        parts = check_threads(threads)
         checked = check_cues(cues, guided=guided, **self.shape)
         answer = Recall(
             np.empty_like(checked),
@@ -231,5 +233,5 @@ class CliqueMemory(BitMemory):
         competition = Rule(rule == "sum-of-max", wanted)
         eliminates = rule == "sum-of-max" and wanted == 0
         task = Task(self._kernels, self.bits, self.units, self.active, competition, iterations or LIMIT, eliminates)
-        in_parts(lambda start, stop: task.complete(checked, answer, slice(start, stop)), len(checked), threads, _LEAST)
+        in_parts(lambda start, stop: task.complete(checked, answer, slice(start, stop)), len(checked), parts, _LEAST)
         return answer

@@ -68,7 +68,9 @@ class Task:
         exact[unsure] = self._are_cliques(messages[unsure]) & ~surplus[unsure]
         if answer.candidates is not None:
             flags = np.unpackbits(sets.view(np.uint8), axis=1, bitorder="little")  # x86 and Arm store low bytes first
-            answer.candidates[part] = flags[:, : cues.shape[1] * self.units].reshape(len(cues), cues.shape[1], -1)
+            answer.candidates[part] = flags[:, : cues.shape[1] * self.units].reshape(
+                len(cues), cues.shape[1], self.units
+            )
 
     def _are_cliques(self, messages: I32) -> npt.NDArray[np.bool_]:
         whole = (messages >= 0).sum(axis=1) == self.active

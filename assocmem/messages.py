@@ -16,11 +16,20 @@ UNUSED = -2
 """In a cue: a cluster that the message is known not to use."""
 
 
-def check_symbols(values: npt.ArrayLike, what: str, clusters: int, units: int, least: int = ERASED) -> I32:
-    """Return C-contiguous int32 (n, clusters), or raise InputError that says what is wrong with ``what``."""
-    array = np.asarray(values)
+def as_integers(values: npt.ArrayLike, what: str) -> npt.NDArray[np.integer]:
+    """Return an array of integers, or raise InputError that says what was found instead."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # sequences of unequal lengths
+        raise InputError(f"{what}: expected an array of integers, found {error}") from error
     if array.dtype.kind not in "iu":
         raise InputError(f"{what}: expected integers, found dtype {array.dtype}")
+    return array
+
+
+def check_symbols(values: npt.ArrayLike, what: str, clusters: int, units: int, least: int = ERASED) -> I32:
+    """Return C-contiguous int32 (n, clusters), or raise InputError that says what is wrong with ``what``."""
+    array = as_integers(values, what)
     if array.ndim != 2 or array.shape[1] != clusters:
         hint = "; one message is messages[None]" if array.shape == (clusters,) else ""
         raise InputError(f"{what}: expected shape (n, {clusters}), found {array.shape}{hint}")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from assocmem.bits import I64
 from assocmem.errors import InputError
 
-Sets = npt.ArrayLike | Sequence[npt.ArrayLike]
+Sets = npt.NDArray[np.integer] | Sequence[npt.ArrayLike]
 """Integers (n, m), -1 = none; or n sequences of integers of any length."""
 
 
@@ -42,28 +42,34 @@ def lay_out(sets: Sets, what: str, size: int) -> tuple[I64, I64]:
     InputError
         Wrong shape, dtype or numbers.
     """
-    ragged = not isinstance(sets, np.ndarray) and len({np.shape(one) for one in sets}) > 1  # type: ignore[union-attr]
-    if ragged:
-        parts = [np.asarray(one, dtype=None if np.size(one) else np.int64) for one in sets]  # type: ignore[union-attr]
-        wrong = [part for part in parts if part.ndim != 1 or part.dtype.kind not in "iu"]
-        if wrong:
-            raise InputError(f"{what}: expected sets of integers, found {wrong[0].dtype} of shape {wrong[0].shape}")
-        padded = np.full((len(parts), max(map(len, parts))), -1, np.int64)
-        for row, part in zip(padded, parts, strict=True):
-            row[: len(part)] = _checked(part, what, size)
+    if isinstance(sets, np.ndarray):
+        if sets.ndim != 2 or sets.dtype.kind not in "iu":
+            raise InputError(f"{what}: {_EXPECTED}, found {sets.dtype} of shape {sets.shape}")
+        padded = np.array(_checked(sets, what, size), np.int64)
     else:
-        array = np.asarray(sets)
-        array = array.astype(np.int64) if array.size == 0 and array.ndim == 2 else array
-        if array.ndim != 2 or array.dtype.kind not in "iu":
-            raise InputError(
-                f"{what}: expected integers (n, m), -1 = none, or n sequences of them, "
-                f"found {array.dtype} of shape {array.shape}"
-            )
-        padded = np.array(_checked(array, what, size), np.int64)
+        parts = [_checked(part, what, size) for part in _parts(sets, what)]
+        padded = np.full((len(parts), max(map(len, parts), default=0)), -1, np.int64)
+        for row, part in zip(padded, parts, strict=True):
+            row[: len(part)] = part
     padded.sort(axis=1)
     keep = padded >= 0
     keep[:, 1:] &= padded[:, 1:] != padded[:, :-1]
     return padded[keep], np.concatenate([[0], np.cumsum(keep.sum(axis=1))])
+
+
+_EXPECTED = "expected integers (n, m), -1 = none, or n sequences of them"
+
+
+def _parts(sets: object, what: str) -> list[npt.NDArray[np.integer]]:
+    """One array of integers per set."""
+    try:
+        parts = [np.asarray(one) for one in sets]  # type: ignore[attr-defined]
+    except (TypeError, ValueError) as error:  # no sequence at all; sequences of unequal sequences
+        raise InputError(f"{what}: {_EXPECTED}, found {type(sets).__name__}: {error}") from error
+    for i, part in enumerate(parts):
+        if part.ndim != 1 or (part.size and part.dtype.kind not in "iu"):
+            raise InputError(f"{what}: {_EXPECTED}, found {part.dtype} of shape {part.shape} as set {i}")
+    return [part if part.size else np.empty(0, np.int64) for part in parts]
 
 
 def _checked(array: npt.NDArray[np.integer], what: str, size: int) -> npt.NDArray[np.integer]:

@@ -13,26 +13,26 @@ from itertools import pairwise
 from assocmem.errors import InputError
 
 
-def in_parts(work: Callable[[int, int], None], count: int, threads: int | None, least: int = 1) -> None:
+def check_threads(threads: int | None) -> int:
+    """Return how many threads are wanted, by default one per core; InputError below 1."""
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise InputError(f"threads: expected a whole number of at least 1, found {threads!r}")
+    return threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def in_parts(work: Callable[[int, int], None], count: int, threads: int, least: int = 1) -> None:
     """Call ``work(start, stop)`` for equal parts of ``range(count)``, each in a thread, none below ``least``.
 
     Parameters
     ----------
     work : function of two ints
     count : int
-    threads : int, optional
-        As many as there are cores by default.
+    threads : int
+        At most so many.
     least : int
         Items that are worth a thread.
-
-    Raises
-    ------
-    InputError
-        ``threads`` is below 1.
     """
-    if threads is not None and threads < 1:
-        raise InputError(f"threads: expected at least 1, found {threads}")
-    parts = min(threads or _cores(), max(1, count // least))
+    parts = min(threads, max(1, count // least))
     if parts == 1:
         work(0, count)
         return
@@ -40,7 +40,3 @@ def in_parts(work: Callable[[int, int], None], count: int, threads: int | None, 
     with ThreadPoolExecutor(parts) as pool:
         for done in [pool.submit(work, start, stop) for start, stop in pairwise(edges)]:
             done.result()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,8 +10,9 @@ import numpy as np
 from assocmem.bits import I64, U16, count_rows, set_bits, top_scores, transpose
 from assocmem.errors import InputError
 from assocmem.memory import BitMemory
+from assocmem.messages import as_integers
 from assocmem.sets import Sets, check_size, lay_out
-from assocmem.threads import in_parts
+from assocmem.threads import check_threads, in_parts
 
 _LEAST = 64  # sets that are worth a thread
 
@@ -70,9 +71,8 @@ class WillshawMemory(BitMemory):
         """
         self._check_writable()
         rows, row_starts = lay_out(row_sets, "row_sets", self.rows)
-        if all(np.ndim(one) == 0 for one in columns):  # type: ignore[union-attr]
-            columns = np.asarray(columns)[:, None]
-        to, to_starts = lay_out(columns, "columns", self.columns)
+        flat = as_integers(np.asarray(columns), "columns") if _is_flat(columns) else None
+        to, to_starts = lay_out(columns if flat is None else flat[:, None], "columns", self.columns)
         if len(row_starts) != len(to_starts):
             raise InputError(
                 f"columns: expected one entry per row set, {len(row_starts) - 1}, found {len(to_starts) - 1}"
@@ -97,6 +97,7 @@ class WillshawMemory(BitMemory):
         -------
         scores : uint16 (n, columns)
         """
+        parts = check_threads(threads)
         rows, sets = lay_out(row_sets, "row_sets", self.rows)
         if len(sets) > 1 and np.diff(sets).max() > np.iinfo(np.uint16).max:
             raise InputError(f"row_sets: expected at most 65535 rows in a set, found {np.diff(sets).max()}")
@@ -106,7 +107,7 @@ class WillshawMemory(BitMemory):
         def work(start: int, stop: int) -> None:
             count_rows(self.bits, rows, groups, sets[start : stop + 1], scores[start:stop])
 
-        in_parts(work, len(scores), threads, _LEAST)
+        in_parts(work, len(scores), parts, _LEAST)
         return scores
 
     def top(self, row_sets: Sets, k: int) -> tuple[U16, I64]:
@@ -146,3 +147,11 @@ class WillshawMemory(BitMemory):
         other = WillshawMemory(self.columns, self.rows)
         transpose(self.bits, other.bits)
         return other
+
+
+def _is_flat(columns: object) -> bool:
+    """Whether it is one number per set, not a set per set."""
+    try:
+        return all(np.ndim(one) == 0 for one in columns)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        return False

@@ -140,8 +140,11 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def prepare_kernels() -> None:
-    """Load the compiled kernels; the very first time on a machine they are compiled, which takes some seconds."""
+def prepare_kernels(*, storing: bool = False) -> None:
+    """Load the compiled kernels; the very first time on a machine they are compiled, which takes some seconds.
+
+    With ``storing``, those of the clique memory too.
+    """
     import numpy as np
 
     from assocmem.codes import CliqueCoder, kernels_cached
@@ -152,6 +155,10 @@ def prepare_kernels() -> None:
     coder = CliqueCoder(8, clusters=8)
     feature = np.ones((1, 8), np.float32)
     ExhaustiveEngine(coder, [Block(np.zeros(1, np.int64), coder.encode(feature), feature)]).search(feature, 1)
+    if storing:
+        from assocmem.index.cliques import prepare
+
+        prepare()
 
 
 @contextlib.contextmanager

@@ -48,7 +48,7 @@ def demo(
     pictures = gather(folder / "pictures")
     emit(f"{len(pictures)} photographs and clips, indexed into {folder / 'demo.amem'}")
     with open_collection(folder / "demo.amem") as photos:
-        prepare_kernels()
+        prepare_kernels(storing=True)
         report = photos.add([folder / "pictures"])
         emit(f"  {report.indexed} pictures and shots in {report.elapsed_s:.1f} s")
         for failure in report.failed:

@@ -75,7 +75,7 @@ def index(
     """
     options = _options(extractor_option or [])
     with open_collection(collection, extractor=extractor, weights=weights, options=options) as photos:
-        prepare_kernels()
+        prepare_kernels(storing=True)
         with _shown() as progress:
             report = photos.add(paths, progress=progress, threads=threads)
         missing = 0 if json_ or not report.items else len(photos.missing())

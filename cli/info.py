@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,12 @@ from assocmem.cli.common import (
     guarded,
     one_line,
     open_collection,
+    say,
     size,
 )
+
+if TYPE_CHECKING:
+    from assocmem.index.reports import MemoryInfo
 
 
 @guarded
@@ -46,8 +50,27 @@ def info(
         ("not readable", f"{count(about.failures, 'file')}{hint}"),
         ("extractor", about.extractor),
         ("per item", f"{about.code_bytes} bytes of code, {size(about.feature_bytes)} of features"),
+        *([] if about.memory is None else _memory(about.memory)),
         ("on disk", f"{size(about.disk_bytes)} in {count(about.segments, 'segment')}, generation {about.generation}"),
     ]
     emit_table(("", ""), rows)
     for failure in failed:
         emit(f"{one_line(failure.path)}\t{failure.reason}")
+    if about.memory is not None and about.memory.full:
+        say(
+            "the clique memory is past what it can tell apart: more than 1% of such cues fail "
+            "(only completing partial cues depends on it, searching does not)"
+        )
+
+
+def _memory(memory: MemoryInfo) -> list[tuple[str, str]]:
+    """What the clique memory is, and what to expect of cues that lack some symbols."""
+    shape = f"{memory.clusters} clusters of {memory.units} units, {size(memory.bytes)}, density {memory.density:.3g}"
+    lacking = f"when {memory.erased} of {memory.clusters} symbols are lost"
+    measured = f"measured {memory.measured_error:.2%} of {count(memory.sampled, 'item')}, " if memory.sampled else ""
+    alike = f"; {memory.alike:.1%} are too alike to tell" if memory.alike else ""
+    return [
+        ("clique memory", shape),
+        ("recall fails", f"{measured}predicted {memory.predicted_error:.2%} of random ones {lacking}{alike}"),
+        ("room for", f"{memory.room:,} more items before 1% fail"),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -9,11 +10,12 @@ from contextlib import closing
 from typing import Any
 
 from assocmem.data.labels import Label
-from assocmem.errors import CollectionError, InputError
+from assocmem.errors import CollectionError, DamagedError, InputError
 from assocmem.extractors.base import Image
 from assocmem.index.adding import add_files
 from assocmem.index.answers import Ranked, common_concepts, nearest_concepts, nearest_items
 from assocmem.index.catalog import Catalog
+from assocmem.index.cliques import kept_info, memory_info
 from assocmem.index.disk import make_folder
 from assocmem.index.info import collect_info
 from assocmem.index.lock import writer_lock
@@ -131,7 +133,9 @@ class Collection(OpenCollection):
         return count
 
     def _refresh_memories(self) -> None:
-        imagenet_memory(self.refresh(), self.folder, self.coder.clusters, keep=True)
+        snapshot = self.refresh()
+        imagenet_memory(snapshot, self.folder, self.coder.clusters, keep=True)
+        memory_info(snapshot, self.folder, self.coder, keep=True)
 
     # asking
 
@@ -213,7 +217,12 @@ class Collection(OpenCollection):
     def info(self) -> Info:
         """Return what the collection holds."""
         with self._reading() as catalog:
-            return collect_info(catalog, self.folder, self._made_with())
+            memory = kept_info(self.folder, catalog.generation)
+        if memory is None:
+            with contextlib.suppress(DamagedError):  # what the catalog holds is worth telling all the same
+                memory = memory_info(self.refresh(), self.folder, self.coder)
+        with self._reading() as catalog:
+            return collect_info(catalog, self.folder, self._made_with(), memory)
 
     def failures(self) -> list[Failure]:
         """Return the files that could not be read, or not to their end, with the reason."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from assocmem.index.catalog import FORMAT, Catalog
 from assocmem.index.disk import file_size
-from assocmem.index.reports import Info
+from assocmem.index.reports import Info, MemoryInfo
 from assocmem.index.settings import Settings
 
 
-def collect_info(catalog: Catalog, folder: Path, settings: Settings) -> Info:
+def collect_info(catalog: Catalog, folder: Path, settings: Settings, memory: MemoryInfo | None) -> Info:
     """Count; nothing is loaded but the catalog."""
     counts = catalog.counts()
     return Info(
@@ -28,4 +28,5 @@ def collect_info(catalog: Catalog, folder: Path, settings: Settings) -> Info:
         code_bytes=settings.clusters // 2,
         feature_bytes=2 * settings.dim,
         disk_bytes=sum(file_size(path) for path in folder.rglob("*")),
+        memory=memory,
     )

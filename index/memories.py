@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from assocmem.concepts import ConceptMemory
 from assocmem.files import LIBVER
@@ -28,7 +31,9 @@ def imagenet_memory(snapshot: Snapshot, folder: Path, clusters: int, *, keep: bo
         return memory
     feed(memory, snapshot)
     if keep:
-        _save(memory, path, snapshot.generation)
+        keep_file(
+            path, snapshot.generation, lambda file: add_dataset(file, "counts", memory.counts, 256, compression=1)
+        )
     return memory
 
 
@@ -50,13 +55,21 @@ def load_memory(memory: ConceptMemory, path: Path, generation: int) -> bool:
     return False
 
 
-def _save(memory: ConceptMemory, path: Path, generation: int) -> None:
+def keep_file(path: Path, generation: int, fill: Callable[[h5py.File], None]) -> None:
+    """Replace a memory's file; when that cannot be (a full disk), nothing is said: it can be built at any time."""
     temporary = path.with_suffix(".tmp")
     try:
         with h5py.File(temporary, "w", libver=LIBVER) as file:
             file.attrs["generation"] = generation
-            chunks = (min(256, len(memory.counts)), memory.concepts)
-            file.create_dataset("counts", data=memory.counts, chunks=chunks, compression=1, fletcher32=True)
+            fill(file)
         temporary.replace(path)
-    except (OSError, RuntimeError):  # a full disk: the items are stored, and a memory can be built again at any time
+    except (OSError, RuntimeError):
         temporary.unlink(missing_ok=True)
+
+
+def add_dataset(file: h5py.File, name: str, values: npt.NDArray[Any], rows: int, **options: Any) -> None:
+    """Add an array to a memory's file, with a checksum for so many rows at a time."""
+    chunks = (max(1, min(rows, len(values))), *values.shape[1:])
+    file.create_dataset(
+        name, data=values, maxshape=(None, *values.shape[1:]), chunks=chunks, fletcher32=True, **options
+    )

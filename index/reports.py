@@ -71,6 +71,32 @@ class AddReport:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryInfo:
+    """What the clique memory holds, and how well it completes cues that lack ``erased`` of their symbols."""
+
+    clusters: int
+    units: int
+    """per cluster"""
+    bytes: int
+    density: float
+    erased: int
+    predicted_error: float
+    """share of cues that fail, in one step, were the items random messages of this density"""
+    measured_error: float
+    """share of ``sampled`` items that do not come back, and could"""
+    alike: float
+    """share of them that agree with another item in all that was left of the cue, so that nothing could tell"""
+    sampled: int
+    room: int
+    """items that still fit before 1% fail, by theory and by what was measured"""
+
+    @property
+    def full(self) -> bool:
+        """Whether more than 1% of cues fail, predicted or measured."""
+        return max(self.predicted_error, self.measured_error) > 0.01
+
+
+@dataclass(frozen=True, slots=True)
 class Info:
     """What a collection holds."""
 
@@ -92,3 +118,5 @@ class Info:
     """per item"""
     disk_bytes: int
     """everything in the directory"""
+    memory: MemoryInfo | None
+    """None when the collection is damaged"""

@@ -12,6 +12,7 @@ from assocmem.codes import CliqueCoder
 from assocmem.concepts import ConceptMemory
 from assocmem.errors import DamagedError, MismatchError
 from assocmem.index.catalog import Catalog
+from assocmem.index.cliques import CLIQUES, living_messages, read_messages
 from assocmem.index.memories import CONCEPTS, IMAGENET_CLASSES, feed, load_memory
 from assocmem.index.segments import feature_chunks, read_segment
 from assocmem.index.snapshot import take_snapshot
@@ -44,14 +45,23 @@ def verify(
 
 
 def _memory_problems(catalog: Catalog, folder: Path, coder: CliqueCoder) -> list[str]:
-    """Compare the memory in its file with a new one; a file that cannot be read, or is old, does no harm."""
+    """Compare memories in their files with new ones; a file that cannot be read, or is old, does no harm."""
     snapshot = take_snapshot(catalog, folder / "segments")
+    problems = []
     stored, fresh = (ConceptMemory(coder.clusters, IMAGENET_CLASSES) for _ in range(2))
     if load_memory(stored, folder / CONCEPTS, snapshot.generation):
         feed(fresh, snapshot)
         if not np.array_equal(stored.counts, fresh.counts):
-            return [f"{folder / CONCEPTS}: its counts are not those of the items; remove it, it will be built again"]
-    return []
+            problems.append(_NOT_THE_ITEMS.format(folder / CONCEPTS, "counts"))
+    kept = read_messages(folder / CLIQUES, coder)
+    made = living_messages(snapshot, coder, kept.none())
+    _, theirs, ours = np.intersect1d(kept.ids, made.ids, assume_unique=True, return_indices=True)
+    if not np.array_equal(kept.symbols[theirs], made.symbols[ours]):
+        problems.append(_NOT_THE_ITEMS.format(folder / CLIQUES, "messages"))
+    return problems
+
+
+_NOT_THE_ITEMS = "{}: its {} are not those of the items; remove it, it will be built again"
 
 
 def _segment_problems(catalog: Catalog, folder: Path, number: int, rows: int, coder: CliqueCoder) -> Iterator[str]:

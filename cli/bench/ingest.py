@@ -96,7 +96,7 @@ def _open() -> Any:
     from assocmem.cli.common import prepare_kernels
     from assocmem.extractors.registry import open_extractor
 
-    prepare_kernels()
+    prepare_kernels(storing=True)
     return open_extractor()
 
 
