@@ -16,9 +16,8 @@ from assocmem.compete import Rule
 from assocmem.completion import Recall, Task
 from assocmem.errors import InputError
 from assocmem.memory import BitMemory
-from assocmem.messages import I32, check_complete, check_cues, check_symbols
+from assocmem.messages import I32, check_complete, check_cues, check_size, check_symbols
 from assocmem.recall import kernels
-from assocmem.sets import check_size
 from assocmem.threads import check_threads, in_parts
 
 RuleName = Literal["sum-of-max", "sum-of-sum", "gwsta"]
@@ -218,8 +217,7 @@ class CliqueMemory(BitMemory):
         """
         if rule not in get_args(RuleName):
             raise InputError(f"rule: expected one of {', '.join(get_args(RuleName))}, found {rule!r}")
-        if iterations is not None and iterations < 1:
-            raise InputError(f"iterations: expected at least 1, found {iterations}")
+        limit = LIMIT if iterations is None else check_size("iterations", iterations, 1)
         parts = check_threads(threads)
         checked = check_cues(cues, guided=guided, **self.shape)
         answer = Recall(
@@ -232,6 +230,6 @@ class CliqueMemory(BitMemory):
         wanted = self.active if rule == "gwsta" else 0 if guided or dense else 1
         competition = Rule(rule == "sum-of-max", wanted)
         eliminates = rule == "sum-of-max" and wanted == 0
-        task = Task(self._kernels, self.bits, self.units, self.active, competition, iterations or LIMIT, eliminates)
+        task = Task(self._kernels, self.bits, self.units, self.active, competition, limit, eliminates)
         in_parts(lambda start, stop: task.complete(checked, answer, slice(start, stop)), len(checked), parts, _LEAST)
         return answer

@@ -89,6 +89,8 @@ def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) ->
         with h5py.File(target, "r") as file:
             about = {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
             _check_kind(target, kind, about)
+            if file["bits"].dtype != np.dtype("<u8"):
+                raise ValueError(f"{file['bits'].dtype} and not 64-bit words")
             if mmap:
                 place = file["bits"].id.get_offset()
                 bits = np.memmap(target, "<u8", "r", place, file["bits"].shape).view(np.ndarray)

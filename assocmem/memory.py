@@ -125,9 +125,7 @@ class BitMemory:
         except (TypeError, InputError) as error:
             raise DamagedError(f"{path}: expected the shape of a {cls.kind} memory, found {shape} ({error})") from error
         rows, columns = memory._matrix_size()
-        if bits.shape != (rows, words_for(columns)) or bits.dtype != np.uint64:
-            raise DamagedError(
-                f"{path}: expected {rows} x {words_for(columns)} words, found {bits.shape} {bits.dtype}; store again"
-            )
+        if bits.shape != (rows, words_for(columns)):
+            raise DamagedError(f"{path}: expected {rows} x {words_for(columns)} words, found {bits.shape}; store again")
         memory.bits = bits
         return memory

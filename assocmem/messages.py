@@ -1,4 +1,4 @@
-"""Messages and cues as a caller gives them: checked, and brought to int32."""
+"""Numbers, messages and cues as a caller gives them: checked, and brought to the kernels' types."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ ERASED = -1
 or several are left."""
 UNUSED = -2
 """In a cue: a cluster that the message is known not to use."""
+
+
+def check_size(name: str, value: int, least: int) -> int:
+    """Return a whole number of at least ``least``; InputError for anything else."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name}: expected a whole number of at least {least}, found {value!r}")
+    return int(value)
 
 
 def as_integers(values: npt.ArrayLike, what: str) -> npt.NDArray[np.integer]:

@@ -14,13 +14,6 @@ Sets = npt.NDArray[np.integer] | Sequence[npt.ArrayLike]
 """Integers (n, m), -1 = none; or n sequences of integers of any length."""
 
 
-def check_size(name: str, value: int, least: int) -> int:
-    """Return a whole number of at least ``least``; InputError for anything else."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name}: expected a whole number of at least {least}, found {value!r}")
-    return int(value)
-
-
 def lay_out(sets: Sets, what: str, size: int) -> tuple[I64, I64]:
     """Return the members of all sets, each set ascending and without repetitions, and where each set's begin.
 
@@ -42,7 +35,7 @@ def lay_out(sets: Sets, what: str, size: int) -> tuple[I64, I64]:
     InputError
         Wrong shape, dtype or numbers.
     """
-    if isinstance(sets, np.ndarray):
+    if isinstance(sets, np.ndarray) and sets.shape[:1] != (0,):
         if sets.ndim != 2 or sets.dtype.kind not in "iu":
             raise InputError(f"{what}: {_EXPECTED}, found {sets.dtype} of shape {sets.shape}")
         padded = np.array(_checked(sets, what, size), np.int64)

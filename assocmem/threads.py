@@ -10,14 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
-from assocmem.errors import InputError
+from assocmem.messages import check_size
 
 
 def check_threads(threads: int | None) -> int:
     """Return how many threads are wanted, by default one per core; InputError below 1."""
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise InputError(f"threads: expected a whole number of at least 1, found {threads!r}")
-    return threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if threads is not None:
+        return check_size("threads", threads, 1)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_parts(work: Callable[[int, int], None], count: int, threads: int, least: int = 1) -> None:

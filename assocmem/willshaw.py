@@ -10,8 +10,8 @@ import numpy as np
 from assocmem.bits import I64, U16, count_rows, set_bits, top_scores, transpose
 from assocmem.errors import InputError
 from assocmem.memory import BitMemory
-from assocmem.messages import as_integers
-from assocmem.sets import Sets, check_size, lay_out
+from assocmem.messages import as_integers, check_size
+from assocmem.sets import Sets, lay_out
 from assocmem.threads import check_threads, in_parts
 
 _LEAST = 64  # sets that are worth a thread
@@ -119,8 +119,7 @@ class WillshawMemory(BitMemory):
         columns : int64 (n, k)
             Padded with 0 and -1: a column without any tie is none.
         """
-        if k < 1:
-            raise InputError(f"k: expected at least 1, found {k}")
+        k = check_size("k", k, 1)
         scores = self.poll(row_sets)
         values, columns = np.empty((len(scores), k), np.uint16), np.empty((len(scores), k), np.int64)
         top_scores(scores, values, columns)
@@ -135,8 +134,7 @@ class WillshawMemory(BitMemory):
             Willshaw's threshold, the size of the set, never misses what was associated with all its rows; a lower one
             bears with rows that were never associated. An empty set recalls nothing.
         """
-        if threshold is not None and threshold < 1:
-            raise InputError(f"threshold: expected at least 1, found {threshold}")
+        threshold = None if threshold is None else check_size("threshold", threshold, 1)
         _, sets = lay_out(row_sets, "row_sets", self.rows)
         scores = self.poll(row_sets)
         least = np.maximum(1, np.diff(sets) if threshold is None else np.full(len(scores), threshold))
@@ -152,6 +150,6 @@ class WillshawMemory(BitMemory):
 def _is_flat(columns: object) -> bool:
     """Whether it is one number per set, not a set per set."""
     try:
-        return all(np.ndim(one) == 0 for one in columns)  # type: ignore[attr-defined]
+        return {np.ndim(one) for one in columns} == {0}  # type: ignore[attr-defined]
     except (TypeError, ValueError):
         return False

@@ -70,3 +70,32 @@ class Network:
             return {u for u, count in counts.items() if count >= max(1, *counts.values())}
         best = {a: max(1, *(counts[u] for u in counts if u // self.units == a)) for a in used}
         return {u for u, count in counts.items() if count >= best[u // self.units]}
+
+
+class Pairs:
+    """A Willshaw memory as a set of pairs (row, column)."""
+
+    def __init__(self, rows, columns):
+        self.rows, self.columns = rows, columns
+        self.pairs = set()
+
+    def associate(self, row_sets, column_sets):
+        for rows, columns in zip(row_sets, column_sets, strict=True):
+            self.pairs |= {(int(row), int(column)) for row in rows for column in columns}
+
+    def density(self):
+        return len(self.pairs) / (self.rows * self.columns)
+
+    def poll(self, rows):
+        return [sum((row, column) in self.pairs for row in set(rows)) for column in range(self.columns)]
+
+    def top(self, rows, k):
+        """Return (scores, columns), padded with 0 and -1."""
+        scores = self.poll(rows)
+        order = sorted((c for c in range(self.columns) if scores[c]), key=lambda c: (-scores[c], c))[:k]
+        missing = k - len(order)
+        return [scores[c] for c in order] + [0] * missing, order + [-1] * missing
+
+    def recall(self, rows, threshold=None):
+        least = threshold or len(set(rows))
+        return [c for c, score in enumerate(self.poll(rows)) if rows and score >= least]

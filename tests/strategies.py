@@ -40,3 +40,24 @@ def cues(seed, shape, stored, *, erased, wrong=0, guided=True):
         for place in places[erased : erased + wrong]:
             row[place] = rng.integers(0, units)
     return out
+
+
+SIZES = [(1, 1), (7, 63), (64, 64), (20, 65), (130, 200), (65, 1)]
+"""rows, columns of a Willshaw memory: words that are full, nearly full, and just begun"""
+
+sizes = st.sampled_from(SIZES)
+
+
+def sets(seed, n, size, *, shortest=0, longest=5):
+    """Return n lists of numbers below ``size``, of any length, with repetitions."""
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, size, rng.integers(shortest, longest + 1)).tolist() for _ in range(n)]
+
+
+def padded(seed, ragged):
+    """The same sets as int64 (n, m), with -1 at random places."""
+    rng = np.random.default_rng(seed)
+    out = np.full((len(ragged), 1 + max(map(len, ragged), default=0)), -1)
+    for row, one in zip(out, ragged, strict=True):
+        row[rng.permutation(out.shape[1])[: len(one)]] = one
+    return out
