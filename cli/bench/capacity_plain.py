@@ -25,7 +25,9 @@ def store(bits, messages, units):  # type: ignore[no-untyped-def]
             for b in range(messages.shape[1]):
                 if a != b:
                     symbol = messages[i, b]
-                    bits[a * units + messages[i, a], b * words + symbol // 64] |= np.uint64(1) << np.uint64(symbol % 64)
+                    bits[a * units + messages[i, a], b * words + (symbol >> 6)] |= np.uint64(1) << np.uint64(
+                        symbol & 63
+                    )
 
 
 @njit(cache=True)
@@ -93,3 +95,21 @@ def recall(bits, cues, units, messages):  # type: ignore[no-untyped-def]
             pass
         for b in range(cues.shape[1]):
             messages[q, b] = cues[q, b] if cues[q, b] >= 0 else only_unit(active[b])
+
+
+@njit(cache=True, boundscheck=False, error_model="numpy")
+def and_rows(bits, cues, units, seen):  # type: ignore[no-untyped-def]
+    """Read the rows of each cue's known units and AND them, nothing else: the least that recall by rows can take.
+
+    ``seen``: uint64 (w,), the OR of what came out, so that nothing is left out.
+    """
+    both = np.empty(bits.shape[1], np.uint64)
+    for q in range(cues.shape[0]):
+        both[:] = ~np.uint64(0)
+        for a in range(cues.shape[1]):
+            if cues[q, a] >= 0:
+                row = a * units + cues[q, a]
+                for j in range(bits.shape[1]):
+                    both[j] &= bits[row, j]
+        for j in range(bits.shape[1]):
+            seen[j] |= both[j]

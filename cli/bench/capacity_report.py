@@ -12,15 +12,18 @@ import numpy as np
 
 from assocmem.cli.bench.capacity_runs import Summary
 from assocmem.cli.bench.capacity_speed import (
+    FIRST,
     FIXED,
     HEADLINE,
     LARGE,
     PLAIN_RECALL,
+    PLAIN_ROWS,
     PLAIN_STORE,
     PLANNED,
     RECALL,
     RECALL_TWO,
     STORE,
+    STORE_TWO,
     Row,
     Settings,
 )
@@ -144,6 +147,9 @@ def _speeds(settings: Settings, timings: list[Row], points: list[Row]) -> Sectio
         ("recalls, ratio to the plain memory", spread(ratios(timings, RECALL, PLAIN_RECALL))),
         ("stores, ratio to the plain memory", spread(ratios(timings, STORE, PLAIN_STORE))),
         ("recalls on two cores, ratio to one", spread(ratios(timings, RECALL_TWO, RECALL))),
+        ("stores on two cores, ratio to one", spread(ratios(timings, STORE_TWO, STORE))),
+        ("first round alone, millions per second", million(FIRST)),
+        ("reading and ANDing the known rows alone, millions per second", million(PLAIN_ROWS)),
         ("error of these recalls", f"{point['error']:.4f}"),
         ("bytes of the memory, and as a ratio to (clusters x units)^2 / 8",
          f"{point['bytes']:,}, {point['bytes'] / square:.3f}"),

@@ -26,9 +26,10 @@ CUES, TIMES = 20_000, 5
 """Cues of a task, and how often they follow each other in a timed batch: enough that starting threads is nothing."""
 LARGEST = 1 << 28
 """Bytes of the largest planned memory that is timed."""
-RECALL, RECALL_TWO, STORE = "recall", "recall, two threads", "store"
-PLAIN_RECALL, PLAIN_STORE = "plain recall", "plain store"
-FUNCTIONS = (RECALL, RECALL_TWO, STORE, PLAIN_RECALL, PLAIN_STORE)
+RECALL, FIRST, STORE = "recall", "recall, first round", "store"
+RECALL_TWO, STORE_TWO = "recall, two threads", "store, two threads"
+PLAIN_RECALL, PLAIN_STORE, PLAIN_ROWS = "plain recall", "plain store", "rows alone"
+FUNCTIONS = (RECALL, RECALL_TWO, FIRST, STORE, STORE_TWO, PLAIN_RECALL, PLAIN_STORE, PLAIN_ROWS)
 HEADLINE, FIXED, LARGE, PLANNED = "headline", "fixed", "large", "planned"
 
 
@@ -70,15 +71,17 @@ def _time_ours(function: str, task: Task, seconds: float) -> dict[str, Any]:
     from assocmem.clique import CliqueMemory
 
     messages, cues, rows = map(np.load, task.files)
-    memory, threads = CliqueMemory(task.clusters, task.units), 2 if function == RECALL_TWO else 1
-    memory.store(messages, threads=1)
-    if function == STORE:
-        rates = _rates(lambda: memory.store(messages, threads=1), len(messages), seconds, lambda: memory.bits.fill(0))
+    memory, threads = CliqueMemory(task.clusters, task.units), 2 if function in (RECALL_TWO, STORE_TWO) else 1
+    memory.store(messages, threads=threads)
+    if function in (STORE, STORE_TWO):
+        many = np.tile(messages, (TIMES, 1))  # as with cues
+        rates = _rates(lambda: memory.store(many, threads=threads), len(many), seconds, lambda: memory.bits.fill(0))
         return {"rates": rates, "bytes": memory.nbytes}
-    answer = memory.recall(cues, threads=threads)
+    rounds = 1 if function == FIRST else None
+    answer = memory.recall(cues, threads=threads, iterations=rounds)
     error = 1 - float((answer.exact & (answer.messages == messages[rows]).all(axis=1)).mean())
     batch = np.tile(cues, (TIMES, 1))
-    rates = _rates(lambda: memory.recall(batch, threads=threads), len(batch), seconds)
+    rates = _rates(lambda: memory.recall(batch, threads=threads, iterations=rounds), len(batch), seconds)
     return {"rates": rates, "bytes": memory.nbytes, "error": error, "cues": len(cues)}
 
 
@@ -95,6 +98,10 @@ def _time_plain(function: str, task: Task, seconds: float) -> dict[str, Any]:
             plain.store(bits, messages, task.units)
 
         return {"rates": _rates(store, len(messages), seconds, lambda: bits.fill(0)), "bytes": bits.nbytes}
+    if function == PLAIN_ROWS:
+        seen = np.zeros(bits.shape[1], np.uint64)
+        rates = _rates(lambda: plain.and_rows(bits, batch, task.units, seen), len(batch), seconds)
+        return {"rates": rates, "bytes": bits.nbytes}
     rates = _rates(lambda: plain.recall(bits, batch, task.units, answer), len(batch), seconds)
     error = 1 - float((answer[: len(cues)] == messages[rows]).all(axis=1).mean())
     return {"rates": rates, "bytes": bits.nbytes, "error": error, "cues": len(cues)}
@@ -103,7 +110,7 @@ def _time_plain(function: str, task: Task, seconds: float) -> dict[str, Any]:
 def time_tasks(function: str, cores: Sequence[int], tasks: Sequence[Sequence[Any]], seconds: float) -> dict[str, Any]:
     """Time one of ``FUNCTIONS`` on each of the tasks; called in a fresh process."""
     _pin(cores)
-    clock = _time_plain if function in (PLAIN_RECALL, PLAIN_STORE) else _time_ours
+    clock = _time_plain if function in (PLAIN_RECALL, PLAIN_STORE, PLAIN_ROWS) else _time_ours
     return {"points": [clock(function, Task(*task), seconds) for task in tasks]}
 
 
@@ -184,7 +191,7 @@ class Stopwatch:
         return write_task(self.folder, plan.clusters, units, messages, plan.erased, CUES)
 
     def _ours(self, function: str, curve: str, tasks: list[Task], turn: int) -> None:
-        cores = self.cores[:2] if function == RECALL_TWO else self.cores[:1]
+        cores = self.cores[:2] if function in (RECALL_TWO, STORE_TWO) else self.cores[:1]
         told = [tuple(task) for task in tasks]
         answer = run_function(HOME, "time_tasks", function, cores, told, self.settings.seconds)
         for task, point in zip(tasks, answer["points"], strict=True):
