@@ -59,7 +59,8 @@ def save_bits(path: str | os.PathLike[str], kind: str, shape: Mapping[str, int],
         replacing(Path(path)) as temporary,
         h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
     ):
-        file.attrs.update({"format": FORMAT, "kind": kind, **shape})
+        # Not a str: those of h5py lie in a heap without checksum, where one wrong bit can make HDF5 read for ever.
+        file.attrs.update({"format": FORMAT, "kind": np.bytes_(kind), **shape})
         file.create_dataset("bits", data=bits.astype("<u8", copy=False))
         sums = _checksums(bits)
         file.create_dataset("checksums", data=sums, chunks=(min(len(sums), 65536),), fletcher32=True)
@@ -88,6 +89,7 @@ def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) ->
     try:
         with h5py.File(target, "r") as file:
             about = {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
+            about["kind"] = about["kind"].decode()
             _check_kind(target, kind, about)
             if file["bits"].dtype != np.dtype("<u8"):
                 raise ValueError(f"{file['bits'].dtype} and not 64-bit words")
@@ -98,7 +100,7 @@ def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) ->
                 bits = file["bits"][:]
             if not np.array_equal(_checksums(bits), file["checksums"][:]):
                 raise ValueError("the bits are not those that were written")
-    except (FileNotFoundError, MismatchError):
+    except (FileNotFoundError, PermissionError, IsADirectoryError, MemoryError, MismatchError):
         raise
     except Exception as error:  # h5py has nearly every built-in exception for a file that is not what it seems
         detail = (str(error).splitlines() or [type(error).__name__])[0]
