@@ -37,6 +37,8 @@ def in_parts(work: Callable[[int, int], None], count: int, threads: int, least: 
         work(0, count)
         return
     edges = [count * i // parts for i in range(parts + 1)]
-    with ThreadPoolExecutor(parts) as pool:
-        for done in [pool.submit(work, start, stop) for start, stop in pairwise(edges)]:
+    with ThreadPoolExecutor(parts - 1) as pool:
+        others = [pool.submit(work, start, stop) for start, stop in pairwise(edges[1:])]
+        work(0, edges[1])  # the calling thread has nothing better to do
+        for done in others:
             done.result()

@@ -52,6 +52,12 @@ def capacity(
         int | None,
         typer.Option(min=1, metavar="N", help="Cues per network and error. Default: 10,000; with --quick, 2,000."),
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Real vectors too, in ann-benchmarks' HDF5 layout.", exists=True, dir_okay=False
+        ),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and shorter times: about a minute.")] = False,
     no_faiss: Annotated[bool, typer.Option("--no-faiss", help="Leave FAISS out.")] = False,
     out: OutOption = DEFAULT_OUT,
@@ -75,7 +81,7 @@ def capacity(
     settings = plan_speed(clusters, units, erased, chosen, quick=quick, faiss=faiss)
     networks, cues = networks or (2 if quick else 5), cues or (2_000 if quick else 10_000)
     options = {"clusters": clusters, "units": units, "erased": erased, "networks": networks, "cues": cues}
-    _measure(experiments, settings, {**options, "quick": quick, "faiss": faiss}, out)
+    _measure(experiments, settings, {**options, "quick": quick, "faiss": faiss}, out, features)
 
 
 def _has(package: str, otherwise: str) -> bool:
@@ -116,7 +122,10 @@ def plan_speed(
     return Settings(clusters, units, erased, headline, fixed, large, rounds, seconds, faiss)
 
 
-def _measure(experiments: list[Experiment], settings: Settings, options: dict[str, Any], out: Path) -> None:
+def _measure(
+    experiments: list[Experiment], settings: Settings, options: dict[str, Any], out: Path, features: Path | None
+) -> None:
+    from assocmem.cli.bench import capacity_features as real
     from assocmem.cli.bench import capacity_report as report
     from assocmem.cli.bench import capacity_runs as runs
     from assocmem.cli.bench.capacity_speed import Stopwatch
@@ -133,10 +142,14 @@ def _measure(experiments: list[Experiment], settings: Settings, options: dict[st
         watch = Stopwatch(settings, Path(scratch))
         watch.run()
     out.mkdir(parents=True, exist_ok=True)
-    tables = {"errors": errors, "timings": watch.timings, "points": watch.points}
+    real_rows = [] if features is None else real.measure(real.read(features))
+    tables = {"errors": errors, "features": real_rows, "timings": watch.timings, "points": watch.points}
     taken = {"seconds": time.perf_counter() - started, "load": load}
     paths = [report.write_raw(out / "capacity.h5", tables, {**options, **taken})]
     sections = report.sections(settings, watch.timings, watch.points, runs.summarize(errors))
+    if real_rows:
+        about = report.Section(real.TITLE.format(**real_rows[0]), real.HEADERS, real.tell(real_rows), [real.NOTE])
+        sections.insert(-len(experiments), about)
     paths.append(report.write_markdown(out / "capacity.md", sections, load))
     for section in sections[: -len(experiments)]:
         emit(f"\n{section.title}\n")

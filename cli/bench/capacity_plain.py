@@ -113,3 +113,20 @@ def and_rows(bits, cues, units, seen):  # type: ignore[no-untyped-def]
                     both[j] &= bits[row, j]
         for j in range(bits.shape[1]):
             seen[j] |= both[j]
+
+
+@njit(cache=True, nogil=True)
+def spin(rounds):  # type: ignore[no-untyped-def]
+    """Keep a core's arithmetic units busy without touching memory: what two cores can do at most, compared with one."""
+    a, b, c, d = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
+    shift = np.uint64(13)
+    for _ in range(rounds):
+        a ^= a << shift
+        b ^= b << shift
+        c ^= c << shift
+        d ^= d << shift
+        a += b
+        b ^= c
+        c += d
+        d ^= a
+    return a ^ b ^ c ^ d

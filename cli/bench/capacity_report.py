@@ -13,7 +13,6 @@ import numpy as np
 from assocmem.cli.bench.capacity_runs import Summary
 from assocmem.cli.bench.capacity_speed import (
     BESIDE,
-    FIRST,
     FIXED,
     HEADLINE,
     LARGE,
@@ -23,6 +22,7 @@ from assocmem.cli.bench.capacity_speed import (
     PLANNED,
     RECALL,
     RECALL_TWO,
+    SPIN_TWO,
     STORE,
     STORE_TWO,
     Row,
@@ -136,6 +136,9 @@ def _speeds(settings: Settings, timings: list[Row], points: list[Row]) -> Sectio
     def million(what: str) -> str:
         return spread([rate / 1e6 for rate in rates(timings, what, HEADLINE)])
 
+    def two(what: str) -> str:
+        return spread(ratios(timings, what, what + BESIDE))
+
     point = _first(points, RECALL, HEADLINE)
     needed = (settings.clusters - settings.erased) * settings.erased * settings.units
     gigabytes = [rate * needed / 8e9 for rate in rates(timings, RECALL, HEADLINE)]
@@ -147,9 +150,9 @@ def _speeds(settings: Settings, timings: list[Row], points: list[Row]) -> Sectio
         ("plain memory: stores, millions per second", million(PLAIN_STORE)),
         ("recalls, ratio to the plain memory", spread(ratios(timings, RECALL, PLAIN_RECALL))),
         ("stores, ratio to the plain memory", spread(ratios(timings, STORE, PLAIN_STORE))),
-        ("recalls by two threads, ratio to one", spread(ratios(timings, RECALL_TWO, RECALL_TWO + BESIDE))),
-        ("stores by two threads, ratio to one", spread(ratios(timings, STORE_TWO, STORE_TWO + BESIDE))),
-        ("first round alone, millions per second", million(FIRST)),
+        ("recalls by two threads, ratio to one", two(RECALL_TWO)),
+        ("stores by two threads, ratio to one", two(STORE_TWO)),
+        ("bare loops by two threads, ratio to one: what the machine gives", two(SPIN_TWO)),
         ("reading and ANDing the known rows alone, millions per second", million(PLAIN_ROWS)),
         ("error of these recalls", f"{point['error']:.4f}"),
         ("bytes of the memory, and as a ratio to (clusters x units)^2 / 8",

@@ -26,11 +26,12 @@ CUES, TIMES = 20_000, 5
 """Cues of a task, and how often they follow each other in a timed batch: enough that starting threads is nothing."""
 LARGEST = 1 << 28
 """Bytes of the largest planned memory that is timed."""
-RECALL, FIRST, STORE = "recall", "recall, first round", "store"
-RECALL_TWO, STORE_TWO = "recall, two threads", "store, two threads"
+RECALL, STORE = "recall", "store"
+RECALL_TWO, STORE_TWO, SPIN_TWO = "recall, two threads", "store, two threads", "bare loops, two threads"
+TWO = (RECALL_TWO, STORE_TWO, SPIN_TWO)
 BESIDE = ": one, in turns"
 PLAIN_RECALL, PLAIN_STORE, PLAIN_ROWS = "plain recall", "plain store", "rows alone"
-FUNCTIONS = (RECALL, RECALL_TWO, FIRST, STORE, STORE_TWO, PLAIN_RECALL, PLAIN_STORE, PLAIN_ROWS)
+FUNCTIONS = (RECALL, STORE, *TWO, PLAIN_RECALL, PLAIN_STORE, PLAIN_ROWS)
 HEADLINE, FIXED, LARGE, PLANNED = "headline", "fixed", "large", "planned"
 
 
@@ -79,9 +80,19 @@ def _in_turns(work: Callable[[int], Any], count: int, seconds: float, **about: A
     return {"rates": rates[2], "beside": rates[1], **about}
 
 
+def _spin(seconds: float) -> dict[str, Any]:
+    from assocmem.cli.bench.capacity_plain import spin
+    from assocmem.threads import in_parts
+
+    rounds = 4_000_000
+    return _in_turns(lambda threads: in_parts(lambda a, b: spin(b - a), rounds, threads), rounds, seconds)
+
+
 def _time_ours(function: str, task: Task, seconds: float) -> dict[str, Any]:
     from assocmem.clique import CliqueMemory
 
+    if function == SPIN_TWO:
+        return _spin(seconds)
     messages, cues, rows = map(np.load, task.files)
     memory = CliqueMemory(task.clusters, task.units)
     memory.store(messages)
@@ -95,10 +106,9 @@ def _time_ours(function: str, task: Task, seconds: float) -> dict[str, Any]:
     if function == STORE:
         rates = _rates(lambda: memory.store(many, threads=1), len(many), seconds, lambda: memory.bits.fill(0))
         return {"rates": rates, "bytes": memory.nbytes}
-    rounds = 1 if function == FIRST else None
-    answer = memory.recall(cues, threads=1, iterations=rounds)
+    answer = memory.recall(cues, threads=1)
     error = 1 - float((answer.exact & (answer.messages == messages[rows]).all(axis=1)).mean())
-    rates = _rates(lambda: memory.recall(batch, threads=1, iterations=rounds), len(batch), seconds)
+    rates = _rates(lambda: memory.recall(batch, threads=1), len(batch), seconds)
     return {"rates": rates, "bytes": memory.nbytes, "error": error, "cues": len(cues)}
 
 
@@ -208,7 +218,7 @@ class Stopwatch:
         return write_task(self.folder, plan.clusters, units, messages, plan.erased, CUES)
 
     def _ours(self, function: str, curve: str, tasks: list[Task], turn: int) -> None:
-        cores = self.cores[:2] if function in (RECALL_TWO, STORE_TWO) else self.cores[:1]
+        cores = self.cores[:2] if function in TWO else self.cores[:1]
         told = [tuple(task) for task in tasks]
         answer = run_function(HOME, "time_tasks", function, cores, told, self.settings.seconds)
         for task, point in zip(tasks, answer["points"], strict=True):
