@@ -15,7 +15,6 @@ from assocmem.extractors.base import Image
 from assocmem.index.adding import add_files
 from assocmem.index.answers import Ranked, common_concepts, nearest_concepts, nearest_items
 from assocmem.index.catalog import Catalog
-from assocmem.index.cliques import kept_info, memory_info
 from assocmem.index.disk import make_folder
 from assocmem.index.info import collect_info
 from assocmem.index.lock import writer_lock
@@ -26,7 +25,6 @@ from assocmem.index.query import Query, read_query
 from assocmem.index.reports import AddReport, ConceptHit, Hit, Info, Progress
 from assocmem.index.rows import Failure
 from assocmem.index.settings import ExtractorChoice, Settings
-from assocmem.index.verify import verify
 from assocmem.index.walk import absolute, listed
 from assocmem.index.writer import Writer
 
@@ -133,6 +131,8 @@ class Collection(OpenCollection):
         return count
 
     def _refresh_memories(self) -> None:
+        from assocmem.index.cliques import memory_info  # not before: a search need not wait for these kernels
+
         snapshot = self.refresh()
         imagenet_memory(snapshot, self.folder, self.coder.clusters, keep=True)
         memory_info(snapshot, self.folder, self.coder, keep=True)
@@ -216,6 +216,8 @@ class Collection(OpenCollection):
 
     def info(self) -> Info:
         """Return what the collection holds."""
+        from assocmem.index.cliques import kept_info, memory_info
+
         with self._reading() as catalog:
             memory = kept_info(self.folder, catalog.generation)
         if memory is None:
@@ -237,6 +239,8 @@ class Collection(OpenCollection):
 
     def verify(self, *, progress: Callable[[int, int], Any] | None = None) -> list[str]:
         """Check catalog, segments and memories against each other; returns what is wrong, nothing if all is well."""
+        from assocmem.index.verify import verify
+
         self._made_with()
         with closing(Catalog(self.folder)) as catalog:
             return verify(catalog, self.folder, self.coder, progress)
