@@ -2,7 +2,7 @@
 
 A round counts for every unit how many active units (sum-of-sum), or how many clusters with an active unit
 (sum-of-max), it is tied to, itself included; the winners are active in the next round. Slower than elimination
-(``recall.py``), which computes the same for cues that contradict nothing stored.
+(``elimination.py``), which computes the same for cues that contradict nothing stored.
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from assocmem.bits import Words, count_ones
 from assocmem.compete import Rule, compete, read_symbols
+from assocmem.elimination import CONTRADICTED, OPEN, SETTLED
 from assocmem.messages import I32
-from assocmem.recall import CONTRADICTED, OPEN, SETTLED, Kernels
+from assocmem.recall import Kernels
 
 
 @dataclass(frozen=True, slots=True)
