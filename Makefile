@@ -56,7 +56,7 @@ $(VENV)/demo.stamp: pyproject.toml
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/demo.stamp
-	$(VENV)/bin/python $(PIP) --editable ".[demo,heif]" --group test
+	$(VENV)/bin/python $(PIP) --editable ".[bench,demo,heif]" --group test
 	touch $@
 
 $(VENV)/lint.stamp: $(VENV)/test.stamp
