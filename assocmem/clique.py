@@ -101,7 +101,8 @@ class CliqueMemory(BitMemory):
             self._kernels.store(self.bits, messages, first, last)
 
         # Clusters are shared out, not messages: no two threads write to one row, so no bit can be lost.
-        in_parts(work, self.clusters, threads if len(messages) > _LEAST else 1)
+        with self._writing:
+            in_parts(work, self.clusters, threads if len(messages) > _LEAST else 1)
 
     def forget(self, messages: npt.ArrayLike, remaining: npt.ArrayLike, *, threads: int | None = None) -> None:
         """Forget messages: afterwards the bits are those of a memory that has only ever seen ``remaining``.
@@ -133,7 +134,8 @@ class CliqueMemory(BitMemory):
             touched[units] = True
             for b in range(self.active):
                 word, bit = units[:, b, None] // WORD, ONE << (units[:, b, None] % WORD).astype(np.uint64)
-                np.bitwise_and.at(self.bits, (units, word), ~bit)
+                with self._writing:
+                    np.bitwise_and.at(self.bits, (units, word), ~bit)
         offsets = np.arange(self.clusters, dtype=np.int64) * self.units
         shares = np.zeros(len(kept), bool)
         for start in range(0, len(kept), _LEAST):

@@ -7,6 +7,7 @@ a CRC-32 beside it (which finds every burst of up to 32 wrong bits).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from assocmem.errors import DamagedError, MismatchError
+from assocmem.errors import DamagedError, InputError, MismatchError
 
 Words = npt.NDArray[np.uint64]
 
@@ -55,8 +56,13 @@ def save_bits(path: str | os.PathLike[str], kind: str, shape: Mapping[str, int],
     """Write a memory's bits with its kind and shape, so that they are on the disk, whole, before the name exists."""
     import h5py
 
+    target = Path(path).expanduser().resolve()  # what a link points to is replaced, not the link
+    if not target.parent.is_dir() or (target.exists() and not target.is_file()):
+        raise InputError(
+            f"{path}: expected the name of a file in a folder that is there, found none such; name another"
+        )
     with (
-        replacing(Path(path)) as temporary,
+        replacing(target) as temporary,
         h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
     ):
         # Not a str: those of h5py lie in a heap without checksum, where one wrong bit can make HDF5 read for ever.
@@ -85,7 +91,9 @@ def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) ->
     """
     import h5py
 
-    target = Path(path)
+    target = Path(path).expanduser()
+    if not target.is_file():
+        raise FileNotFoundError(errno.ENOENT, "expected a memory's file, found none", str(path))
     try:
         with h5py.File(target, "r") as file:
             about = {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
@@ -100,7 +108,7 @@ def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) ->
                 bits = file["bits"][:]
             if not np.array_equal(_checksums(bits), file["checksums"][:]):
                 raise ValueError("the bits are not those that were written")
-    except (FileNotFoundError, PermissionError, IsADirectoryError, MemoryError, MismatchError):
+    except (PermissionError, MemoryError, MismatchError):
         raise
     except Exception as error:  # h5py has nearly every built-in exception for a file that is not what it seems
         detail = (str(error).splitlines() or [type(error).__name__])[0]

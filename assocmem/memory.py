@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import ClassVar, Self
+import threading
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -16,6 +17,7 @@ class BitMemory:
     """A bit matrix with a shape; storing sets bits and never clears one.
 
     So order and repetition do not matter, and two memories of a shape merge by OR: in any order, any number of times.
+    Threads may share a memory: they change it one at a time, and who asks meanwhile sees some of a change.
 
     Attributes
     ----------
@@ -25,6 +27,7 @@ class BitMemory:
 
     kind: ClassVar[str]
     bits: Words
+    _writing: threading.Lock
 
     @property
     def shape(self) -> dict[str, int]:
@@ -41,6 +44,7 @@ class BitMemory:
     def _make(self, **shape: int) -> None:
         """Set the shape and an empty matrix; InputError when that cannot be."""
         self._set_shape(**shape)
+        self._writing = threading.Lock()
         rows, columns = self._matrix_size()
         needed = 8 * rows * words_for(columns)
         here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -96,7 +100,8 @@ class BitMemory:
         self._check_writable()
         if not isinstance(other, BitMemory) or (self.kind, self.shape) != (other.kind, other.shape):
             raise InputError(f"merge: expected a {self.kind} memory of {self.shape}, found {other!r}")
-        np.bitwise_or(self.bits, other.bits, out=self.bits)
+        with self._writing:
+            np.bitwise_or(self.bits, other.bits, out=self.bits)
 
     def __ior__(self, other: Self) -> Self:
         self.merge(other)
@@ -127,5 +132,12 @@ class BitMemory:
         rows, columns = memory._matrix_size()
         if bits.shape != (rows, words_for(columns)):
             raise DamagedError(f"{path}: expected {rows} x {words_for(columns)} words, found {bits.shape}; store again")
-        memory.bits = bits
+        memory.bits, memory._writing = bits, threading.Lock()
         return memory
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"shape": self.shape, "bits": self.bits}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._set_shape(**state["shape"])
+        self.bits, self._writing = state["bits"], threading.Lock()

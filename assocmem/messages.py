@@ -36,6 +36,8 @@ def as_integers(values: npt.ArrayLike, what: str) -> npt.NDArray[np.integer]:
 
 def check_symbols(values: npt.ArrayLike, what: str, clusters: int, units: int, least: int = ERASED) -> I32:
     """Return C-contiguous int32 (n, clusters), or raise InputError that says what is wrong with ``what``."""
+    if isinstance(values, list) and not values:
+        return np.empty((0, clusters), np.int32)
     array = as_integers(values, what)
     if array.ndim != 2 or array.shape[1] != clusters:
         hint = "; one message is messages[None]" if array.shape == (clusters,) else ""

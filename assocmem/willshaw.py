@@ -81,7 +81,12 @@ class WillshawMemory(BitMemory):
         pairs = row_counts * to_counts
         of = np.repeat(np.arange(len(pairs)), pairs)
         place = np.arange(len(of)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
-        set_bits(self.bits, rows[row_starts[of] + place // to_counts[of]], to[to_starts[of] + place % to_counts[of]])
+        tied_rows, tied_columns = (
+            rows[row_starts[of] + place // to_counts[of]],
+            to[to_starts[of] + place % to_counts[of]],
+        )
+        with self._writing:
+            set_bits(self.bits, tied_rows, tied_columns)
 
     def poll(self, row_sets: Sets, *, threads: int | None = None) -> U16:
         """Count for each column the rows of the set that are tied to it.

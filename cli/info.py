@@ -72,5 +72,5 @@ def _memory(memory: MemoryInfo) -> list[tuple[str, str]]:
     return [
         ("clique memory", shape),
         ("recall fails", f"{measured}predicted {memory.predicted_error:.2%} of random ones {lacking}{alike}"),
-        ("room for", f"{memory.room:,} more items before 1% fail"),
+        ("room for", f"at most {memory.room:,} more items before 1% fail, fewer if they resemble each other"),
     ]

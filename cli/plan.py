@@ -36,6 +36,13 @@ def plan(
     from assocmem.capacity import plan as propose
 
     found = propose(items, memory=memory, error=wanted, erased=lacking, sparse=sparse)
+    if memory is not None and found.needed_bytes is not None:
+        other = None if sparse else propose(items, error=wanted, erased=lacking, sparse=True)
+        hint = f"; sparse cliques take {size(other.bytes)} (--sparse)" if other else ""
+        say(
+            f"does not fit into {size(memory)}: an error of {_percent(wanted)} "
+            f"takes {size(found.needed_bytes)} (--ram {found.needed_bytes}){hint}"
+        )
     if json_:
         emit_json(dataclasses.asdict(found))
     else:
@@ -47,18 +54,11 @@ def plan(
             ("a cue lacks", f"{found.erased} of {count(found.active, 'symbol')}"),
             ("memory", size(found.bytes)),
             ("density when full", f"{found.density:.3g} with {_items(items)}"),
-            ("predicted error", f"{_percent(found.error)} of cues, in one step"),
+            ("predicted error", f"{_percent(found.error)} of cues, in one round, clusters known"),
             ("looks stored by chance", f"{found.chance:.2g} of random messages"),
             ("holds", f"{_items(found.holds)} at an error of {_percent(wanted)}"),
         ]
         emit_table(("", ""), rows)
-    if memory is not None and found.needed_bytes is not None:
-        other = None if sparse else propose(items, error=wanted, erased=lacking, sparse=True)
-        hint = f"; sparse cliques take {size(other.bytes)} (--sparse)" if other else ""
-        say(
-            f"does not fit into {size(memory)}: an error of {_percent(wanted)} "
-            f"takes {size(found.needed_bytes)} (--ram {found.needed_bytes}){hint}"
-        )
 
 
 def _items(items: int) -> str:

@@ -80,7 +80,7 @@ def test_every_repetition_is_a_row(tiny):
     assert functions[0] == "recall"
     assert {functions.count(name) for name in functions if "two" not in name} == {5}
     assert functions.count("recall, two threads") == functions.count("recall, two threads: one, in turns") >= 5
-    assert len(set(functions)) == 11
+    assert len(set(functions)) == 14
     assert min(row["per_second"] for row in rows) > 0
     curves = {(row["curve"], row["messages"]) for row in rows if row["what"] == b"recall"}
     assert {(b"fixed", 60), (b"fixed", 120), (b"planned", 60), (b"large", 234)} < curves

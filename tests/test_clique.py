@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -230,3 +233,22 @@ def test_a_memory_takes_its_bits_and_no_more(shape):
     assert memory.nbytes == n * -(-n // 64) * 8
     assert CliqueMemory(20, 64).nbytes == (20 * 64) ** 2 // 8
     assert CliqueMemory(13, 100).nbytes < 1.05 * 1300**2 / 8
+
+
+@pytest.mark.skipif(PLAIN, reason="batches that take a while")
+def test_threads_that_store_into_one_memory_lose_nothing():
+    parts = [messages(seed, (4, 64, 4), 3000) for seed in range(4)]
+    expected = memory_of((4, 64, 4), *parts)
+    for _ in range(20):
+        memory = CliqueMemory(4, 64)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(memory.store, parts))
+        assert memory == expected
+
+
+def test_a_pickled_memory_is_the_same():
+    memory = memory_of((5, 64, 3), messages(0, (5, 64, 3), 20))
+    again = pickle.loads(pickle.dumps(memory))
+    assert again == memory
+    again.store(messages(1, (5, 64, 3), 5))
+    assert again != memory

@@ -30,7 +30,7 @@ def test_a_plan_is_a_small_table():
         "a cue lacks": f"{found.erased} of {found.active} symbols",
         "memory": f"{found.bytes / 1e6:.1f} MB",
         "density when full": f"{found.density:.3g} with 1,000,000 items",
-        "predicted error": f"{100 * found.error:.3g}% of cues, in one step",
+        "predicted error": f"{100 * found.error:.3g}% of cues, in one round, clusters known",
         "looks stored by chance": f"{found.chance:.2g} of random messages",
         "holds": f"{found.holds:,} items at an error of 1%",
     }

@@ -133,6 +133,7 @@ def _measure(
     started, load = time.perf_counter(), os.getloadavg()[0]
     if load > 0.5:
         say(f"the machine is busy (load average {load:.1f}): times, above all those of two cores, will be off")
+    vectors = None if features is None else real.read(features)
     errors: list[dict[str, Any]] = []
     for experiment in experiments:
         for seed in range(options["networks"]):
@@ -142,7 +143,7 @@ def _measure(
         watch = Stopwatch(settings, Path(scratch))
         watch.run()
     out.mkdir(parents=True, exist_ok=True)
-    real_rows = [] if features is None else real.measure(real.read(features))
+    real_rows = [] if vectors is None else real.measure(vectors)
     tables = {"errors": errors, "features": real_rows, "timings": watch.timings, "points": watch.points}
     taken = {"seconds": time.perf_counter() - started, "load": load}
     paths = [report.write_raw(out / "capacity.h5", tables, {**options, **taken})]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from assocmem.errors import InputError
+
 SIZES = (1_000, 2_000, 5_000, 10_000, 20_000)
 
 Row = dict[str, Any]
@@ -43,11 +45,16 @@ def measure(features: npt.NDArray[np.float32], seed: int = 0) -> list[Row]:
 
 
 def read(path: Path) -> npt.NDArray[np.float32]:
-    """Read the vectors of a file in ann-benchmarks' layout, float32 (n, dim)."""
+    """Read the vectors of a file in ann-benchmarks' layout, float32 (n, dim); InputError for any other file."""
     import h5py
 
-    with h5py.File(path, "r") as file:
-        return np.asarray(file["train"][:], dtype=np.float32)
+    try:
+        with h5py.File(path, "r") as file:
+            return np.asarray(file["train"][:], dtype=np.float32)
+    except (OSError, KeyError) as error:
+        raise InputError(
+            f"{path}: expected an HDF5 file with vectors 'train' (n, dim), found another ({error})"
+        ) from error
 
 
 def tell(rows: list[Row]) -> list[tuple[str, ...]]:

@@ -25,6 +25,9 @@ from assocmem.cli.bench.capacity_speed import (
     SPIN_TWO,
     STORE,
     STORE_TWO,
+    SUMS,
+    UNKNOWN,
+    WRONG,
     Row,
     Settings,
 )
@@ -136,6 +139,9 @@ def _speeds(settings: Settings, timings: list[Row], points: list[Row]) -> Sectio
     def million(what: str) -> str:
         return spread([rate / 1e6 for rate in rates(timings, what, HEADLINE)])
 
+    def thousand(what: str) -> str:
+        return spread([rate / 1e3 for rate in rates(timings, what, HEADLINE)])
+
     def two(what: str) -> str:
         return spread(ratios(timings, what, what + BESIDE))
 
@@ -150,6 +156,7 @@ def _speeds(settings: Settings, timings: list[Row], points: list[Row]) -> Sectio
         ("plain memory: stores, millions per second", million(PLAIN_STORE)),
         ("recalls, ratio to the plain memory", spread(ratios(timings, RECALL, PLAIN_RECALL))),
         ("stores, ratio to the plain memory", spread(ratios(timings, STORE, PLAIN_STORE))),
+        *((f"{what}, thousands per second", thousand(what)) for what in (WRONG, UNKNOWN, SUMS)),
         ("recalls by two threads, ratio to one", two(RECALL_TWO)),
         ("stores by two threads, ratio to one", two(STORE_TWO)),
         ("bare loops by two threads, ratio to one: what the machine gives", two(SPIN_TWO)),

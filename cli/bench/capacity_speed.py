@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from assocmem.cli.bench.capacity_tasks import Task, write_task
 from assocmem.cli.bench.common import run_function
 from assocmem.cli.common import say
 
+Array = npt.NDArray[np.int32]
 Row = dict[str, Any]
 HOME = "assocmem.cli.bench.capacity_speed"
 REPETITIONS = 5
@@ -30,8 +32,9 @@ RECALL, STORE = "recall", "store"
 RECALL_TWO, STORE_TWO, SPIN_TWO = "recall, two threads", "store, two threads", "bare loops, two threads"
 TWO = (RECALL_TWO, STORE_TWO, SPIN_TWO)
 BESIDE = ": one, in turns"
+WRONG, UNKNOWN, SUMS = "recall, two wrong symbols", "recall, never stored", "recall, sum-of-sum"
 PLAIN_RECALL, PLAIN_STORE, PLAIN_ROWS = "plain recall", "plain store", "rows alone"
-FUNCTIONS = (RECALL, STORE, *TWO, PLAIN_RECALL, PLAIN_STORE, PLAIN_ROWS)
+FUNCTIONS = (RECALL, STORE, *TWO, WRONG, UNKNOWN, SUMS, PLAIN_RECALL, PLAIN_STORE, PLAIN_ROWS)
 HEADLINE, FIXED, LARGE, PLANNED = "headline", "fixed", "large", "planned"
 
 
@@ -80,6 +83,17 @@ def _in_turns(work: Callable[[int], Any], count: int, seconds: float, **about: A
     return {"rates": rates[2], "beside": rates[1], **about}
 
 
+def _other_cues(function: str, cues: Array, true: Array, units: int, count: int = 500) -> Array:
+    """Cues that take counting: whole messages with two wrong symbols, cues of messages never stored, or as they are."""
+    rng = np.random.default_rng(1)
+    if function == UNKNOWN:
+        return np.where(cues < 0, -1, rng.integers(0, units, cues.shape)).astype(np.int32)[:count]
+    if function == WRONG:
+        wrong = np.argsort(rng.random(true.shape), axis=1) < 2
+        return np.where(wrong, rng.integers(0, units, true.shape), true).astype(np.int32)[:count]
+    return cues[:count]
+
+
 def _spin(seconds: float) -> dict[str, Any]:
     from assocmem.cli.bench.capacity_plain import spin
     from assocmem.threads import in_parts
@@ -105,6 +119,13 @@ def _time_ours(function: str, task: Task, seconds: float) -> dict[str, Any]:
         return _in_turns(lambda threads: memory.store(many, threads=threads), len(many), seconds, bytes=memory.nbytes)
     if function == STORE:
         rates = _rates(lambda: memory.store(many, threads=1), len(many), seconds, lambda: memory.bits.fill(0))
+        return {"rates": rates, "bytes": memory.nbytes}
+    if function in (WRONG, UNKNOWN, SUMS):
+        other, rule = (
+            _other_cues(function, cues, messages[rows], task.units),
+            "sum-of-sum" if function == SUMS else "sum-of-max",
+        )
+        rates = _rates(lambda: memory.recall(other, rule=rule, threads=1), len(other), seconds)
         return {"rates": rates, "bytes": memory.nbytes}
     answer = memory.recall(cues, threads=1)
     error = 1 - float((answer.exact & (answer.messages == messages[rows]).all(axis=1)).mean())
