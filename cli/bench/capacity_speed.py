@@ -103,7 +103,7 @@ def _spin(seconds: float) -> dict[str, Any]:
 
 
 def _time_ours(function: str, task: Task, seconds: float) -> dict[str, Any]:
-    from assocmem.clique import CliqueMemory
+    from assocmem.clique import CliqueMemory, RuleName
 
     if function == SPIN_TWO:
         return _spin(seconds)
@@ -121,10 +121,8 @@ def _time_ours(function: str, task: Task, seconds: float) -> dict[str, Any]:
         rates = _rates(lambda: memory.store(many, threads=1), len(many), seconds, lambda: memory.bits.fill(0))
         return {"rates": rates, "bytes": memory.nbytes}
     if function in (WRONG, UNKNOWN, SUMS):
-        other, rule = (
-            _other_cues(function, cues, messages[rows], task.units),
-            "sum-of-sum" if function == SUMS else "sum-of-max",
-        )
+        other = _other_cues(function, cues, messages[rows], task.units)
+        rule: RuleName = "sum-of-sum" if function == SUMS else "sum-of-max"
         rates = _rates(lambda: memory.recall(other, rule=rule, threads=1), len(other), seconds)
         return {"rates": rates, "bytes": memory.nbytes}
     answer = memory.recall(cues, threads=1)
