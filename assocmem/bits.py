@@ -77,6 +77,13 @@ def or_rows(matrix, rows, sets, out):  # type: ignore[no-untyped-def]
 
 
 @njit(**options)
+def full_add(a, b, c):  # type: ignore[no-untyped-def]
+    """Add three words bit by bit: returns the sum's bits and the carries, five operations."""
+    x = a ^ b
+    return x ^ c, (a & b) | (x & c)
+
+
+@njit(**options)
 def add_lines(planes, lines, width):  # type: ignore[no-untyped-def]
     """Add eight lines of bits to bit-sliced counters: bit p of column j's count is bit j of ``planes[p]``.
 
@@ -85,32 +92,13 @@ def add_lines(planes, lines, width):  # type: ignore[no-untyped-def]
     and not sixteen.
     """
     for j in range(width):
-        p0, p1, p2 = planes[0, j], planes[1, j], planes[2, j]
-        a, b = lines[0, j], lines[1, j]
-        x = p0 ^ a
-        two0 = (p0 & a) | (x & b)
-        p0 = x ^ b
-        a, b = lines[2, j], lines[3, j]
-        x = p0 ^ a
-        two1 = (p0 & a) | (x & b)
-        p0 = x ^ b
-        a, b = lines[4, j], lines[5, j]
-        x = p0 ^ a
-        two2 = (p0 & a) | (x & b)
-        p0 = x ^ b
-        a, b = lines[6, j], lines[7, j]
-        x = p0 ^ a
-        two3 = (p0 & a) | (x & b)
-        planes[0, j] = x ^ b
-        x = p1 ^ two0
-        four0 = (p1 & two0) | (x & two1)
-        p1 = x ^ two1
-        x = p1 ^ two2
-        four1 = (p1 & two2) | (x & two3)
-        planes[1, j] = x ^ two3
-        x = p2 ^ four0
-        carry = (p2 & four0) | (x & four1)
-        planes[2, j] = x ^ four1
+        p0, two0 = full_add(planes[0, j], lines[0, j], lines[1, j])
+        p0, two1 = full_add(p0, lines[2, j], lines[3, j])
+        p0, two2 = full_add(p0, lines[4, j], lines[5, j])
+        planes[0, j], two3 = full_add(p0, lines[6, j], lines[7, j])
+        p1, four0 = full_add(planes[1, j], two0, two1)
+        planes[1, j], four1 = full_add(p1, two2, two3)
+        planes[2, j], carry = full_add(planes[2, j], four0, four1)
         p3, p4, p5, p6 = planes[3, j], planes[4, j], planes[5, j], planes[6, j]
         planes[3, j] = p3 ^ carry
         carry &= p3

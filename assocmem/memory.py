@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from assocmem.bits import Words, count_ones, words_for
+from assocmem.bits import Words, count_ones, empty_matrix, words_for
 from assocmem.errors import DamagedError, InputError
 from assocmem.files import load_bits, save_bits
 
@@ -54,7 +54,7 @@ class BitMemory:
                 f"expected a memory that fits into this machine's {here / 1e9:.3g} GB, found {needed / 1e9:.3g} GB "
                 f"({sizes}); take fewer"
             )
-        self.bits = np.zeros((rows, words_for(columns)), np.uint64)  # a page takes room when it is first written
+        self.bits = empty_matrix(rows, columns)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}={value}" for name, value in self.shape.items())

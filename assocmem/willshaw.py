@@ -103,7 +103,10 @@ class WillshawMemory(BitMemory):
         scores : uint16 (n, columns)
         """
         parts = check_threads(threads)
-        rows, sets = lay_out(row_sets, "row_sets", self.rows)
+        return self._poll(*lay_out(row_sets, "row_sets", self.rows), parts)
+
+    def _poll(self, rows: I64, sets: I64, parts: int) -> U16:
+        """Poll for sets that are laid out."""
         if len(sets) > 1 and np.diff(sets).max() > np.iinfo(np.uint16).max:
             raise InputError(f"row_sets: expected at most 65535 rows in a set, found {np.diff(sets).max()}")
         scores: U16 = np.empty((len(sets) - 1, self.columns), np.uint16)
@@ -140,8 +143,8 @@ class WillshawMemory(BitMemory):
             bears with rows that were never associated. An empty set recalls nothing.
         """
         threshold = None if threshold is None else check_size("threshold", threshold, 1)
-        _, sets = lay_out(row_sets, "row_sets", self.rows)
-        scores = self.poll(row_sets)
+        rows, sets = lay_out(row_sets, "row_sets", self.rows)
+        scores = self._poll(rows, sets, check_threads(None))
         least = np.maximum(1, np.diff(sets) if threshold is None else np.full(len(scores), threshold))
         return [np.flatnonzero(row >= number) for row, number in zip(scores, least, strict=True)]
 
