@@ -1,7 +1,8 @@
-"""Quick stand-ins: an extractor that needs no weights, and pictures that it tells apart."""
+"""Quick stand-ins: an extractor that needs no weights, pictures that it tells apart, and files that have suffered."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +54,19 @@ def pictures(folder: Path, seeds) -> list[Path]:
     for path, seed in zip(paths, seeds, strict=True):
         picture(seed).save(path)
     return paths
+
+
+def damage(path: Path) -> Iterator[None]:
+    """Remove a file, empty it, cut it short, flip one of its bits: each in turn, seeded."""
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    damages = [None, b"", b"no HDF5", whole[: len(whole) // 2], whole[:-1]]
+    for place in rng.integers(0, len(whole), 40).tolist():
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        damages.append(bytes(flipped))
+    for content in damages:
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_bytes(content)
+        yield

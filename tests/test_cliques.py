@@ -16,7 +16,7 @@ from assocmem.cli.main import app
 from assocmem.clique import CliqueMemory
 from assocmem.codes import CliqueCoder
 from assocmem.index.cliques import CLIQUES, Messages, judge, living_messages, read_messages
-from tests.fakes import ColourExtractor, pictures
+from tests.fakes import ColourExtractor, damage, pictures
 
 
 @pytest.fixture
@@ -77,16 +77,7 @@ def test_messages_that_are_known_are_not_made_again(photos):
 def test_a_missing_stale_or_damaged_file_changes_no_answer(photos):
     path, expected = photos.folder / CLIQUES, photos.info().memory
     whole = path.read_bytes()
-    rng = np.random.default_rng(0)
-    damages = [None, b"", b"no HDF5", whole[: len(whole) // 2], whole[:-1]]
-    for place in rng.integers(0, len(whole), 40).tolist():
-        flipped = bytearray(whole)
-        flipped[place] ^= 1 << int(rng.integers(8))
-        damages.append(bytes(flipped))
-    for content in damages:
-        path.unlink(missing_ok=True)
-        if content is not None:
-            path.write_bytes(content)
+    for _ in damage(path):
         assert photos.info().memory == expected
     path.write_bytes(whole)
     with h5py.File(path, "r+") as file:

@@ -14,7 +14,7 @@ import assocmem
 from assocmem.concepts import FULL, ConceptMemory
 from assocmem.errors import InputError
 from assocmem.index.memories import CONCEPTS, imagenet_memory
-from tests.fakes import ColourExtractor, pictures
+from tests.fakes import ColourExtractor, damage, pictures
 
 CLUSTERS = 8
 
@@ -225,18 +225,8 @@ def test_a_stale_memory_is_built_anew(photos):
 
 def test_a_missing_or_damaged_memory_is_built_anew(photos):
     path = photos.folder / CONCEPTS
-    whole = path.read_bytes()
-    rng = np.random.default_rng(0)
-    damages = [None, b"", b"no HDF5", whole[: len(whole) // 2], whole[:-1]]
-    for place in rng.integers(0, len(whole), 40).tolist():
-        flipped = bytearray(whole)
-        flipped[place] ^= 1 << int(rng.integers(8))
-        damages.append(bytes(flipped))
     expected = oracle(photos)
-    for content in damages:
-        path.unlink(missing_ok=True)
-        if content is not None:
-            path.write_bytes(content)
+    for _ in damage(path):
         assert np.array_equal(memory_of(photos).counts, expected)
 
 
