@@ -6,6 +6,7 @@ and in time are not asked again. The rounds time what is left, engine by engine,
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -65,10 +66,11 @@ class Worker:
         """End the process."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.stdout.close()
         self.process.kill()
         self.process.wait()
+        self.process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):  # the last message may not have left
+            self.process.stdin.close()
 
     def _send(self, message: Any) -> None:
         assert self.process.stdin is not None

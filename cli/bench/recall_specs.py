@@ -116,7 +116,7 @@ def _compact(task: Task) -> Iterator[Spec]:
     both = _grid("k_factor", FACTORS, "nprobe", probes(count))
     before, dim = shortened(task)[-1]
     turned = before.replace("PCA", "PCAR") or f"RR{dim},"
-    yield _factory(f"{before}OPQ{pieces(dim, 64)},IVF{count},PQ{pieces(dim, 64)}", only)
+    yield _factory(f"{before}IVF{count},PQ{pieces(dim, 64)}np", only)  # np: no polysemous training, which takes minutes
     yield _factory("RaBitQfs", (({},),))
     yield _factory(f"IVF{count},RaBitQfs", only)
     yield _factory(f"{turned}IVF{count},RaBitQfs,Refine({stored})", both)
