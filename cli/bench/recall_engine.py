@@ -70,6 +70,9 @@ class Size:
 class Engine(ABC):
     """An adapter."""
 
+    jitted = False
+    """Whether its first index in a process compiles: then a small one comes before the clock starts."""
+
     def __init__(self, task: Task, **options: Any) -> None:
         self.task, self.options = task, options
 

@@ -19,6 +19,8 @@ class Clique(Engine):
         Save it, and load it again with its features mapped from the file.
     """
 
+    jitted = True
+
     def __init__(self, task: Task, mapped: bool = False) -> None:
         import assocmem
 
@@ -68,6 +70,8 @@ class Exhaustive(Engine):
     clusters : int
         Clusters of a code; two take a byte.
     """
+
+    jitted = True
 
     def __init__(self, task: Task, clusters: int = 128) -> None:
         super().__init__(task)

@@ -130,6 +130,8 @@ class PyNNDescent(Engine):
         Links per item before pruning.
     """
 
+    jitted = True
+
     def __init__(self, task: Task, neighbors: int) -> None:
         super().__init__(task)
         if task.metric == "hamming":

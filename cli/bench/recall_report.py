@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from assocmem.cli.bench import recall_capabilities
 from assocmem.cli.bench.common import Section, median, spread
 from assocmem.cli.bench.recall_data import Data
 from assocmem.cli.bench.recall_metrics import TARGETS, Curve, Verdict, verdicts
@@ -89,7 +90,7 @@ def keep_answers(path: Path, course: Course) -> None:
 def sections(course: Course) -> list[Section]:
     """Put the report together: the verdict first, the capabilities last."""
     parts = [verdict_section(course, how) for how in (BATCH, SINGLE)]
-    parts += [_engines(course), _points(course)]
+    parts += [_engines(course), recall_capabilities.section(), _points(course)]
     if course.skipped:
         parts.append(Section("Left out", ("engine", "why"), course.skipped))
     return parts
