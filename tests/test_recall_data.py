@@ -116,6 +116,7 @@ def test_files_that_are_no_such_files_are_told_apart(tmp_path):
         ("test", np.zeros((2, 5), np.float32), "expected queries of 12 numbers, found 5"),
         ("test", np.zeros(5, np.float32), r"expected vectors \(n, dim\), found shape \(5,\)"),
         ("train", np.full((30, 12), np.nan, np.float32), "expected finite numbers"),
+        ("train", np.zeros((9, 12), np.float32), "expected at least 10 vectors, found 9"),
     ):
         path = _write(tmp_path / "bad", EUCLIDEAN)
         with h5py.File(path, "a") as file:

@@ -19,6 +19,8 @@ from assocmem.errors import InputError
 
 DEPTH = 100
 """True neighbours that are known of each query."""
+LEAST = 10
+"""Items that there must be: so many are asked for."""
 CHECKED = 20
 """Queries by which a file's own truth is checked."""
 UNSEEN = "test_from_unseen_image"
@@ -81,6 +83,8 @@ def read(path: Path, items: int | None = None, queries: int | None = None, say: 
     except OSError as error:
         raise InputError(f"{path}: expected an HDF5 file of ann-benchmarks' layout ({error})") from error
     base, asked = _checked(path, "train", base, metric), _checked(path, "test", asked, metric)
+    if len(base) < LEAST:
+        raise InputError(f"{path}: expected at least {LEAST} vectors, found {len(base)}")
     if base.shape[1] != asked.shape[1]:
         raise InputError(f"{path}: expected queries of {base.shape[1]} numbers, found {asked.shape[1]}")
     if given is not None:

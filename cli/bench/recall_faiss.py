@@ -58,6 +58,7 @@ class Factory(Engine):
     def fit(self, x: Array) -> None:
         """Train and add."""
         self.index.train(x)
+        _let_go(self.index)
         self.index.add(x)
 
     def use(self, setting: Setting) -> None:
@@ -126,6 +127,19 @@ class Mapped(Factory):
     def remove(self, ids: Ids) -> None:
         """Nor shrink."""
         raise UnableError("cannot")
+
+
+def _let_go(index: Any) -> None:
+    """Drop what a PCA has kept of its training, a matrix of dim x dim: only its first rows are ever used again."""
+    inner: Any = faiss.downcast_index(index)
+    if hasattr(inner, "base_index"):
+        inner = faiss.downcast_index(inner.base_index)
+    if isinstance(inner, faiss.IndexPreTransform):
+        chain: Any = inner.chain
+        for number in range(chain.size()):
+            transform = faiss.downcast_VectorTransform(chain.at(number))
+            if isinstance(transform, faiss.PCAMatrix):
+                transform.PCAMat.resize(0)
 
 
 def _graph(index: Any) -> Any:

@@ -26,10 +26,10 @@ from assocmem.cli.common import say
 from assocmem.errors import AssocmemError
 
 K, MORE = 10, 100
-SLACK = 1.25
+SLACK = 1.5
 """Settings this much slower than the front are kept: one timing may be wrong by as much."""
 ENOUGH, GAIN = 0.9995, 0.0005
-"""A line of settings ends at this recall, or when a step brings less than this."""
+"""A line of settings ends at this recall, or when two steps in a row bring less than this."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -172,14 +172,13 @@ class Course:
 
     def _scout(self, worker: Worker, engaged: Engaged) -> None:
         for line in worker.spec.lines:
-            last = -1.0
+            found: list[float] = []
             for setting in line:
                 point = self._point(worker, setting)
                 engaged.points.append(point)
-                found = float(point.recall.mean())
-                if found >= ENOUGH or (found > 0.2 and found - last < GAIN):
+                found.append(float(point.recall.mean()))
+                if found[-1] >= ENOUGH or (len(found) > 2 and found[-1] - found[-3] < GAIN):
                     break
-                last = found
         recall = [float(point.recall.mean()) for point in engaged.points]
         engaged.points = [engaged.points[i] for i in worth_timing(recall, [p.scout_us for p in engaged.points])]
         for point in engaged.points:
