@@ -231,7 +231,7 @@ def test_wrong_options_are_refused(report, words, message):
 
 def test_engines_can_be_listed(report):
     result = CliRunner().invoke(app, ["bench", "recall", str(report[0] / "tiny.hdf5"), "--list", "--quick"])
-    assert result.stdout.splitlines()[:3] == ["clique", "exhaustive", "faiss:Flat"]
+    assert result.stdout.splitlines()[:4] == ["clique", "clique-mapped", "exhaustive", "faiss:Flat"]
 
 
 def test_groups_are_told_apart_only_where_both_have_queries():

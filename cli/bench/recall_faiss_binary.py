@@ -10,7 +10,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from assocmem.cli.bench.recall_engine import Array, Engine, Ids, Setting, Size, Task
+from assocmem.cli.bench.recall_engine import Array, Engine, Ids, Setting, Size, Task, UnableError
 from assocmem.cli.bench.recall_faiss import failure, file_size
 
 
@@ -79,7 +79,7 @@ class Binary(Engine):
         try:
             self.index.remove_ids(ids)
         except RuntimeError as error:
-            raise failure(error) from error
+            raise UnableError("cannot") from error
 
 
 class Signs(Engine):
@@ -146,7 +146,7 @@ class Signs(Engine):
         try:
             self.index.remove_ids(ids)
         except RuntimeError as error:
-            raise failure(error) from error
+            raise UnableError("cannot") from error
 
     def _codes(self, x: Array) -> Array:
         return np.packbits(self.transform.apply(x) > 0, axis=1)

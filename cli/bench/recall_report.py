@@ -110,6 +110,8 @@ def verdict_section(course: Course, how: str) -> Section:
         "Ratio: speed of ours over theirs, above 1 is ours. Times are medians, along each engine's front of settings. "
         f"Memory: {_memory(course)}.",
     ]
+    if not rows:
+        notes = ["None of our engines was measured, so there is nothing to hold theirs against."]
     what = "one call for all queries" if how == BATCH else "one call per query"
     return Section(f"Verdict: recall@{K}, {course.threads} thread{'s' * (course.threads > 1)}, {what}",
                    headers, rows, notes)  # fmt: skip

@@ -51,7 +51,7 @@ def plan_engines(task: Task) -> list[Spec]:
     """List all engines for a task, ours first."""
     ours = [
         Spec("clique", "clique", lines=_line("effort", EFFORTS), quick=True),
-        Spec("clique-mapped", "clique", {"mapped": True}, _line("effort", EFFORTS)),
+        Spec("clique-mapped", "clique", {"mapped": True}, _line("effort", EFFORTS), quick=True),
     ]
     if task.metric == "hamming":
         return [*ours, *_binary(task), _usearch("b1", WIDTHS)]
@@ -68,8 +68,9 @@ def _factory(factory: str, lines: Lines, quick: bool = False, ef_construction: i
     return Spec(f"faiss:{factory},efc{ef_construction}", "faiss", options, lines, quick)
 
 
-def _mapped(factory: str, refine: str, lines: Lines) -> Spec:
-    return Spec(f"faiss:{factory},{refine}-mapped", "faiss-mapped", {"factory": factory, "refine": refine}, lines)
+def _mapped(factory: str, refine: str, lines: Lines, quick: bool = False) -> Spec:
+    options = {"factory": factory, "refine": refine}
+    return Spec(f"faiss:{factory},{refine}-mapped", "faiss-mapped", options, lines, quick)
 
 
 def _stored(task: Task) -> str:
@@ -100,7 +101,7 @@ def _inverted(task: Task) -> Iterator[Spec]:
         if not number:
             yield _factory(f"{before}IVF{count},{scan}", only)
             yield _factory(f"{before}IVF{count},{scan},RFlat", both)
-        yield _mapped(f"{before}IVF{count},{scan}", stored, both)
+        yield _mapped(f"{before}IVF{count},{scan}", stored, both, quick=not number)
     before, dim = shortened(task)[-1]
     parts = pieces(dim, 64)
     yield _factory(f"{before}OPQ{parts},IVF{count},PQ{parts}x4fs,Refine({stored})", both)
