@@ -58,7 +58,7 @@ def plan_engines(task: Task) -> list[Spec]:
     if task.metric == "angular":
         ours.append(Spec("exhaustive", "exhaustive", {}, _line("candidates", CANDIDATES), quick=True))
     faiss = [*_inverted(task), *_compact(task), *_graphs(task), *_bits(task)]
-    return [*ours, Spec("faiss:Flat", "faiss", {"factory": "Flat"}, quick=True), *faiss, *_peers()]
+    return [*ours, Spec("faiss:Flat", "faiss", {"factory": "Flat"}, quick=True), *faiss, *_peers(task)]
 
 
 def _factory(factory: str, lines: Lines, quick: bool = False, ef_construction: int | None = None) -> Spec:
@@ -173,10 +173,10 @@ def _usearch(dtype: str, widths: Sequence[int]) -> Spec:
     return Spec(f"usearch:{dtype}", "usearch", {"m": 16, "dtype": dtype}, _line("ef", widths))
 
 
-def _peers() -> list[Spec]:
+def _peers(task: Task) -> list[Spec]:
+    dtypes = ("f16", "bf16", "i8") if task.metric == "angular" else ("f16", "bf16")
     return [
         Spec("hnswlib:16", "hnswlib", {"m": 16}, _line("ef", WIDTHS), quick=True),
-        _usearch("f32", WIDTHS),
-        _usearch("i8", WIDTHS),
+        *(_usearch(dtype, WIDTHS) for dtype in dtypes),
         Spec("pynndescent", "pynndescent", {"neighbors": 30}, _line("epsilon", EPSILONS)),
     ]
