@@ -12,15 +12,17 @@ from assocmem._version import __version__
 
 if TYPE_CHECKING:
     from assocmem.clique import CliqueMemory
+    from assocmem.clique_index import CliqueIndex
     from assocmem.errors import AssocmemError
     from assocmem.index import open_collection as open
     from assocmem.index.collection import Collection
     from assocmem.willshaw import WillshawMemory
 
-__all__ = ["AssocmemError", "CliqueMemory", "Collection", "WillshawMemory", "__version__", "open"]
+__all__ = ["AssocmemError", "CliqueIndex", "CliqueMemory", "Collection", "WillshawMemory", "__version__", "open"]
 
 _HOMES = {
     "AssocmemError": ("assocmem.errors", "AssocmemError"),
+    "CliqueIndex": ("assocmem.clique_index", "CliqueIndex"),
     "CliqueMemory": ("assocmem.clique", "CliqueMemory"),
     "Collection": ("assocmem.index.collection", "Collection"),
     "WillshawMemory": ("assocmem.willshaw", "WillshawMemory"),

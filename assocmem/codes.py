@@ -17,6 +17,7 @@ import numpy.typing as npt
 from numba import njit
 
 from assocmem.errors import InputError
+from assocmem.rotation import F32, make_signs, next_power_of_two, rotate_rows
 
 UNITS = 16
 """Units per cluster: a winner is a 4-bit symbol, so that two share a byte."""
@@ -24,67 +25,9 @@ UNITS = 16
 SIGNED_UNITS = 256
 """Units per cluster of the messages that go into the clique memory: 128 axes, two signs."""
 
-F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
 _options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
-
-
-@njit(**_options)
-def hadamard(a):  # type: ignore[no-untyped-def]
-    """Walsh-Hadamard transform in place, unnormalised. ``a``: array of float32, shape (2**m,), m >= 3.
-
-    The three shortest strides are written out over eight values at once: as loops they are the slow half.
-    """
-    n = a.shape[0]
-    for i in range(0, n, 8):
-        p0, p1 = a[i] + a[i + 1], a[i] - a[i + 1]
-        p2, p3 = a[i + 2] + a[i + 3], a[i + 2] - a[i + 3]
-        p4, p5 = a[i + 4] + a[i + 5], a[i + 4] - a[i + 5]
-        p6, p7 = a[i + 6] + a[i + 7], a[i + 6] - a[i + 7]
-        q0, q2, q1, q3 = p0 + p2, p0 - p2, p1 + p3, p1 - p3
-        q4, q6, q5, q7 = p4 + p6, p4 - p6, p5 + p7, p5 - p7
-        a[i], a[i + 4] = q0 + q4, q0 - q4
-        a[i + 1], a[i + 5] = q1 + q5, q1 - q5
-        a[i + 2], a[i + 6] = q2 + q6, q2 - q6
-        a[i + 3], a[i + 7] = q3 + q7, q3 - q7
-    h = 8
-    while h < n:
-        for start in range(0, n, 2 * h):
-            low = a[start : start + h]
-            high = a[start + h : start + 2 * h]
-            for j in range(h):
-                x = low[j]
-                y = high[j]
-                low[j] = x + y
-                high[j] = x - y
-        h *= 2
-
-
-@njit(**_options)
-def rotate_rows(x, mean, signs, out):  # type: ignore[no-untyped-def]
-    """Scale rows to unit length, subtract the mean, rotate.
-
-    ``x``: float32 (n, d); ``mean``: float32 (d,); ``signs``: float32 (rounds, N), entries +-1/sqrt(N);
-    ``out``: float32 (n, N), N a power of two >= d. A zero row stays the zero vector before the mean is taken off.
-    """
-    n, d = x.shape
-    width = out.shape[1]
-    for i in range(n):
-        squares = np.float64(0.0)
-        for k in range(d):
-            squares += np.float64(x[i, k]) * np.float64(x[i, k])
-        scale = np.float32(1.0 / np.sqrt(squares)) if squares > 0.0 else np.float32(0.0)
-        row = out[i]
-        for k in range(d):
-            row[k] = (x[i, k] * scale - mean[k]) * signs[0, k]
-        for k in range(d, width):
-            row[k] = np.float32(0.0)
-        hadamard(row)
-        for r in range(1, signs.shape[0]):
-            for k in range(width):
-                row[k] *= signs[r, k]
-            hadamard(row)
 
 
 @njit(**_options)
@@ -162,20 +105,20 @@ def pick_extremes(rotated, symbols):  # type: ignore[no-untyped-def]
 
 
 KERNELS = (rotate_rows, pick_winners, pair_tables, score_codes)
-"""What a search calls first; ``hadamard`` is compiled into the first."""
+"""What a search calls first."""
 
 
 def kernels_cached() -> bool:
     """Whether numba has compiled all kernels before, on this machine; if not, their first call takes seconds."""
-    places = [(kernel.__name__, getattr(kernel, "stats", None)) for kernel in KERNELS]  # none where jit is disabled
-    return all(stats is None or any(Path(stats.cache_path).glob(f"codes.{name}-*.nbi")) for name, stats in places)
+    for kernel in KERNELS:
+        stats = getattr(kernel, "stats", None)  # none where jit is disabled
+        name = f"{kernel.__module__.rpartition('.')[2]}.{kernel.__name__}"
+        if stats is not None and not any(Path(stats.cache_path).glob(f"{name}-*.nbi")):
+            return False
+    return True
 
 
-def _next_power_of_two(n: int) -> int:
-    return 1 << (n - 1).bit_length()
-
-
-def _as_matrix(x: npt.ArrayLike, dim: int, what: str) -> F32:
+def as_matrix(x: npt.ArrayLike, dim: int, what: str) -> F32:
     """Check and convert to C-contiguous float32 (n, dim); a single vector becomes one row."""
     array = np.asarray(x)
     if array.dtype.kind not in "fiu":
@@ -221,7 +164,7 @@ class CliqueCoder:
         self.clusters = clusters
         self.seed = seed
         # A copy, because a read-only array is another type to numba, with another compilation.
-        self.mean: F32 = np.zeros(dim, np.float32) if mean is None else _as_matrix(mean, dim, "mean")[0].copy()
+        self.mean: F32 = np.zeros(dim, np.float32) if mean is None else as_matrix(mean, dim, "mean")[0].copy()
 
     @property
     def code_bytes(self) -> int:
@@ -235,11 +178,9 @@ class CliqueCoder:
 
     @cached_property
     def _signs(self) -> F32:
-        """float32 (ROUNDS, N), entries +-1/sqrt(N). Raw PCG64 output is a stream numpy promises to keep."""
-        width = max(_next_power_of_two(self.dim), _next_power_of_two(self.clusters * UNITS))
-        raw = np.random.PCG64(self.seed).random_raw(self.ROUNDS * width)
-        signs = np.where(raw >> np.uint64(63), np.float32(1), np.float32(-1)).reshape(self.ROUNDS, width)
-        return np.asarray(signs / np.float32(np.sqrt(width)), dtype=np.float32)
+        """float32 (ROUNDS, N), entries +-1/sqrt(N)."""
+        width = max(next_power_of_two(self.dim), next_power_of_two(self.clusters * UNITS))
+        return make_signs(width, self.ROUNDS, self.seed)
 
     def rotate(self, features: npt.ArrayLike) -> F32:
         """Return the rotated features, float32 (n, N); the first ``16 * clusters`` columns are the units.
@@ -249,7 +190,7 @@ class CliqueCoder:
         InputError
             Wrong shape, or values that are not finite.
         """
-        x = _as_matrix(features, self.dim, "features")
+        x = as_matrix(features, self.dim, "features")
         out = np.empty((len(x), self._signs.shape[1]), np.float32)
         rotate_rows(x, self.mean, self._signs, out)
         return out

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from assocmem.codes import F32, U8, UNITS, unpack
+from assocmem.codes import U8, UNITS, unpack
 from assocmem.errors import InputError
+from assocmem.rotation import F32
 
 FULL = 255
 """Weight of an example that is certain; a probability p teaches with weight round(255 p)."""

@@ -48,3 +48,37 @@ class MismatchError(CollectionError):
 
 class DamagedError(CollectionError):
     """A file of the collection is missing, cut short or fails its checksum."""
+
+
+class DtypeError(InputError):
+    """An array has another dtype than the one asked for; converting it is the caller's decision."""
+
+
+class ShapeError(InputError):
+    """An array has another shape, or rows that do not lie one behind the other."""
+
+
+class NotFiniteError(InputError):
+    """A vector has NaN or infinity in it."""
+
+
+class ZeroVectorError(InputError):
+    """A vector of zeros, which has no direction, where directions are compared."""
+
+
+class IdError(InputError):
+    """Ids are below 0, twice in one call, or not whole numbers of 64 bits."""
+
+
+class DuplicateIdError(IdError):
+    """An id is in the index already."""
+
+
+class UnknownIdError(IdError, KeyError):
+    """An id is not in the index, or no longer."""
+
+    __str__ = Exception.__str__  # KeyError would show the message in quotes
+
+
+class EmptyIndexError(InputError):
+    """Something was asked of an index that holds nothing."""

@@ -12,8 +12,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from assocmem.codes import F32, U8, CliqueCoder, byte_tables, score_codes
+from assocmem.codes import U8, CliqueCoder, byte_tables, score_codes
 from assocmem.errors import InputError
+from assocmem.rotation import F32
 
 I64 = npt.NDArray[np.int64]
 

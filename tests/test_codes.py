@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assocmem import codes
+from assocmem import codes, rotation
 from assocmem.errors import InputError
 from tests import naive
 
@@ -20,7 +20,7 @@ def _features(seed, n, dim):
 def test_hadamard_equals_the_matrix(m):
     a = _features(m, 1, m)[0]
     expected = naive.hadamard_matrix(m) @ a.astype(np.float64)
-    codes.hadamard(a)
+    rotation.hadamard(a)
     np.testing.assert_allclose(a, expected, atol=1e-4)
 
 

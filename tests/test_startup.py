@@ -50,7 +50,7 @@ def test_an_installation_that_cannot_be_written_to_caches_with_the_user(tmp_path
     first = _run(WARM_UP, path=package.parent, **homes)
     second = _run(WARM_UP, path=package.parent, **homes)
     assert (first.stdout.split(), second.stdout.split()) == (["False", "True"], ["True", "True"])
-    assert list((tmp_path / "home").rglob("codes.rotate_rows-*.nbi"))
+    assert list((tmp_path / "home").rglob("rotation.rotate_rows-*.nbi"))
 
 
 @pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["info", "-c", "/nowhere/x.amem"], 1), (["x"], 2)])

@@ -1,0 +1,299 @@
+"""CliqueIndex: vectors in, nearest vectors out; no training, and items come and go at any time.
+
+The way of a query: rotation -> tables -> groups of pools -> pools -> items by their codes -> the best by their vectors.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from assocmem.blocks import POOL_ITEMS
+from assocmem.errors import DuplicateIdError, EmptyIndexError, InputError
+from assocmem.features import I32, measure_rows, refine_rows
+from assocmem.index_file import is_mapped, load_index, save_index
+from assocmem.index_reports import Stages, Stats
+from assocmem.messages import check_size
+from assocmem.rotation import F32
+from assocmem.stored import StoredVectors
+from assocmem.threads import check_threads, in_parts
+from assocmem.vectors import I64, check_effort, check_vectors
+
+QUERIES = 256
+"""Queries that are prepared together."""
+EXACT_BELOW = 1024
+"""Items up to which every search compares all vectors: there is nothing to gain."""
+REACH = 16.0
+"""Share of the items looked at unless told otherwise: this over the square root of their number."""
+
+
+class CliqueIndex(StoredVectors):
+    """Nearest neighbours by sparse binary codes in pools that divide as they grow.
+
+    Parameters
+    ----------
+    dim : int
+        Length of a vector.
+    metric : {"cosine", "l2"}
+        Cosine similarity, highest first, or squared Euclidean distance, least first.
+    features : {"float16", "float32", "uint8"}
+        How vectors are kept for the last, exact stage; uint8 takes whole numbers from 0 to 255.
+    clusters : int, optional
+        4-bit symbols of a code: a multiple of 8 that divides the power of two above ``dim``. More find more per item
+        looked at and take half a byte each. By default half a symbol per dimension, up to 128.
+    mean : array, shape (dim,), optional
+        Taken off before coding (of unit vectors for cosine). Worth giving for l2, where vectors lie far from 0: half as
+        many candidates then need comparing. All indexes that are to be merged need the same.
+    seed : int
+        Chooses the rotation.
+
+    Notes
+    -----
+    One thread writes at a time; searches go on meanwhile, between the chunks of an ``add``.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        metric: Literal["cosine", "l2"] = "cosine",
+        *,
+        features: str = "float16",
+        clusters: int | None = None,
+        mean: npt.ArrayLike | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(dim, metric, features=features, clusters=clusters, mean=mean, seed=seed)
+        self._effort: float | None = None
+
+    # Searching
+
+    def search(self, q: F32, k: int = 10, *, effort: float | None = None, threads: int | None = 1) -> tuple[F32, I64]:
+        """Find the k nearest items of each query.
+
+        Parameters
+        ----------
+        q : float32 (nq, dim) or (dim,)
+        k : int
+        effort : float, optional
+            About the share of the items whose codes are looked at; 1 compares all vectors and is exact. By default what
+            ``tune`` found, else 16 over the square root of the number of items (recall@10 of about 0.95).
+        threads : int, optional
+            None for one per core. Answers do not depend on it.
+
+        Returns
+        -------
+        D : float32 (nq, k)
+            Cosine similarity, highest first, or squared distance, least first; ties by id.
+        I : int64 (nq, k)
+            Ids; where there are fewer than k items -1, with D = -inf or inf.
+
+        Raises
+        ------
+        DtypeError, ShapeError, NotFiniteError, ZeroVectorError, InputError
+        EmptyIndexError
+        """
+        values, ids, _ = self._search(q, check_size("k", k, 1), effort, check_threads(threads))
+        return -values if self.cosine else values, ids
+
+    def range_search(self, q: F32, radius: float, *, effort: float | None = None) -> tuple[I64, F32, I64]:
+        """Find all items within a radius: more similar than it, or at a lesser squared distance.
+
+        Below full effort, all such items in the pools that are looked at.
+
+        Returns
+        -------
+        lims : int64 (nq + 1,)
+            Query i has the answers ``lims[i]`` to ``lims[i + 1]``.
+        D : float32
+        I : int64
+            As of ``search``, nearest first.
+
+        Raises
+        ------
+        As ``search``.
+        """
+        q = check_vectors(q, self.dim, "queries", nonzero=self.cosine)
+        share = self.default_effort() if effort is None else check_effort(effort)
+        border = -float(radius) if self.cosine else float(radius)
+        found = [self._within(q[i : i + 1], border, share) for i in range(len(q))]
+        lims = np.cumsum([0, *(len(values) for values, _ in found)])
+        values = np.concatenate([np.empty(0, np.float32), *(values for values, _ in found)])
+        ids = np.concatenate([np.empty(0, np.int64), *(ids for _, ids in found)])
+        return lims, -values if self.cosine else values, ids
+
+    def _within(self, q: F32, border: float, share: float) -> tuple[F32, I64]:
+        with self._lock.reading():
+            rows = self._candidates(q, len(self), share, np.empty((1, 4), np.int64))[0]
+            rows = rows[rows >= 0]
+            values = np.empty((1, len(rows)), np.float32)
+            measure_rows(self._queries(q), self._features.parts, rows, self.cosine, values)
+            inside = values[0] < border
+            values, ids = values[0, inside], self._ids.ids(rows[inside])
+        order = np.lexsort((ids, values))
+        return values[order], ids[order]
+
+    def stages(self, q: F32, k: int = 10, *, effort: float | None = None) -> Stages:
+        """Search, and return how much each stage looked at, mean per query."""
+        _, _, kept = self._search(q, check_size("k", k, 1), effort, 1)
+        return Stages(*kept.mean(axis=0).tolist())
+
+    def default_effort(self) -> float:
+        """Effort of a search that names none."""
+        if len(self) <= EXACT_BELOW:
+            return 1.0
+        return self._effort if self._effort is not None else min(1.0, REACH / len(self) ** 0.5)
+
+    def _search(self, q: F32, k: int, effort: float | None, threads: int) -> tuple[F32, I64, I64]:
+        """Values, least first, ids, and how much each stage looked at, int64 (nq, 4)."""
+        q = check_vectors(q, self.dim, "queries", nonzero=self.cosine)
+        share = self.default_effort() if effort is None else check_effort(effort)
+        values, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
+        kept = np.zeros((len(q), 4), np.int64)
+
+        def work(start: int, stop: int) -> None:
+            for at in range(start, stop, QUERIES):
+                part = slice(at, min(at + QUERIES, stop))
+                with self._lock.reading():
+                    candidates = self._candidates(q[part], k, share, kept[part])
+                    rows = np.empty((part.stop - at, k), np.int32)
+                    self._refine(q[part], candidates, values[part], rows)
+                    ids[part] = self._ids.ids(rows)
+
+        in_parts(work, len(q), threads, least=4)
+        return values, ids, kept
+
+    def _plan(self, k: int, share: float) -> tuple[int, int, int]:
+        """Groups, pools and items to keep."""
+        pools = max(1, round(share * self._tree.items.pools))
+        groups = (
+            max(8, round(max(0.3, 4 * share) * self._tree.pools.pools))
+            if self._tree.pools.pools < 1000
+            else max(300, round(4 * share * self._tree.pools.pools))
+        )
+        return groups, pools, 3 * k + round(share * len(self) / 100)
+
+    def _candidates(self, q: F32, k: int, share: float, kept: npt.NDArray[np.int64]) -> I32:
+        """Rows to be compared, int32 (nq, r) or, where all are, (1, r)."""
+        if not len(self):
+            raise EmptyIndexError("expected an index with items, found an empty one; add some first")
+        if share == 1.0:
+            kept[:, 3] = len(self)
+            return np.flatnonzero(self._places() >= 0).astype(np.int32)[None, :]
+        found = self._tree.search(self._rotation(q), self._plan(k, share))
+        kept[:, :3] = found.kept
+        kept[:, 3] = (found.members >= 0).sum(axis=1)
+        return found.members
+
+    def _refine(self, q: F32, candidates: I32, values: F32, rows: I32) -> None:
+        if len(candidates) != len(q):
+            candidates = np.broadcast_to(candidates, (len(q), candidates.shape[1]))
+        refine_rows(self._queries(q), self._features.parts, candidates, self._ids.of_rows, self.cosine, (values, rows))
+
+    def _queries(self, q: F32) -> tuple[F32, F32]:
+        lengths = np.sqrt(np.einsum("ij,ij->i", q, q, dtype=np.float64))
+        return self._features.widen(q), (1 / np.maximum(lengths, 1e-30)).astype(np.float32)
+
+    def tune(self, queries: F32, recall: float = 0.95, k: int = 10) -> float:
+        """Find the least effort that reaches a recall, use it from now on where none is named, and return it.
+
+        Parameters
+        ----------
+        queries : float32 (nq, dim)
+            Like those to come; some hundred. Items of the index itself are too easy.
+        recall : float
+            Wanted mean share of the k nearest that are found, at most 1.
+        k : int
+
+        Raises
+        ------
+        As ``search``; InputError unless the recall is above 0 and at most 1.
+        """
+        if not 0 < recall <= 1:
+            raise InputError(f"recall: expected above 0 and at most 1, found {recall!r}")
+        truth, _ = self.search(queries, k, effort=1.0)
+        border = truth[:, -1:] if len(self) >= k else truth[:, len(self) - 1 : len(self)]
+        low, high = 1 / max(2, self._tree.items.pools), 1.0
+        while high / low > 1.05:  # recall rises with effort, so halve
+            middle = (low * high) ** 0.5
+            found, _ = self.search(queries, k, effort=middle)
+            near = found >= border if self.cosine else found <= border
+            reached = near.sum(axis=1).mean() / min(k, len(self))
+            low, high = (low, middle) if reached >= recall else (middle, high)
+        self._effort = high
+        return high
+
+    # Merging, measuring
+
+    def __ior__(self, other: Self) -> Self:
+        """Take in all items of another index, its codes and pools as they are: nothing is encoded again.
+
+        Raises
+        ------
+        InputError
+            Not an index, or one whose codes mean something else.
+        DuplicateIdError
+            Both hold an id; nothing is changed.
+        """
+        if not isinstance(other, CliqueIndex) or self.kind != other.kind:
+            found = other.kind if isinstance(other, CliqueIndex) else type(other).__name__
+            raise InputError(f"merge: expected an index of {self.kind}, found {found}; make both alike")
+        if not np.array_equal(self.mean, other.mean):
+            raise InputError("merge: expected an index with the same mean, found another; give both the same")
+        if other is self:
+            raise DuplicateIdError("merge: expected another index, found this one, whose ids are all here")
+        with other._lock.reading():
+            self._take_over(other)
+        return self
+
+    def stats(self) -> Stats:
+        """What the index holds and takes."""
+        with self._lock.reading():
+            tree, features = self._tree, self._features
+            mapped = features.head.nbytes if is_mapped(features.head) else 0
+            memory = {
+                "codes and pools": tree.items.nbytes,
+                "routing": tree.pools.nbytes + tree.groups.nbytes,
+                "ids": self._ids.nbytes + 8 * len(self._vacant),
+                "vectors": features.head.nbytes - mapped + features.tail.nbytes,
+            }
+            used = tree.items.pools - len(tree.items.vacant)
+            fill = len(self) / (POOL_ITEMS * used) if used else 0.0
+            return Stats(len(self), used, tree.pools.pools, fill, self.clusters // 2, memory, mapped)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes in memory, counted."""
+        return sum(self.stats().memory.values())
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Bytes of vectors in a mapped file."""
+        return self.stats().mapped_bytes
+
+    # Files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the index to one HDF5 file, which is whole or not there; one that was there is replaced."""
+        with self._lock.reading():
+            save_index(path, self)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, mmap: bool = False) -> Self:
+        """Read an index that ``save`` wrote.
+
+        With ``mmap`` the vectors stay in the file, and only codes are read into memory; the index can still be changed:
+        new vectors are kept in memory, and the file stays as it is.
+
+        Raises
+        ------
+        FileNotFoundError
+        DamagedError
+            The file is cut short, altered, or no such file at all; its checksums are checked, mapped or not.
+        MismatchError
+            Not an index, or written by a newer version.
+        """
+        index: Self = load_index(cls, path, mmap=mmap)
+        return index

@@ -1,0 +1,127 @@
+"""A CliqueIndex in an HDF5 file: arrays in one piece each, with a CRC-32 per mebibyte, whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import json
+import mmap as memory_map
+import os
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from assocmem.blocks import POOL_BLOCKS, POOL_ITEMS, Blocks
+from assocmem.errors import DamagedError, InputError, MismatchError
+from assocmem.files import LIBVER, PAGE, replacing
+
+if TYPE_CHECKING:
+    from assocmem.clique_index import CliqueIndex
+
+FORMAT = 1
+KIND = "clique index"
+CHECKED = 2**20
+"""Bytes per checksum."""
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def is_mapped(array: npt.NDArray[Any]) -> bool:
+    """Whether an array lies in a mapped file."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base, memory_map.mmap)
+
+
+def save_index(path: str | os.PathLike[str], index: CliqueIndex) -> None:
+    """Write an index; InputError when the path cannot be a file's."""
+    import h5py
+
+    target = Path(path).expanduser().resolve()  # what a link points to is replaced, not the link
+    if not target.parent.is_dir() or (target.exists() and not target.is_file()):
+        raise InputError(
+            f"{path}: expected the name of a file in a folder that is there, found none such; name another"
+        )
+    about, arrays = index._state()
+    with (
+        replacing(target) as temporary,
+        h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
+    ):
+        file.attrs["format"] = FORMAT
+        # Not a str: those of h5py lie in a heap without checksum, where one wrong bit can make HDF5 read for ever.
+        arrays = {"about": np.frombuffer(json.dumps({"kind": KIND, **about}).encode(), np.uint8), **arrays}
+        for name, array in arrays.items():
+            array = np.ascontiguousarray(array)
+            file.create_dataset(name, data=array)
+            sums = _checksums(array)
+            file.create_dataset(
+                f"{name} checksums", data=sums, chunks=(max(1, min(len(sums), 65536)),), fletcher32=True
+            )
+
+
+def load_index(cls: type[CliqueIndex], path: str | os.PathLike[str], *, mmap: bool) -> Any:
+    """Read what ``save_index`` wrote; errors as of ``CliqueIndex.load``."""
+    import h5py
+
+    target = Path(path).expanduser()
+    if not target.is_file():
+        raise FileNotFoundError(errno.ENOENT, "expected an index's file, found none", str(path))
+    try:
+        with h5py.File(target, "r") as file:
+            if "about" not in file:
+                raise MismatchError(f"{path}: expected a {KIND}, found another kind of file; load it as that")
+            if file.attrs["format"] != FORMAT:
+                raise MismatchError(
+                    f"{path}: expected format {FORMAT}, found {file.attrs['format']}; "
+                    "it was written by a newer assocmem: update this one"
+                )
+            names = [name for name in file if not name.endswith(" checksums")]
+            arrays = {name: _read(file, target, name, mapped=mmap and name == "vectors") for name in names}
+        about = json.loads(arrays.pop("about").tobytes())
+        index = cls(
+            about["dim"],
+            about["metric"],
+            features=about["features"],
+            clusters=about["clusters"],
+            mean=arrays["mean"],
+            seed=about["seed"],
+        )
+        index._restore(about, arrays)
+    except (PermissionError, MemoryError, MismatchError):
+        raise
+    except Exception as error:  # h5py has nearly every built-in exception for a file that is not what it seems
+        detail = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DamagedError(
+            f"{target}: expected a whole {KIND}, found damage ({detail}); restore it from a copy, or build it again"
+        ) from error
+    return index
+
+
+def _read(file: Any, path: Path, name: str, *, mapped: bool) -> npt.NDArray[Any]:
+    data = file[name]
+    array: npt.NDArray[Any]
+    if mapped and data.size:
+        # Copy on write: never written, but of the same type to the kernels as an array in memory.
+        array = np.memmap(path, data.dtype, "c", data.id.get_offset(), data.shape).view(np.ndarray)
+    else:
+        array = data[:]
+    if not np.array_equal(_checksums(array), file[f"{name} checksums"][:]):
+        raise ValueError(f"the {name} are not those that were written")
+    return array
+
+
+def _checksums(array: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
+    """CRC-32 of each mebibyte, uint32 (blocks,)."""
+    data = array.reshape(-1).view(np.uint8)
+    return np.array([zlib.crc32(data[i : i + CHECKED].data) for i in range(0, len(data), CHECKED)], np.uint32)
+
+
+def level_arrays(name: str, blocks: Blocks) -> Arrays:
+    """Arrays of a level without their spare room."""
+    pools = int(blocks.made[0])
+    rows = {"codes": POOL_BLOCKS, "scales": POOL_BLOCKS, "biases": POOL_BLOCKS, "members": POOL_ITEMS, "sizes": 1}
+    cut = {part: getattr(blocks, part)[: times * pools] for part, times in rows.items()}
+    return {f"{name} {part}": array for part, array in cut.items()}

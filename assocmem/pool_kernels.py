@@ -1,0 +1,261 @@
+"""Kernels of pools: scanning them, choosing among what was scanned, putting items into them and taking them out.
+
+A level's arrays come as one named tuple, ``Blocks``; scores are those of ``symbols.py``, highest best.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from assocmem.blocks import NOTHING, POOL_BLOCKS, POOL_ITEMS
+from assocmem.intrinsics import lowest_bit
+from assocmem.lanes import lanes_above, lift_block, prefetch_row
+from assocmem.shuffle import sum_block
+
+_options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
+_no_nan = {**_options, "fastmath": {"nnan", "nsz"}}  # a greatest value may be looked for in any order
+
+
+@njit(**_options)
+def _scan(level, blocks, count, query, scores):  # type: ignore[no-untyped-def]
+    """Score the first ``count`` of ``blocks``, int32; ``query``: (entries, terms); ``scores``: 16 each, filled."""
+    entries, terms = query
+    sums = np.empty(16, np.uint16)
+    for i in range(count):
+        block = np.int64(blocks[i])
+        if i + 2 < count:  # pools lie anywhere, so the next ones have to be asked for
+            ahead = np.int64(blocks[i + 2])
+            prefetch_row(level.codes, ahead)
+            prefetch_row(level.scales, ahead)
+            prefetch_row(level.biases, ahead)
+        sum_block(level.codes, block, entries, sums)
+        lift_block(sums, level.scales, level.biases, block, terms, scores, 16 * i)
+
+
+@njit(**_no_nan)
+def _count_above(scores, n, floor):  # type: ignore[no-untyped-def]
+    count = np.int32(0)
+    for i in range(n):
+        count += np.int32(scores[i] > floor)
+    return count
+
+
+@njit(**_no_nan)
+def _floor(scores, n, keep):  # type: ignore[no-untyped-def]
+    """Return a score that ``keep`` to 9/8 ``keep`` of the first ``n`` are above, or nearly, where many are equal.
+
+    Found by halving: a pass that counts is a sixteenth of a compare per score.
+    """
+    lowest = np.float32(-1e38)  # empty lanes are below
+    if n <= keep or _count_above(scores, n, lowest) <= keep:
+        return lowest
+    high = scores[0]
+    for i in range(n):
+        high = max(high, scores[i])
+    low = high
+    reach = np.float32(abs(high)) * np.float32(1e-3) + np.float32(1e-30)
+    while True:  # from the top down, in growing steps
+        low = high - reach
+        if _count_above(scores, n, low) >= keep:
+            break
+        reach *= np.float32(4.0)
+    while True:
+        middle = (low + high) * np.float32(0.5)
+        if middle <= low or middle >= high:
+            return low
+        count = _count_above(scores, n, middle)
+        if count >= keep:
+            low = middle
+            if count <= keep + (keep >> 3):
+                return low
+        else:
+            high = middle
+
+
+@njit(**_options)
+def _slots_above(scores, blocks, count, floor, slots):  # type: ignore[no-untyped-def]
+    """List the slots, int32, of scores above a floor in the order of the blocks; returns how many (of those that fit).
+
+    The scores that were listed are moved to the front of ``scores``.
+    """
+    n = 0
+    for i in range(count):
+        mask = lanes_above(scores, 16 * i, floor)
+        while mask != 0 and n < slots.shape[0]:
+            lane = lowest_bit(np.uint64(mask))
+            slots[n] = 16 * blocks[i] + lane
+            scores[n] = scores[16 * i + lane]
+            n += 1
+            mask &= mask - 1
+    return n
+
+
+@njit(**_options)
+def _best(level, blocks, count, query, keep, scores, slots):  # type: ignore[no-untyped-def]
+    """Scan blocks and list the slots of about the ``keep`` best; returns how many."""
+    _scan(level, blocks, count, query, scores)
+    return _slots_above(scores, blocks, count, _floor(scores, 16 * count, keep), slots)
+
+
+@njit(**_options)
+def _nearest(level, blocks, count, query, scores):  # type: ignore[no-untyped-def]
+    """Scan blocks and return the member of the highest score."""
+    _scan(level, blocks, count, query, scores)
+    best = 0
+    for i in range(1, 16 * count):
+        if scores[i] > scores[best]:
+            best = i
+    return level.members[16 * blocks[best >> 4] + (best & 15)]
+
+
+@njit(**_options)
+def _blocks_of(level, above, slots, n, blocks):  # type: ignore[no-untyped-def]
+    """List the blocks of the pools that stand at slots of the level above; returns how many."""
+    count = 0
+    for i in range(n):
+        pool = above.members[slots[i]]
+        for k in range((level.sizes[pool] + 15) >> 4):
+            blocks[count] = POOL_BLOCKS * pool + k
+            count += 1
+    return count
+
+
+@njit(**_options)
+def _all_blocks(level, blocks):  # type: ignore[no-untyped-def]
+    """List all blocks in use; returns how many."""
+    count = 0
+    for pool in range(level.made[0]):
+        for k in range((level.sizes[pool] + 15) >> 4):
+            blocks[count] = POOL_BLOCKS * pool + k
+            count += 1
+    return count
+
+
+@njit(**_options)
+def search_pools(levels, coarse, fine, plan, found, kept):  # type: ignore[no-untyped-def]
+    """Groups -> pools -> items, the best of each by their codes.
+
+    ``levels``: (items, pools, groups), each ``Blocks``; ``coarse``: ``Tables`` for the codes of pools and groups;
+    ``fine``: for those of items; ``plan``: int64 (3,), how many groups, pools and items to keep, a number of groups
+    below 1 for looking at all pools; ``found``: (scores float32 (n, r), members int32 (n, r)), filled, -1 for none;
+    ``kept``: int64 (n, 3), filled with how many groups, pools and items were scored.
+    """
+    items, pools, groups = levels
+    most = max(plan[0], plan[1], plan[2])
+    slots = np.empty(most + (most >> 3) + 16, np.int32)
+    blocks = np.empty(POOL_BLOCKS * max(items.made[0], pools.made[0], groups.made[0]) + 1, np.int32)
+    scores = np.empty(16 * blocks.shape[0], np.float32)
+    for i in range(kept.shape[0]):
+        query = (coarse.entries[i], coarse.terms[i])
+        if plan[0] > 0:
+            count = _all_blocks(groups, blocks)
+            kept[i, 0] = count * 16
+            n = _best(groups, blocks, count, query, plan[0], scores, slots)
+            count = _blocks_of(pools, groups, slots, n, blocks)
+        else:
+            kept[i, 0] = 0
+            count = _all_blocks(pools, blocks)
+        kept[i, 1] = count * 16
+        n = _best(pools, blocks, count, query, plan[1], scores, slots)
+        count = _blocks_of(items, pools, slots, n, blocks)
+        kept[i, 2] = count * 16
+        n = _best(items, blocks, count, (fine.entries[i], fine.terms[i]), plan[2], scores, slots)
+        for k in range(found[0].shape[1]):
+            found[0][i, k] = scores[k] if k < n else np.float32(-np.inf)
+            found[1][i, k] = items.members[slots[k]] if k < n else -1
+
+
+@njit(**_options)
+def _append(level, pool, coded, i):  # type: ignore[no-untyped-def]
+    """Put item ``i`` of ``coded`` into a pool that has room."""
+    slot = POOL_ITEMS * pool + level.sizes[pool]
+    block = slot >> 4
+    lane = slot & 15
+    for b in range(coded.codes.shape[1]):
+        level.codes[block, b, lane] = coded.codes[i, b]
+    level.scales[block, lane] = coded.scales[i]
+    level.biases[block, lane] = coded.biases[i]
+    level.members[slot] = coded.members[i]
+    level.places[coded.members[i]] = slot
+    level.sizes[pool] += 1
+
+
+@njit(**_options)
+def append(level, pool, coded):  # type: ignore[no-untyped-def]
+    """Put all of ``coded`` into a pool that has room."""
+    for i in range(coded.codes.shape[0]):
+        _append(level, pool, coded, i)
+
+
+@njit(**_options)
+def place_items(levels, coarse, coded, start, groups_kept):  # type: ignore[no-untyped-def]
+    """Put items from ``start`` on into their nearest pools; returns the first whose pool is full, and that pool.
+
+    ``levels``, ``coarse``: as for ``search_pools``; ``groups_kept``: int, below 1 for looking at all pools.
+    """
+    items, pools, groups = levels
+    slots = np.empty(2 * max(groups_kept, 1) + 16, np.int32)
+    blocks = np.empty(POOL_BLOCKS * max(pools.made[0], groups.made[0]) + 1, np.int32)
+    scores = np.empty(16 * blocks.shape[0], np.float32)
+    count = _all_blocks(pools, blocks)
+    for i in range(start, coded.codes.shape[0]):
+        query = (coarse.entries[i], coarse.terms[i])
+        if groups_kept > 0:
+            count = _all_blocks(groups, blocks)
+            n = _best(groups, blocks, count, query, groups_kept, scores, slots)
+            count = _blocks_of(pools, groups, slots, n, blocks)
+        pool = _nearest(pools, blocks, count, query, scores)
+        if items.sizes[pool] == POOL_ITEMS:
+            return i, pool
+        _append(items, pool, coded, i)
+    return coded.codes.shape[0], -1
+
+
+@njit(**_options)
+def take_out(level, member):  # type: ignore[no-untyped-def]
+    """Remove a member; the last of its pool takes its place. Returns the pool."""
+    slot = level.places[member]
+    pool = slot // POOL_ITEMS
+    last = POOL_ITEMS * pool + level.sizes[pool] - 1
+    for b in range(level.codes.shape[1]):
+        level.codes[slot >> 4, b, slot & 15] = level.codes[last >> 4, b, last & 15]
+    level.scales[slot >> 4, slot & 15] = level.scales[last >> 4, last & 15]
+    level.biases[slot >> 4, slot & 15] = level.biases[last >> 4, last & 15]
+    level.members[slot] = level.members[last]
+    level.places[level.members[last]] = slot
+    level.places[member] = -1
+    level.biases[last >> 4, last & 15] = NOTHING
+    level.sizes[pool] -= 1
+    return pool
+
+
+@njit(**_options)
+def empty_pool(level, pool):  # type: ignore[no-untyped-def]
+    """Remove all members of a pool."""
+    for slot in range(POOL_ITEMS * pool, POOL_ITEMS * pool + level.sizes[pool]):
+        level.places[level.members[slot]] = -1
+        level.biases[slot >> 4, slot & 15] = NOTHING
+    level.sizes[pool] = 0
+
+
+@njit(**_options)
+def nearest_member(level, entries, terms):  # type: ignore[no-untyped-def]
+    """Return the member whose code scores highest in the whole level, -1 when there is none."""
+    blocks = np.empty(POOL_BLOCKS * level.made[0] + 1, np.int32)
+    count = _all_blocks(level, blocks)
+    if count == 0:
+        return -1
+    return _nearest(level, blocks, count, (entries, terms), np.empty(16 * count, np.float32))
+
+
+@njit(**_options)
+def read_out(level, slots, codes, scales, biases):  # type: ignore[no-untyped-def]
+    """Copy codes (n, code_bytes), scales (n,) and biases (n,) from slots int32 (n,)."""
+    for i in range(slots.shape[0]):
+        block = slots[i] >> 4
+        lane = slots[i] & 15
+        for b in range(codes.shape[1]):
+            codes[i, b] = level.codes[block, b, lane]
+        scales[i] = level.scales[block, lane]
+        biases[i] = level.biases[block, lane]

@@ -1,0 +1,254 @@
+"""StoredVectors: what an index holds, and how items come and go; ``clique_index.py`` finds them again."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from assocmem.errors import DuplicateIdError, InputError, UnknownIdError
+from assocmem.features import I32, Features
+from assocmem.id_table import IdTable
+from assocmem.index_file import Arrays, is_mapped, level_arrays
+from assocmem.levels import STORED
+from assocmem.locks import SharedLock
+from assocmem.messages import check_size
+from assocmem.pools import CHUNK, PoolTree
+from assocmem.rotation import F32
+from assocmem.symbols import Rotation, SymbolCoder, clusters_for, width_for
+from assocmem.vectors import I64, check_ids, check_vectors
+
+Conflict = Literal["refuse", "replace", "skip"]
+
+
+class StoredVectors:
+    """Vectors with ids, coded and in pools.
+
+    Notes
+    -----
+    One thread writes at a time; readers go on meanwhile, between the chunks of an ``add``.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        metric: Literal["cosine", "l2"],
+        *,
+        features: str,
+        clusters: int | None,
+        mean: npt.ArrayLike | None,
+        seed: int,
+    ) -> None:
+        if metric not in ("cosine", "l2"):
+            raise InputError(f"metric: expected cosine or l2, found {metric!r}")
+        self.dim, self.metric, self.seed = check_size("dim", dim, 1), metric, seed
+        width = width_for(dim)
+        self.clusters = clusters_for(width) if clusters is None else clusters
+        self._rotation = Rotation(dim, width, unit=self.cosine, mean=mean, seed=seed)
+        coder = SymbolCoder(width, self.clusters)
+        router = coder if coder.axes <= 4 else SymbolCoder(width, min(2 * self.clusters, 256))
+        self._tree = PoolTree(coder, router, self._rotate_means)
+        self._features = Features(dim, features)
+        self._ids = IdTable()
+        self._count = 0
+        self._rows = 0  # rows that were ever given out
+        self._vacant: list[int] = []  # those of them that may be given out again
+        self._next_id = 0
+        self._adding = threading.RLock()
+        self._lock = SharedLock()
+
+    @property
+    def cosine(self) -> bool:
+        """Whether similarity is the cosine."""
+        return self.metric == "cosine"
+
+    @property
+    def mean(self) -> F32:
+        """What is taken off before coding, float32 (dim,)."""
+        return self._rotation.mean
+
+    @property
+    def kind(self) -> dict[str, str | int]:
+        """What two indexes must have in common, besides the mean, for their codes to mean the same."""
+        same: dict[str, str | int] = {"dim": self.dim, "metric": self.metric, "features": self._features.kind}
+        return same | {"clusters": self.clusters, "seed": self.seed}
+
+    def _rotate_means(self, means: F32) -> F32:
+        return self._rotation(np.ascontiguousarray(means[:, : self.dim]), unit=False)
+
+    def _vectors(self, rows: I32) -> F32:
+        return self._features.get(rows, unit=self.cosine)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, id_: object) -> bool:
+        if not isinstance(id_, (int, np.integer)) or id_ < 0 or id_ > np.iinfo(np.int64).max:
+            return False
+        return bool(self._ids.rows(np.array([id_], np.int64), self._places())[0] >= 0)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self)} vectors, dim={self.dim}, metric={self.metric!r}>"
+
+    def _places(self) -> I32:
+        return self._tree.items.blocks.places[: self._rows]
+
+    def ids(self) -> I64:
+        """All ids, int64 (n,), ascending."""
+        with self._lock.reading():
+            return np.sort(self._ids.ids(np.flatnonzero(self._places() >= 0)))
+
+    # Adding and removing
+
+    def add(self, x: F32, ids: npt.ArrayLike | None = None, *, on_conflict: Conflict = "refuse") -> I64:
+        """Add vectors, float32 (n, dim); returns their ids, int64 (n,).
+
+        Without ``ids`` they are numbered on. Ids that are there already are refused, or their vectors replaced, or the
+        new ones skipped, as ``on_conflict`` says.
+
+        Raises
+        ------
+        DtypeError, ShapeError, NotFiniteError, ZeroVectorError, InputError
+            The vectors cannot be kept; see ``vectors.check_vectors`` and ``Features.check``. Nothing is changed.
+        IdError, DuplicateIdError
+            The ids cannot be used. Nothing is changed.
+        """
+        if on_conflict not in ("refuse", "replace", "skip"):
+            raise InputError(f"on_conflict: expected refuse, replace or skip, found {on_conflict!r}")
+        x = check_vectors(x, self.dim, "vectors", nonzero=self.cosine)
+        self._features.check(x)
+        with self._adding:
+            wanted = np.arange(self._next_id, self._next_id + len(x)) if ids is None else check_ids(ids, len(x))
+            there = self._ids.rows(wanted, self._places()) >= 0
+            if there.any():
+                if on_conflict == "refuse":
+                    raise DuplicateIdError(
+                        f"ids: expected new ones, found {wanted[there][0]} in the index ({there.sum()} such); "
+                        "say on_conflict='replace' or 'skip'"
+                    )
+                if on_conflict == "replace":
+                    self._remove(wanted[there])
+                else:
+                    x, wanted = np.ascontiguousarray(x[~there]), wanted[~there]
+            self._make_ids(wanted)
+            for start in range(0, len(x), CHUNK):
+                self._add_chunk(x[start : start + CHUNK], wanted[start : start + CHUNK])
+            return wanted
+
+    def _make_ids(self, wanted: I64) -> None:
+        """Spell ids out as soon as they are no longer the rows' numbers, or rows would be wasted otherwise."""
+        if not self._ids.plain:
+            return
+        fresh = np.array_equal(wanted, np.arange(self._rows, self._rows + len(wanted)))
+        if not fresh or len(self._vacant) > 1024 + self._rows // 4:
+            with self._lock.writing():
+                self._ids.spell_out(self._rows, np.flatnonzero(self._places() >= 0).astype(np.int32))
+
+    def _add_chunk(self, x: F32, ids: I64) -> None:
+        rotated = self._rotation(x)
+        with self._lock.writing():
+            again = 0 if self._ids.plain else min(len(self._vacant), len(x))
+            old = [self._vacant.pop() for _ in range(again)]
+            rows = np.array([*old, *range(self._rows, self._rows + len(x) - again)], np.int32)
+            self._features.put(rows, x)
+            self._ids.put(ids, rows)
+            self._tree.add(rotated, rows, self._vectors)
+            self._rows += len(x) - again
+            self._count += len(x)
+            self._next_id = max(self._next_id, int(ids.max()) + 1)
+
+    def remove(self, ids: npt.ArrayLike) -> None:
+        """Remove items; UnknownIdError, and nothing is changed, when one of them is not there."""
+        with self._adding:
+            self._remove(check_ids(ids))
+
+    def _remove(self, ids: I64) -> None:
+        rows = self._rows_of(ids)
+        with self._lock.writing():
+            for row in rows.tolist():
+                self._tree.remove(row)
+                if row >= len(self._features.head):  # mapped rows are never written again
+                    self._vacant.append(row)
+            self._ids.drop(ids)
+            self._count -= len(ids)
+
+    def update(self, ids: npt.ArrayLike, x: F32) -> None:
+        """Give items other vectors, float32 (n, dim); UnknownIdError when one of them is not there."""
+        x = check_vectors(x, self.dim, "vectors", nonzero=self.cosine)
+        wanted = check_ids(ids, len(x))
+        with self._adding:
+            self._rows_of(wanted)
+            self.add(x, wanted, on_conflict="replace")
+
+    def _rows_of(self, ids: I64) -> I32:
+        rows = self._ids.rows(ids, self._places())
+        if (rows < 0).any():
+            raise UnknownIdError(f"ids: expected ids of the index, found {ids[rows < 0][0]}, which it does not hold")
+        return rows
+
+    def reconstruct(self, ids: npt.ArrayLike) -> F32:
+        """Return the vectors of ids as they are kept, float32 (n, dim); UnknownIdError when one is not there."""
+        wanted = check_ids(ids)
+        with self._lock.reading():
+            return self._features.get(self._rows_of(wanted))
+
+    def _take_over(self, other: StoredVectors) -> None:
+        """Take in another's rows, ids, codes and pools; see ``CliqueIndex.__ior__``."""
+        rows = np.flatnonzero(other._places() >= 0).astype(np.int32)
+        ids = other._ids.ids(rows)
+        with self._adding:
+            there = self._ids.rows(ids, self._places()) >= 0
+            if there.any():
+                raise DuplicateIdError(
+                    f"merge: expected no id in both, found {ids[there][0]} ({there.sum()} such); remove them from one"
+                )
+            self._make_ids(ids)
+            with self._lock.writing():
+                new = np.arange(self._rows, self._rows + len(rows), dtype=np.int32)
+                for start in range(0, len(rows), 4096):
+                    part = slice(start, start + 4096)
+                    self._features.put(new[part], other._features.get(rows[part]))
+                self._ids.put(ids, new)
+                numbers = np.full(max(1, other._rows), -1, np.int32)
+                numbers[rows] = new
+                self._tree.take_over(other._tree, numbers)
+                self._rows += len(rows)
+                self._count += len(rows)
+                self._next_id = max(self._next_id, int(ids.max(initial=-1)) + 1)
+
+    def _state(self) -> tuple[dict[str, Any], Arrays]:
+        """What a file has to hold: facts, and arrays without their spare room."""
+        head, tail = self._features.parts
+        tail = tail[: self._rows - len(head)]
+        arrays = {"mean": self.mean, "vectors": np.concatenate([head, tail]) if len(head) and len(tail) else head}
+        if len(tail) and not len(head):
+            arrays["vectors"] = tail
+        if not self._ids.plain:
+            arrays["ids"] = self._ids.of_rows[: self._rows]
+        tree = self._tree
+        for name, level in (("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)):
+            arrays |= level_arrays(name, level.blocks)
+        return {**self.kind, "rows": self._rows, "next_id": self._next_id}, arrays
+
+    def _restore(self, about: dict[str, Any], arrays: Arrays) -> None:
+        """Undo ``_state`` in an empty index; mapped vectors stay where they are."""
+        tree, rows = self._tree, int(about["rows"])
+        for name, level in (("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)):
+            level.restore({part: arrays[f"{name} {part}"] for part in STORED})
+        tree.items.reserve(rows)
+        vectors = arrays["vectors"]
+        if vectors.shape != (rows, self._features.width) or vectors.dtype != self._features.tail.dtype:
+            raise ValueError(f"vectors of shape {vectors.shape} and dtype {vectors.dtype}")
+        mapped = is_mapped(vectors)
+        self._features = Features(self.dim, self._features.kind, vectors if mapped else None)
+        if not mapped:
+            self._features.tail = vectors
+        self._rows, self._next_id = rows, int(about["next_id"])
+        used = np.flatnonzero(self._places() >= 0).astype(np.int32)
+        self._count = len(used)
+        if "ids" in arrays:
+            self._ids.restore(arrays["ids"], used)
+        if not mapped:
+            self._vacant = np.flatnonzero(self._places() < 0).tolist()
