@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assocmem.cli.bench.common import DEFAULT_OUT, OutOption
+from assocmem.cli.bench.common import DEFAULT_OUT, OutOption, Section, installed, load_average, write_raw
 from assocmem.cli.common import emit, emit_table, guarded, say
 from assocmem.errors import InputError
 
@@ -75,20 +73,13 @@ def capacity(
     """
     if erased >= clusters:
         raise InputError(f"--erased: expected fewer than the {clusters} clusters, found {erased}; a cue needs a symbol")
-    faiss = not no_faiss and _has("faiss", "the comparison with FAISS is left out")
+    faiss = not no_faiss and installed("faiss", "the comparison with FAISS is left out")
     chosen = tuple(sorted(set(messages or ())))
     experiments = plan_experiments(clusters, units, erased, chosen, quick=quick)
     settings = plan_speed(clusters, units, erased, chosen, quick=quick, faiss=faiss)
     networks, cues = networks or (2 if quick else 5), cues or (2_000 if quick else 10_000)
     options = {"clusters": clusters, "units": units, "erased": erased, "networks": networks, "cues": cues}
     _measure(experiments, settings, {**options, "quick": quick, "faiss": faiss}, out, features)
-
-
-def _has(package: str, otherwise: str) -> bool:
-    if importlib.util.find_spec(package) is not None:
-        return True
-    say(f'{package} is not installed, so {otherwise}; `pip install "assocmem[bench]"` brings it')
-    return False
 
 
 def _scaled(messages: tuple[int, ...], units: int) -> tuple[int, ...]:
@@ -130,9 +121,7 @@ def _measure(
     from assocmem.cli.bench import capacity_runs as runs
     from assocmem.cli.bench.capacity_speed import Stopwatch
 
-    started, load = time.perf_counter(), os.getloadavg()[0]
-    if load > 0.5:
-        say(f"the machine is busy (load average {load:.1f}): times, above all those of two cores, will be off")
+    started, load = time.perf_counter(), load_average()
     vectors = None if features is None else real.read(features)
     errors: list[dict[str, Any]] = []
     for experiment in experiments:
@@ -146,10 +135,10 @@ def _measure(
     real_rows = [] if vectors is None else real.measure(vectors)
     tables = {"errors": errors, "features": real_rows, "timings": watch.timings, "points": watch.points}
     taken = {"seconds": time.perf_counter() - started, "load": load}
-    paths = [report.write_raw(out / "capacity.h5", tables, {**options, **taken})]
+    paths = [write_raw(out / "capacity.h5", tables, {**options, **taken})]
     sections = report.sections(settings, watch.timings, watch.points, runs.summarize(errors))
     if real_rows:
-        about = report.Section(real.TITLE.format(**real_rows[0]), real.HEADERS, real.tell(real_rows), [real.NOTE])
+        about = Section(real.TITLE.format(**real_rows[0]), real.HEADERS, real.tell(real_rows), [real.NOTE])
         sections.insert(-len(experiments), about)
     paths.append(report.write_markdown(out / "capacity.md", sections, load))
     for section in sections[: -len(experiments)]:
@@ -157,7 +146,7 @@ def _measure(
         emit_table(section.headers, section.rows)
         for note in section.notes:
             emit(note)
-    if _has("matplotlib", "no pictures are drawn"):
+    if installed("matplotlib", "no pictures are drawn"):
         from assocmem.cli.bench import capacity_plots as plots
 
         paths.append(plots.draw_errors(out / "capacity-error.png", experiments, runs.summarize(errors)))

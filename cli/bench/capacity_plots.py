@@ -1,7 +1,4 @@
-"""The pictures of the capacity benchmark: errors beside theory, time per recall beside FAISS. Needs matplotlib.
-
-Colours are those of Okabe and Ito, told apart by the colour-blind; every series has a marker of its own too.
-"""
+"""The pictures of the capacity benchmark: errors beside theory, time per recall beside FAISS. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -11,30 +8,19 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from assocmem.cli.bench.capacity_report import best, faiss_names, is_inverted, rates
 from assocmem.cli.bench.capacity_runs import Experiment, Row, Summary, Way, predict
 from assocmem.cli.bench.capacity_speed import FIXED, LARGE, PLANNED, RECALL, Settings
-from assocmem.files import replacing
+from assocmem.cli.bench.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, key, save
 
-BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK, GREY = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000", "#8C8C8C",
-)  # fmt: skip
 RULES = {"sum-of-max": BLUE, "sum-of-sum": ORANGE, "gwsta": GREEN}
 ROUNDS = {1: ("o", "1 iteration"), 4: ("s", "4 iterations"), 0: ("D", "converged")}
 INVERTED = {"IndexBinaryIVF, one list": ORANGE, "IndexBinaryIVF, every list": PURPLE}
 MARKERS = ("v", "<", ">", "p", "X", "*", "h", "P", "d")
 LOWEST, MUCH = 1e-5, 0.1
-DPI = 150
 BELOW: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI)
-    return path
 
 
 def _points(axes: Any, points: Sequence[Summary], shift: float, **style: Any) -> None:
@@ -72,11 +58,6 @@ def _frame(axes: Any, experiment: Experiment, title: str) -> None:
     axes.set_axisbelow(True)
 
 
-def _key(colour: str, marker: str, label: str, *, line: str = "none", hollow: bool = False) -> Line2D:
-    face = "white" if hollow else colour
-    return Line2D([], [], color=colour, marker=marker, linestyle=line, markerfacecolor=face, markersize=5, label=label)
-
-
 def _dense(axes: Any, experiment: Experiment, summaries: Sequence[Summary]) -> None:
     step = max(experiment.messages) * 0.014
     _theory(axes, experiment, Way(iterations=1), color=BLACK, linestyle="-")
@@ -86,9 +67,9 @@ def _dense(axes: Any, experiment: Experiment, summaries: Sequence[Summary]) -> N
         points = [p for p in summaries if p.experiment == experiment.name and p.way == way]
         shift = step * (place // 3 - 1) + step * 0.33 * (place % 3 - 1)
         _points(axes, points, shift, color=colour, marker=marker, markerfacecolor="white" if marker == "o" else colour)
-    keys = [_key(colour, "o", rule) for rule, colour in RULES.items()]
-    keys += [_key(GREY, marker, label, hollow=marker == "o") for marker, label in ROUNDS.values()]
-    keys += [_key(BLACK, "", "theory, 1 iteration", line="-"), _key(BLACK, "", "estimate, converged", line="--")]
+    keys = [key(colour, "o", rule) for rule, colour in RULES.items()]
+    keys += [key(GREY, marker, label, hollow=marker == "o") for marker, label in ROUNDS.values()]
+    keys += [key(BLACK, "", "theory, 1 iteration", line="-"), key(BLACK, "", "estimate, converged", line="--")]
     axes.legend(handles=keys, fontsize=8, loc="lower right", ncols=2)
     shape = f"dense: {experiment.clusters} clusters of {experiment.units} units"
     _frame(axes, experiment, f"{shape}, {experiment.erased} symbols erased")
@@ -100,9 +81,9 @@ def _sparse(axes: Any, experiment: Experiment, summaries: Sequence[Summary]) -> 
         points = [p for p in summaries if p.experiment == experiment.name and p.way == way]
         _theory(axes, experiment, way, color=colour, linestyle="--" if way.guided else "-")
         _points(axes, points, 0, color=colour, marker=marker)
-        keys.append(_key(colour, marker, f"{'guided' if way.guided else 'blind'}: {way}"))
-    keys += [_key(ORANGE, "", "theory, blind, 1 iteration", line="-")]
-    keys += [_key(BLUE, "", "estimate, guided, converged", line="--")]
+        keys.append(key(colour, marker, f"{'guided' if way.guided else 'blind'}: {way}"))
+    keys += [key(ORANGE, "", "theory, blind, 1 iteration", line="-")]
+    keys += [key(BLUE, "", "estimate, guided, converged", line="--")]
     axes.legend(handles=keys, fontsize=8, **BELOW)
     shape = f"{experiment.active} of {experiment.clusters} clusters of {experiment.units} units"
     _frame(axes, experiment, f"sparse: {shape},\n{experiment.erased} symbols erased")
@@ -118,8 +99,8 @@ def _noisy(axes: Any, experiment: Experiment, summaries: Sequence[Summary]) -> N
             face = "white" if marker == "o" else colour
             shift = step * (wrong - 2) + step * 0.25 * (markers.index(marker) - 1.5)
             _points(axes, points, shift, color=colour, marker=marker, markerfacecolor=face)
-    keys = [_key(colour, "", f"{wrong} wrong; theory, 1 iteration", line="-") for wrong, colour in colours.items()]
-    keys += [_key(GREY, m, str(way), hollow=m == "o") for way, m in zip(experiment.ways, markers, strict=True)]
+    keys = [key(colour, "", f"{wrong} wrong; theory, 1 iteration", line="-") for wrong, colour in colours.items()]
+    keys += [key(GREY, m, str(way), hollow=m == "o") for way, m in zip(experiment.ways, markers, strict=True)]
     axes.legend(handles=keys, fontsize=8, ncols=2, **BELOW)
     _frame(axes, experiment, f"noisy: {experiment.clusters} clusters of {experiment.units} units,\nwrong symbols")
 
@@ -137,7 +118,7 @@ def draw_errors(path: Path, experiments: Sequence[Experiment], summaries: Sequen
         "(binomial,\nwidened by the spread between networks). Arrows: no error seen, upper bound 3 / cues.",
         fontsize=9.5,
     )  # fmt: skip
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _curve(axes: Any, timings: list[Row], what: str, curve: str, among: Sequence[int], **style: Any) -> None:
@@ -185,18 +166,18 @@ def draw_times(path: Path, settings: Settings, timings: list[Row], points: list[
     for axes, curve in zip(panels, (FIXED, LARGE), strict=True):
         _time_panel(axes, settings, timings, points, curve)
     panels[0].set_ylabel("microseconds per recall, one core")
-    keys = [_key(BLUE, "o", "clique memory of this size", line="-")]
-    keys += [_key(BLUE, "o", f"the same, more than {MUCH:.0%} of recalls fail", hollow=True)]
-    keys += [_key(GREEN, "s", "clique memory, size planned", line="-")]
+    keys = [key(BLUE, "o", "clique memory of this size", line="-")]
+    keys += [key(BLUE, "o", f"the same, more than {MUCH:.0%} of recalls fail", hollow=True)]
+    keys += [key(GREEN, "s", "clique memory, size planned", line="-")]
     names = faiss_names(timings)
     if names:
-        keys += [_key(BLACK, "", "best ordinary FAISS index at the right edge", line="-")]
+        keys += [key(BLACK, "", "best ordinary FAISS index at the right edge", line="-")]
     for name, marker in zip(names, MARKERS, strict=False):
-        keys.append(_key(INVERTED.get(name, GREY), marker, f"FAISS {name}", line="-"))
+        keys.append(key(INVERTED.get(name, GREY), marker, f"FAISS {name}", line="-"))
     figure.legend(handles=keys, fontsize=8, loc="outside lower center", ncols=3)
     figure.suptitle(
         "Time per recall as messages grow: median, bars from the quickest to the slowest repetition.\n"
         "Planned: as many units as keep one round below 1 % error. A fixed memory slows down as it saturates.",
         fontsize=9.5,
     )
-    return _save(figure, path)
+    return save(figure, path)

@@ -1,14 +1,10 @@
-"""What the capacity benchmark says: raw figures in HDF5, tables in Markdown. No measuring, no drawing."""
+"""What the capacity benchmark says: tables in Markdown. No measuring, no drawing."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from assocmem.cli.bench.capacity_runs import Summary
 from assocmem.cli.bench.capacity_speed import (
@@ -31,42 +27,7 @@ from assocmem.cli.bench.capacity_speed import (
     Row,
     Settings,
 )
-from assocmem.cli.bench.common import machine, median, spread
-from assocmem.files import replacing
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A table and what is to be said about it."""
-
-    title: str
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
-
-
-# raw figures
-
-
-def write_raw(path: Path, tables: Mapping[str, Sequence[Row]], options: Mapping[str, Any]) -> Path:
-    """Write every single measurement to HDF5, a table per kind; machine and options are the file's attributes."""
-    import h5py
-
-    about = machine()
-    versions = {f"version.{name}": version for name, version in about.pop("packages").items()}
-    chosen = {f"option.{name}": value for name, value in options.items()}
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update({**{f"machine.{name}": value for name, value in about.items()}, **versions, **chosen})
-        for name, rows in tables.items():
-            if rows:
-                kinds = [(column, _kind(value, h5py.string_dtype())) for column, value in rows[0].items()]
-                file[name] = np.array([tuple(row.values()) for row in rows], kinds)
-    return path
-
-
-def _kind(value: object, text: Any) -> Any:
-    return text if isinstance(value, str) else type(value)
-
+from assocmem.cli.bench.common import Section, machine_lines, median, spread, write_sections
 
 # what is told of them
 
@@ -282,18 +243,5 @@ def sections(settings: Settings, timings: list[Row], points: list[Row], summarie
 
 def write_markdown(path: Path, parts: Sequence[Section], load: float) -> Path:
     """Write the tables, and the machine they were measured on with its load average before."""
-    about = machine()
-    lines = ["# Capacity of the clique memory", "", "`assocmem bench capacity`: medians with extremes in brackets."]
-    lines.append(f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, assocmem {about['assocmem']};")
-    lines.append(f"load average before the run {load:.1f}.")
-    for part in parts:
-        lines += ["", f"## {part.title}", "", _line(part.headers), _line(["---"] * len(part.headers))]
-        lines += [_line([*row, *[""] * (len(part.headers) - len(row))]) for row in part.rows]
-        lines += [text for note in part.notes for text in ("", note)]
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    said = "`assocmem bench capacity`: medians with extremes in brackets."
+    return write_sections(path, "Capacity of the clique memory", [said, *machine_lines(load)], parts)

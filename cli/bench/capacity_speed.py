@@ -6,7 +6,6 @@ the size that a task needs. Numba and FAISS are imported by the functions that n
 
 from __future__ import annotations
 
-import os
 import timeit
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.cli.bench.capacity_tasks import Task, write_task
-from assocmem.cli.bench.common import run_function
+from assocmem.cli.bench.common import available_cores, pin, run_function
 from assocmem.cli.common import say
 
 Array = npt.NDArray[np.int32]
@@ -54,11 +53,6 @@ class Settings:
 
 
 # in the processes
-
-
-def _pin(cores: Sequence[int]) -> None:
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, cores)
 
 
 def _rates(work: Callable[[], Any], count: int, seconds: float, reset: Callable[[], Any] | None = None) -> list[float]:
@@ -155,14 +149,14 @@ def _time_plain(function: str, task: Task, seconds: float) -> dict[str, Any]:
 
 def time_tasks(function: str, cores: Sequence[int], tasks: Sequence[Sequence[Any]], seconds: float) -> dict[str, Any]:
     """Time one of ``FUNCTIONS`` on each of the tasks; called in a fresh process."""
-    _pin(cores)
+    pin(cores)
     clock = _time_plain if function in (PLAIN_RECALL, PLAIN_STORE, PLAIN_ROWS) else _time_ours
     return {"points": [clock(function, Task(*task), seconds) for task in tasks]}
 
 
 def time_faiss(cores: Sequence[int], task: Sequence[Any], seconds: float) -> dict[str, Any]:
     """Measure FAISS's indexes on a task; called in a fresh process."""
-    _pin(cores)
+    pin(cores)
     from assocmem.cli.bench import faiss_cliques
 
     one = Task(*task)
@@ -182,11 +176,6 @@ def planned_units(messages: int, clusters: int, erased: int) -> int | None:
             return units
         units += 64
     return None
-
-
-def available_cores() -> list[int]:
-    """Return the numbers of the cores that this process may use."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
 class Stopwatch:

@@ -1,18 +1,21 @@
-"""What the benchmarks share: the machine, timing of whole processes, raw figures on disk, tables."""
+"""What the benchmarks share: the machine, its cores, whole processes, raw figures on disk, tables in Markdown."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from assocmem import __version__
+from assocmem.cli.common import say
 from assocmem.errors import AssocmemError
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the raw figures are kept.")]
@@ -90,3 +93,92 @@ def median(values: Sequence[float]) -> float:
 def spread(values: Sequence[float], digits: int = 3) -> str:
     """Median with the extremes: ``0.62 (0.60 to 0.71)``."""
     return f"{median(values):.{digits}g} ({min(values):.{digits}g} to {max(values):.{digits}g})"
+
+
+def available_cores() -> list[int]:
+    """Return the numbers of the cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def pin(cores: Sequence[int]) -> None:
+    """Keep this process to some cores, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+
+
+def installed(package: str, otherwise: str) -> bool:
+    """Whether a package is there; if not, say what is left out and how to get it."""
+    if importlib.util.find_spec(package) is not None:
+        return True
+    say(f'{package} is not installed, so {otherwise}; `pip install "assocmem[bench]"` brings it')
+    return False
+
+
+def load_average() -> float:
+    """Return the load average of the last minute, and warn when others are at work."""
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        say(f"the machine is busy (load average {load:.1f}): times, above all those of two cores, will be off")
+    return load
+
+
+def write_raw(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]], options: Mapping[str, Any]) -> Path:
+    """Write every single measurement to HDF5, a table per kind; machine and options are the file's attributes."""
+    import h5py
+    import numpy as np
+
+    from assocmem.files import replacing
+
+    about = machine()
+    versions = {f"version.{name}": version for name, version in about.pop("packages").items()}
+    chosen = {f"option.{name}": value for name, value in options.items()}
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update({**{f"machine.{name}": value for name, value in about.items()}, **versions, **chosen})
+        for name, rows in tables.items():
+            if rows:
+                kinds = [(column, _kind(value, h5py.string_dtype())) for column, value in rows[0].items()]
+                file[name] = np.array([tuple(row.values()) for row in rows], kinds)
+    return path
+
+
+def _kind(value: object, text: Any) -> Any:
+    return text if isinstance(value, str) else type(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table and what is to be said about it."""
+
+    title: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def machine_lines(load: float) -> list[str]:
+    """Name the machine that figures were measured on, and its load average before."""
+    about = machine()
+    return [
+        f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, assocmem {about['assocmem']};",
+        f"load average before the run {load:.1f}.",
+    ]
+
+
+def write_sections(path: Path, title: str, heading: Sequence[str], parts: Sequence[Section]) -> Path:
+    """Write tables as Markdown."""
+    from assocmem.files import replacing
+
+    lines = [f"# {title}", "", *heading]
+    for part in parts:
+        lines += ["", f"## {part.title}", ""]
+        if part.headers:
+            lines += [_line(part.headers), _line(["---"] * len(part.headers))]
+        lines += [_line([*row, *[""] * (len(part.headers) - len(row))]) for row in part.rows]
+        lines += [text for note in part.notes for text in ("", note)]
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,103 +1,165 @@
-"""``assocmem bench recall``: how many true neighbours the exhaustive engine finds, on real vectors."""
+"""``assocmem bench recall``: our engines beside FAISS and other indexes, in one run, on real vectors."""
 
 from __future__ import annotations
 
-import time
+import fnmatch
+import importlib.util
+import os
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assocmem.cli.bench.common import DEFAULT_OUT, OutOption, keep
-from assocmem.cli.common import emit, emit_table, guarded
+from assocmem.cli.bench.common import (
+    DEFAULT_OUT,
+    OutOption,
+    RoundsOption,
+    available_cores,
+    installed,
+    load_average,
+    machine_lines,
+    write_raw,
+    write_sections,
+)
+from assocmem.cli.common import emit, emit_table, guarded, say
+from assocmem.errors import InputError
 
-K = 10
+if TYPE_CHECKING:
+    from assocmem.cli.bench.recall_data import Data
+    from assocmem.cli.bench.recall_engine import Spec, Task
+    from assocmem.cli.bench.recall_runs import Course
+
+SECONDS, QUICK_SECONDS = 0.2, 0.05
+"""For a batch, and again for single queries, of one setting in one round."""
+QUERIES = 1000
 
 
 @guarded
 def recall(
-    file: Annotated[
+    source: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="Vectors in ann-benchmarks' HDF5 layout, angular.", exists=True, dir_okay=False
+            metavar="FILE|FOLDER",
+            help="Vectors in ann-benchmarks' HDF5 layout (euclidean, angular, hamming), or pictures.",
+            exists=True,
         ),
     ],
-    clusters: Annotated[int, typer.Option(min=8, metavar="N", help="Clusters of a code; two take a byte.")] = 128,
-    candidates: Annotated[
-        list[int] | None, typer.Option(metavar="N", help="How many items are refined by features; may be repeated.")
+    engines: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only engines of this name, or like `faiss:*HNSW*`; may be repeated."),
+    ] = None,
+    items: Annotated[
+        int | None, typer.Option(min=10, metavar="N", help="Only the first so many vectors; the truth is theirs.")
+    ] = None,
+    queries: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many queries.")] = QUERIES,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads, and cores, of every engine.")] = 1,
+    rounds: RoundsOption = 3,
+    quick: Annotated[bool, typer.Option("--quick", help="A few engines, one round, shorter times.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Print the engines' names and do nothing.")] = False,
+    write: Annotated[
+        Path | None, typer.Option(metavar="FILE.hdf5", help="Write vectors, queries and truth in the same layout.")
     ] = None,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
-    """Measure recall@10 against exact search.
+    """Measure recall, speed and bytes of our engines beside FAISS, hnswlib, usearch and pynndescent.
 
-    The truth is computed here, not taken from the file, and ties at the tenth distance count as found. Queries whose
-    picture has no part among the indexed vectors are reported apart where the file tells them.
+    Every engine runs in a process of its own, with the same threads on the same cores. Each setting is tried once;
+    those worth it are timed in rounds, in which all engines take turns. Recall counts what is as near as the true
+    tenth. Engines whose package is missing are left out.
 
-    Example: assocmem bench recall photos-angular.hdf5
+    Tables and the verdict are printed in part; the folder of --out gets the raw figures with every answer (.h5), all
+    tables (.md) and pictures (.png). With a folder of pictures, a tenth of them is asked for among the others.
+
+    Example: assocmem bench recall photos-angular.hdf5 --engines clique --engines 'faiss:*PQ*'
     """
-    import numpy as np
+    if threads > len(available_cores()):
+        raise InputError(f"--threads: expected at most {len(available_cores())}, one per core, found {threads}")
+    load = load_average()
+    with tempfile.TemporaryDirectory(prefix="assocmem-bench-") as scratch:
+        data = _load(source, Path(scratch), items, queries)
+        if write is not None:
+            from assocmem.cli.bench import recall_data
 
-    from assocmem.codes import CliqueCoder
-    from assocmem.search import Block, ExhaustiveEngine
+            say(f"vectors, queries and truth: {recall_data.write(write, data)}")
+        from assocmem.cli.bench.recall_runs import Course
 
-    base, queries, unseen = _read(file)
-    threshold = _tenth_similarity(base, queries)
-    coder = CliqueCoder(base.shape[1], clusters=clusters)
-    started = time.perf_counter()
-    codes = coder.encode(base)
-    encode_us = (time.perf_counter() - started) / len(base) * 1e6
-    block = Block(np.arange(len(base)), codes, base.astype(np.float16))
-    runs = []
-    for count in candidates or [10, 50, 100, 200, 300, 500]:
-        engine = ExhaustiveEngine(coder, [block], candidates=count)
-        engine.search(queries[:1], K)
-        started = time.perf_counter()
-        _, found = engine.search(queries, K)
-        us = (time.perf_counter() - started) / len(queries) * 1e6
-        shares = _recall(base, queries, found, threshold)
-        groups = {"all": shares.mean(), "unseen": shares[unseen].mean() if unseen.any() else None}
-        groups["seen"] = shares[~unseen].mean() if unseen.any() else None
-        runs.append({"candidates": count, "us_per_query": us, **{k: v and float(v) for k, v in groups.items()}})
-    figures = {"file": file.name, "items": len(base), "code_bytes": coder.code_bytes, "encode_us": encode_us}
-    path = keep(out, f"recall-{file.stem}", {**figures, "runs": runs})
-    emit(f"{len(base)} vectors of {base.shape[1]}, {coder.code_bytes} bytes of code each, {encode_us:.0f} us to encode")
-    emit_table(("refined", "recall@10", "seen pictures", "unseen pictures", "us per query"), map(_row, runs))
-    emit(f"raw figures: {path}")
+        rounds, seconds = (1, QUICK_SECONDS) if quick else (rounds, SECONDS)
+        course = Course(data, Path(scratch), threads, rounds, seconds, _half_of_memory())
+        specs = choose(course.task("plan"), engines or [], quick=quick)
+        if listed:
+            for spec in specs:
+                emit(spec.name)
+            return
+        course.run(present(specs, course))
+        _report(course, out, load, {"source": source.name, "quick": quick})
 
 
-def _row(run: dict[str, Any]) -> tuple[str, ...]:
-    shares = ("" if run[key] is None else f"{run[key]:.4f}" for key in ("all", "seen", "unseen"))
-    return (str(run["candidates"]), *shares, f"{run['us_per_query']:.0f}")
+def _load(source: Path, scratch: Path, items: int | None, queries: int) -> Data:
+    from assocmem.cli.bench import recall_data
+
+    if source.is_dir():
+        return recall_data.from_pictures(source, scratch, items, queries, say)
+    return recall_data.read(source, items, queries, say)
 
 
-def _read(file: Path) -> Any:
-    import h5py
-    import numpy as np
-
-    with h5py.File(file, "r") as data:
-        base, queries = data["train"][:].astype(np.float32), data["test"][:].astype(np.float32)
-        name = "test_from_unseen_image"
-        unseen = data[name][:].astype(bool) if name in data else np.zeros(len(queries), bool)
-    return base, queries, unseen
+def _half_of_memory() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
 
 
-def _unit(x: Any) -> Any:
-    import numpy as np
+def choose(task: Task, wanted: Sequence[str], *, quick: bool) -> list[Spec]:
+    """Return the engines of these names or patterns; InputError for one that matches none."""
+    from assocmem.cli.bench.recall_specs import plan_engines
 
-    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-30)
+    specs = plan_engines(task)
+    for pattern in wanted:
+        if not any(fnmatch.fnmatchcase(spec.name, pattern) for spec in specs):
+            names = ", ".join(spec.name for spec in specs)
+            raise InputError(f"--engines {pattern}: expected a name or pattern of these: {names}")
+    if wanted:
+        return [spec for spec in specs if any(fnmatch.fnmatchcase(spec.name, pattern) for pattern in wanted)]
+    return [spec for spec in specs if spec.quick or not quick]
 
 
-def _tenth_similarity(base: Any, queries: Any) -> Any:
-    import numpy as np
+def present(specs: Sequence[Spec], course: Course) -> list[Spec]:
+    """Return the engines whose package is installed; the others are noted, with how to install them."""
+    from assocmem.cli.bench.recall_engine import INSTALL, KINDS
 
-    unit = _unit(base)
-    parts = [np.partition(_unit(queries[i : i + 100]) @ unit.T, -K, axis=1)[:, -K] for i in range(0, len(queries), 100)]
-    return np.concatenate(parts)
+    there = []
+    for spec in specs:
+        package = KINDS[spec.kind].package
+        if importlib.util.find_spec(package) is None:
+            how = INSTALL.get(package, f"pip install {package}")
+            course.skipped.append((spec.name, f"{package} is not installed; `{how}` brings it"))
+        else:
+            there.append(spec)
+    for reason in dict.fromkeys(reason for _, reason in course.skipped):
+        say(f"{sum(r == reason for _, r in course.skipped)} engines are left out: {reason}")
+    return there
 
 
-def _recall(base: Any, queries: Any, found: Any, threshold: Any) -> Any:
-    """Share of the ten found that are at least as near as the true tenth (1e-5 allows for ties and rounding)."""
-    import numpy as np
+def _report(course: Course, out: Path, load: float, options: dict[str, Any]) -> None:
+    from assocmem.cli.bench import recall_report as report
 
-    similarity = np.einsum("qkd,qd->qk", _unit(base[found]), _unit(queries))
-    return (similarity >= threshold[:, None] - 1e-5).mean(axis=1)
+    if not course.engaged:
+        raise InputError("no engine is left to be measured")
+    data, name = course.data, f"recall-{course.data.name}"
+    about = {**options, "items": len(data.base), "queries": len(data.queries), "dim": data.base.shape[1]}
+    about |= {"distance": data.metric, "threads": course.threads, "rounds": course.rounds, "load": load}
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [write_raw(out / f"{name}.h5", report.tables(course), about)]
+    report.keep_answers(paths[0], course)
+    sections = report.sections(course)
+    said = f"`assocmem bench recall`: {len(data.base):,} vectors of {data.base.shape[1]} numbers, {data.metric}, "
+    said += f"{len(data.queries):,} queries, {course.rounds} rounds; medians with extremes in brackets."
+    paths.append(write_sections(out / f"{name}.md", f"Recall: {data.name}", [said, *machine_lines(load)], sections))
+    for section in sections:
+        if section.title.startswith(("Verdict", "Engines")):
+            emit(f"\n{section.title}\n")
+            emit_table(section.headers, section.rows)
+    if installed("matplotlib", "no pictures are drawn"):
+        from assocmem.cli.bench import recall_plots
+
+        paths += recall_plots.draw(out / name, course)
+    emit(f"\nraw figures, tables with all settings, pictures: {', '.join(map(str, paths))}")
