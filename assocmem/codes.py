@@ -171,11 +171,12 @@ def kernels_cached() -> bool:
     return all(stats is None or any(Path(stats.cache_path).glob(f"codes.{name}-*.nbi")) for name, stats in places)
 
 
-def _next_power_of_two(n: int) -> int:
+def next_power_of_two(n: int) -> int:
+    """Return the least power of two that is not below n."""
     return 1 << (n - 1).bit_length()
 
 
-def _as_matrix(x: npt.ArrayLike, dim: int, what: str) -> F32:
+def as_matrix(x: npt.ArrayLike, dim: int, what: str) -> F32:
     """Check and convert to C-contiguous float32 (n, dim); a single vector becomes one row."""
     array = np.asarray(x)
     if array.dtype.kind not in "fiu":
@@ -221,7 +222,7 @@ class CliqueCoder:
         self.clusters = clusters
         self.seed = seed
         # A copy, because a read-only array is another type to numba, with another compilation.
-        self.mean: F32 = np.zeros(dim, np.float32) if mean is None else _as_matrix(mean, dim, "mean")[0].copy()
+        self.mean: F32 = np.zeros(dim, np.float32) if mean is None else as_matrix(mean, dim, "mean")[0].copy()
 
     @property
     def code_bytes(self) -> int:
@@ -236,7 +237,7 @@ class CliqueCoder:
     @cached_property
     def _signs(self) -> F32:
         """float32 (ROUNDS, N), entries +-1/sqrt(N). Raw PCG64 output is a stream numpy promises to keep."""
-        width = max(_next_power_of_two(self.dim), _next_power_of_two(self.clusters * UNITS))
+        width = max(next_power_of_two(self.dim), next_power_of_two(self.clusters * UNITS))
         raw = np.random.PCG64(self.seed).random_raw(self.ROUNDS * width)
         signs = np.where(raw >> np.uint64(63), np.float32(1), np.float32(-1)).reshape(self.ROUNDS, width)
         return np.asarray(signs / np.float32(np.sqrt(width)), dtype=np.float32)
@@ -249,7 +250,7 @@ class CliqueCoder:
         InputError
             Wrong shape, or values that are not finite.
         """
-        x = _as_matrix(features, self.dim, "features")
+        x = as_matrix(features, self.dim, "features")
         out = np.empty((len(x), self._signs.shape[1]), np.float32)
         rotate_rows(x, self.mean, self._signs, out)
         return out
