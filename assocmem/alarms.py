@@ -31,7 +31,7 @@ _SCANNED = 2 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How a memory answers. Shares are of messages; a NaN where there were none to ask."""
+    """How a memory answers. Shares are of messages; None where there were none to ask."""
 
     items: int
     units: int
@@ -39,17 +39,17 @@ class Judgement:
     density: float
     threshold: float
     """bits of evidence from which on a message is taken for seen"""
-    theory_false: float
+    theory_false: float | None
     """false alarms if ties were independent"""
-    held_false: float
+    held_false: float | None
     """false alarms among items held out: like no other item (``ALIKE``), and taken for seen"""
     held: int
     """items held out that are like no other, half of which chose the threshold and half of which were counted"""
-    alike: float
+    alike: float | None
     """share of items held out that are like another item"""
-    theory_miss: tuple[float, ...]
+    theory_miss: tuple[float | None, ...]
     """misses of near copies that keep ``KEPT`` symbols, if ties were independent"""
-    measured_miss: tuple[float, ...]
+    measured_miss: tuple[float | None, ...]
     """misses of items of which only so many symbols were kept, each other one drawn from another item"""
 
 
@@ -110,8 +110,8 @@ def build(
     )
 
 
-def _share(flags: npt.NDArray[np.bool_]) -> float:
-    return float(flags.mean()) if len(flags) else float("nan")
+def _share(flags: npt.NDArray[np.bool_]) -> float | None:
+    return float(flags.mean()) if len(flags) else None
 
 
 def _rate_at(evidence: npt.NDArray[np.float32], wanted: float) -> float:

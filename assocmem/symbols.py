@@ -70,7 +70,7 @@ class MessageCoder:
         signs = np.where(raw >> np.uint64(63), np.float32(1), np.float32(-1)).reshape(rounds, width)
         self._signs = np.asarray(signs / np.float32(np.sqrt(width)), np.float32)
 
-    def encode(self, features: npt.ArrayLike) -> U16:
+    def messages(self, features: npt.ArrayLike) -> U16:
         """Return messages, uint16 (n, clusters), symbols below ``SYMBOLS``, for features (n, dim).
 
         Raises
@@ -79,7 +79,7 @@ class MessageCoder:
             Wrong shape, or values that are not finite.
         """
         x = as_matrix(features, self.dim, "features")
-        messages = np.empty((len(x), self.clusters), np.uint16)
+        out = np.empty((len(x), self.clusters), np.uint16)
         nothing = np.zeros(self._signs.shape[1], np.float32)
         for start in range(0, len(x), _BATCH):
             part = x[start : start + _BATCH]
@@ -91,5 +91,5 @@ class MessageCoder:
             for cluster in range(1, self.clusters):  # one more round makes another rotation of it
                 rotate_rows(rotated, nothing, self._signs[first + cluster - 1 : first + cluster], rotated)
                 pick_longest(rotated, AXES, symbols[cluster])
-            messages[start : start + _BATCH] = symbols.T
-        return messages
+            out[start : start + _BATCH] = symbols.T
+        return out

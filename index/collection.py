@@ -22,7 +22,7 @@ from assocmem.index.memories import imagenet_memory
 from assocmem.index.names import match_words
 from assocmem.index.opened import OpenCollection, StrPath
 from assocmem.index.query import Query, read_query
-from assocmem.index.reports import AddReport, ConceptHit, Hit, Info, Progress
+from assocmem.index.reports import AddReport, ConceptHit, Hit, Info, Progress, Seen
 from assocmem.index.rows import Failure
 from assocmem.index.settings import ExtractorChoice, Settings
 from assocmem.index.walk import absolute, listed
@@ -132,10 +132,12 @@ class Collection(OpenCollection):
 
     def _refresh_memories(self) -> None:
         from assocmem.index.cliques import memory_info  # not before: a search need not wait for these kernels
+        from assocmem.index.seen import familiar
 
         snapshot = self.refresh()
         imagenet_memory(snapshot, self.folder, self.coder.clusters, keep=True)
         memory_info(snapshot, self.folder, self.coder, keep=True)
+        familiar(snapshot, self.folder, self.message_coder, keep=True)
 
     # asking
 
@@ -208,6 +210,30 @@ class Collection(OpenCollection):
             raise CollectionError(_NO_CONCEPTS.format(self.extractor.name))
         return nearest_concepts(asked.logits, k)
 
+    def seen(self, query: StrPath | Image) -> Seen:
+        """Say whether a picture or video, or a near copy of it, is in the collection.
+
+        Answered by the memory of ties alone, in a time that does not depend on how much there is; so now and then
+        wrongly: ``info().seen`` says how often. A video counts as seen when at least half of its shots are.
+
+        Parameters
+        ----------
+        query : path, or uint8 array (height, width, 3)
+
+        Returns
+        -------
+        Seen
+            True or false when taken for a condition.
+
+        Raises
+        ------
+        MediaError
+            The query file cannot be read.
+        """
+        asked = read_query(query, lambda: self.extractor, words=False)
+        path = os.fspath(query) if isinstance(query, str | os.PathLike) else ""
+        return self.familiar().answer(path, self.message_coder.messages(asked.features))
+
     def common_concepts(self, k: int = 5) -> list[str]:
         """Return the names of the ImageNet concepts that the collection holds most of."""
         return common_concepts(imagenet_memory(self.refresh(), self.folder, self.coder.clusters), k)
@@ -217,14 +243,18 @@ class Collection(OpenCollection):
     def info(self) -> Info:
         """Return what the collection holds."""
         from assocmem.index.cliques import kept_info, memory_info
+        from assocmem.index.seen import kept_judgement
 
         with self._reading() as catalog:
             memory = kept_info(self.folder, catalog.generation)
-        if memory is None:
-            with contextlib.suppress(DamagedError):  # what the catalog holds is worth telling all the same
+            seen = kept_judgement(self.folder, catalog.generation)
+        with contextlib.suppress(DamagedError):  # what the catalog holds is worth telling all the same
+            if memory is None:
                 memory = memory_info(self.refresh(), self.folder, self.coder)
+            if seen is None:
+                seen = self.familiar().judgement
         with self._reading() as catalog:
-            return collect_info(catalog, self.folder, self._made_with(), memory)
+            return collect_info(catalog, self.folder, self._made_with(), memory, seen)
 
     def failures(self) -> list[Failure]:
         """Return the files that could not be read, or not to their end, with the reason."""
@@ -243,7 +273,7 @@ class Collection(OpenCollection):
 
         self._made_with()
         with closing(Catalog(self.folder)) as catalog:
-            return verify(catalog, self.folder, self.coder, progress)
+            return verify(catalog, self.folder, self.coder, self.message_coder, progress)
 
 
 _NO_CONCEPTS = "extractor {} gives no ImageNet concepts; ask with a picture, or use one with a 1,000-class output"
