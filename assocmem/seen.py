@@ -109,7 +109,8 @@ class SeenMemory(BitMemory):
         with self._writing:
             ties = self._counted()
             for start in range(0, len(checked), _BATCH):
-                store_ties(self.bits, self._fold(checked[start : start + _BATCH]), self._pairs, ties)
+                folded = np.ascontiguousarray(self._fold(checked[start : start + _BATCH]).T)
+                store_ties(self.bits, folded, self._pairs, ties)
             self._scales = None
 
     def merge(self, other: Self) -> None:
@@ -127,7 +128,9 @@ class SeenMemory(BitMemory):
 
     def _fold(self, messages: npt.NDArray[np.integer]) -> I32:
         """Let neighbouring symbols share a unit: int32 (n, clusters)."""
-        return np.asarray(messages.astype(np.int32) * self.units // SYMBOLS, np.int32)
+        return np.asarray(
+            messages.astype(np.int32) * np.int32(self.units) >> np.int32(SYMBOLS.bit_length() - 1), np.int32
+        )
 
     def _counted(self) -> npt.NDArray[np.int64]:
         """Ties per unit, int64 (clusters, units), in the pairs of which it has the rows."""

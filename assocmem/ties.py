@@ -34,19 +34,20 @@ def pair_clusters(clusters: int) -> I64:
 def store_ties(bits, messages, pairs, ties):  # type: ignore[no-untyped-def]
     """Set the bits of every message's ties, and count those that are new at the unit that has the row.
 
-    ``bits``: uint64 (pairs * units, units / 64); ``messages``: int32 (n, clusters), all symbols below units;
+    All messages' ties of one pair of clusters, then those of the next: its table is two megabytes at most.
+    ``bits``: uint64 (pairs * units, units / 64); ``messages``: int32 (clusters, n), all symbols below units;
     ``pairs``: int64 (pairs, 2); ``ties``: int64 (clusters, units), added to.
     """
     units = ties.shape[1]
-    for i in range(messages.shape[0]):
-        for p in range(pairs.shape[0]):
-            a = messages[i, pairs[p, 0]]
-            b = messages[i, pairs[p, 1]]
-            row = p * units + a
-            bit = ONE << np.uint64(b & 63)
-            if bits[row, b >> 6] & bit == np.uint64(0):
-                bits[row, b >> 6] |= bit
-                ties[pairs[p, 0], a] += 1
+    for p in range(pairs.shape[0]):
+        rows, columns, counts = messages[pairs[p, 0]], messages[pairs[p, 1]], ties[pairs[p, 0]]
+        table = bits[p * units : (p + 1) * units]
+        for i in range(messages.shape[1]):
+            word = np.uint32(columns[i]) >> np.uint32(6)
+            bit = np.uint64(columns[i]) & np.uint64(63)
+            fresh = ~(table[rows[i], word] >> bit) & ONE
+            table[rows[i], word] |= ONE << bit
+            counts[rows[i]] += np.int64(fresh)
 
 
 @njit(**options)
