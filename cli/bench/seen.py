@@ -117,8 +117,8 @@ def _copies_table(figures: dict[str, Any]) -> Table:
     from assocmem.cli.bench.tables import Table
 
     note = (
-        f"{figures['stored']} photographs stored among {figures['items']:,} items, seen from {figures['threshold']:.1f} "
-        f"bits on. Of {figures['asked']} others {percent(figures['false'])} were taken for seen (predicted "
+        f"{figures['stored']} photographs stored among {figures['items']:,} items, seen from "
+        f"{figures['threshold']:.1f} bits on. Of {figures['asked']} others {percent(figures['false'])} were taken for seen (predicted "
         f"{percent(figures['theory_false'])}; of items held out {percent(figures['held_false']) or 'too few to say'})."
     )
     return Table("Near copies of photographs", copies.HEADERS, copies.tell(figures), [note])
