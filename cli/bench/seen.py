@@ -116,9 +116,10 @@ def _copies_table(figures: dict[str, Any]) -> Table:
     from assocmem.cli.bench.seen_growth import percent
     from assocmem.cli.bench.tables import Table
 
+    expected, alarms = percent(figures["held_false"]) or "too few to say", percent(figures["false"])
     note = (
-        f"{figures['stored']} photographs stored among {figures['items']:,} items, seen from "
-        f"{figures['threshold']:.1f} bits on. Of {figures['asked']} others {percent(figures['false'])} were taken for seen (predicted "
-        f"{percent(figures['theory_false'])}; of items held out {percent(figures['held_false']) or 'too few to say'})."
+        f"{figures['stored']} photographs stored among {figures['items']:,} items; the threshold is "
+        f"{figures['threshold']:.1f} bits. Of {figures['asked']} others {alarms} were taken for seen "
+        f"(predicted {percent(figures['theory_false'])}; of items held out {expected})."
     )
     return Table("Near copies of photographs", copies.HEADERS, copies.tell(figures), [note])
