@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ import numpy.typing as npt
 from assocmem.codes import CliqueCoder
 from assocmem.errors import InputError
 from assocmem.files import replacing
-from assocmem.partial import SAMPLE, Mask, Moments, complete, known_distances
+from assocmem.partial import NEAREST as NEAREST_ITEMS
+from assocmem.partial import SAMPLE, Mask, Moments, complete
 from assocmem.search import Block, ExhaustiveEngine
 
 F32 = npt.NDArray[np.float32]
@@ -62,17 +62,19 @@ def read_task(path: Path, items: int, queries: int) -> Task:
         coder = CliqueCoder(base.shape[1], mean=unit.mean(axis=0))
         engine = ExhaustiveEngine(coder, [Block(np.arange(len(base)), coder.encode(base), base)])
         base = unit
-    whole = np.ones(base.shape[1], bool)
-    truth = np.stack([_best(_all_distances(base, query, whole, cosine)) for query in asked])
+    truth = _best(base, asked, np.ones(base.shape[1], bool), cosine)
     return Task(base, asked, cosine, truth, engine)
 
 
-def _all_distances(base: F32, query: F32, known: Mask, cosine: bool) -> F32:
-    return known_distances(base, query[known], known, unit=cosine)
-
-
-def _best(distances: F32) -> I64:
-    return np.argpartition(distances, K)[:K].astype(np.int64)
+def _best(task_base: F32, queries: F32, where: Mask, cosine: bool, count: int = K) -> I64:
+    """Return the nearest by the numbers that count, int64 (nq, count), nearest first."""
+    part = task_base[:, where]
+    squares = np.einsum("ij,ij->i", part, part)
+    products = queries[:, where] @ part.T
+    scores = products / np.sqrt(np.maximum(squares, 1e-30)) if cosine else 2 * products - squares
+    best = np.argpartition(-scores, count, axis=1)[:, :count]
+    order = np.take_along_axis(-scores, best, axis=1).argsort(axis=1)
+    return np.take_along_axis(best, order, axis=1).astype(np.int64)
 
 
 def measure(task: Task, pattern: str, share: float) -> dict[str, Any]:
@@ -81,10 +83,9 @@ def measure(task: Task, pattern: str, share: float) -> dict[str, Any]:
     queries = np.where(known, task.queries, np.float32(np.nan))
     moments = Moments.of(task.base[:: max(1, len(task.base) // SAMPLE)], unit=task.cosine)
     filled, milliseconds = _fill(task, queries, known, moments)
-    found = {way: [_best(_all_distances(task.base, row, mask, task.cosine)) for row in rows]
-             for way, (rows, mask) in filled.items() if mask.any()}  # fmt: skip
+    found = {way: _best(task.base, rows, mask, task.cosine) for way, (rows, mask) in filled.items() if mask.any()}
     if task.engine is not None:
-        found[ENGINE] = list(task.engine.search(queries, K)[1])
+        found[ENGINE] = task.engine.search(queries, K)[1]
     recall = {
         way: float(np.mean([len(np.intersect1d(*pair)) for pair in zip(rows, task.truth, strict=True)]) / K)
         for way, rows in found.items()
@@ -104,36 +105,33 @@ def _known(dim: int, pattern: str, share: float) -> Mask:
 def _fill(task: Task, queries: F32, known: Mask, moments: Moments) -> tuple[dict[str, tuple[F32, Mask]], float]:
     """Return by way the rows that are searched with and where they count; and how long the best takes, in ms."""
     everywhere, every = np.ones(len(known), bool), np.broadcast_to(known, queries.shape)
+    nearest = task.base[_best(task.base, queries, known, task.cosine, NEAREST_ITEMS)]
 
-    def near(whole: F32, count: int = 20) -> F32:
-        distances = _all_distances(task.base, whole, known, task.cosine)
-        return np.asarray(task.base[np.argpartition(distances, count)[:count]], np.float32)
-
-    def nothing(whole: F32) -> F32:
-        return task.base[:0]
+    def filled(candidates: F32) -> F32:
+        each = iter(candidates)
+        return complete(queries, every, moments, lambda whole: next(each))
 
     started = time.perf_counter()
-    both = complete(queries, every, moments, near)
+    both = filled(nearest)
     milliseconds = (time.perf_counter() - started) / len(queries) * 1e3
     blocks = np.zeros(len(known), bool)
     for part in np.array_split(np.arange(len(known)), BLOCKS):
         blocks[part] = known[part].all()
-    filled = {
+    rows = {
         ZEROS: (np.where(known, queries, np.float32(0)), everywhere),
         KNOWN: (queries, known),
         WHOLE: (queries, blocks),
-        REGRESSION: (complete(queries, every, moments, nothing), everywhere),
-        NEAREST: (_means(queries, known, near, task.cosine), everywhere),
+        REGRESSION: (filled(nearest[:, :0]), everywhere),
+        NEAREST: (_means(queries, known, nearest[:, :5].mean(axis=1), task.cosine), everywhere),
         BOTH: (both, everywhere),
     }
-    return filled, milliseconds
+    return rows, milliseconds
 
 
-def _means(queries: F32, known: Mask, near: Callable[[F32, int], F32], cosine: bool) -> F32:
-    """Fill in the mean of the five nearest in the known numbers, at the cue's scale under cosine."""
+def _means(queries: F32, known: Mask, means: F32, cosine: bool) -> F32:
+    """Fill in the means of the nearest in the known numbers, at the cue's scale under cosine."""
     out = queries.copy()
-    for row in out:
-        mean = near(row, 5).mean(axis=0)
+    for row, mean in zip(out, means, strict=True):
         scale = row[known] @ mean[known] / max(mean[known] @ mean[known], 1e-30) if cosine else 1.0
         row[~known] = scale * mean[~known]
     return out
