@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
 from assocmem.data.labels import Label
 from assocmem.errors import CollectionError, DamagedError, InputError
 from assocmem.extractors.base import Image
+from assocmem.extractors.masked import Box, MaskedExtractor, check_boxes
 from assocmem.index.adding import add_files
 from assocmem.index.answers import Ranked, common_concepts, nearest_concepts, nearest_items
 from assocmem.index.catalog import Catalog
@@ -27,6 +28,8 @@ from assocmem.index.rows import Failure
 from assocmem.index.settings import ExtractorChoice, Settings
 from assocmem.index.walk import absolute, listed
 from assocmem.index.writer import Writer
+
+Mask = Box | Sequence[Box]
 
 
 class Collection(OpenCollection):
@@ -141,7 +144,7 @@ class Collection(OpenCollection):
 
     # asking
 
-    def search(self, query: StrPath | Image, k: int = 10) -> list[Hit]:
+    def search(self, query: StrPath | Image, k: int = 10, *, mask: Mask | None = None) -> list[Hit]:
         """Return the nearest items of a picture, a video (any of its shots), or the items of a concept.
 
         Parameters
@@ -150,6 +153,8 @@ class Collection(OpenCollection):
             Words are taken as a concept's name when no file is called so.
         k : int
             How many hits at most.
+        mask : box or boxes, optional
+            Parts of the picture that do not count: left, top, right, bottom, as shares of its width and height.
 
         Raises
         ------
@@ -157,12 +162,17 @@ class Collection(OpenCollection):
             The query file cannot be read.
         UnknownConceptError
             The words name no concept.
+        InputError
+            A mask that is none, or with words.
         """
-        return self.answer(self.ask(query), k)
+        return self.answer(self.ask(query, mask=mask), k)
 
-    def ask(self, query: StrPath | Image) -> Query:
+    def ask(self, query: StrPath | Image, *, mask: Mask | None = None) -> Query:
         """Turn a question into features (or words): the half of a search that needs the network."""
-        return read_query(query, lambda: self.extractor)
+        if mask is None:
+            return read_query(query, lambda: self.extractor)
+        boxes = check_boxes(mask)
+        return read_query(query, lambda: MaskedExtractor(self.extractor, boxes), words=False)
 
     def answer(self, asked: Query, k: int = 10) -> list[Hit]:
         """Find the items nearest to a question: the half of a search that needs the collection."""
