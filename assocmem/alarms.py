@@ -23,10 +23,12 @@ FLOOR = 13.5
 """Bits; no threshold is lower: four symbols that are all tied to each other prove nothing, however rare."""
 WANTED = 0.01
 """False alarms per message that is like nothing stored."""
+FEWEST = 20
+"""Items held out that say anything about a rate."""
 DRAWS = 4000
 SAMPLE = 2000
-_SCANNED = 2 * 10**9
-"""Comparisons of messages that a judgement may take: two seconds or so."""
+_SCANNED = 10**10
+"""Comparisons of messages that a judgement may take: twenty seconds or so, at ten million items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,9 @@ def _share(flags: npt.NDArray[np.bool_]) -> float | None:
 
 def _rate_at(evidence: npt.NDArray[np.float32], wanted: float) -> float:
     """Least threshold, in steps of the weights, that at most a share ``wanted`` reaches; 0 when too few were asked."""
-    allowed = int(wanted * len(evidence))
-    return float(np.sort(evidence)[-1 - allowed] + 1 / SCALE) if allowed else 0.0
+    if len(evidence) < FEWEST:
+        return 0.0
+    return float(np.sort(evidence)[-1 - int(wanted * len(evidence))] + 1 / SCALE)
 
 
 def _mixed(messages: U16, rng: np.random.Generator, count: int) -> U16:

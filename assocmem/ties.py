@@ -13,6 +13,9 @@ from numba import njit
 from assocmem.bits import I64, ONE, options
 from assocmem.intrinsics import lowest_bit, prefetch
 
+STEPS = 400
+"""Units that are tried, one after the other, in the search for the heaviest clique: a few dozen are enough unless the
+memory is much too full, and then time stays bounded and some evidence is left out."""
 LEVELS = 256
 """Steps of a unit's popularity; two units' steps, added, look up the weight of a tie between them."""
 
@@ -60,6 +63,7 @@ def heaviest(tied, weights, least, stack):  # type: ignore[no-untyped-def]
     5), scratch.
     """
     best = np.int64(least) - 1
+    steps = STEPS
     after = (ONE << np.uint64(tied.shape[0])) - ONE
     for first in range(tied.shape[0]):
         after &= after - ONE
@@ -82,7 +86,8 @@ def heaviest(tied, weights, least, stack):  # type: ignore[no-untyped-def]
             top -= 1
             candidates, clique = np.uint64(stack[top, 0]), np.uint64(stack[top, 1])
             weight, bound = stack[top, 2], stack[top, 3]
-            while candidates != np.uint64(0) and bound > 2 * best:
+            while candidates != np.uint64(0) and bound > 2 * best and steps > 0:
+                steps -= 1
                 unit = lowest_bit(candidates)
                 candidates &= candidates - ONE
                 stack[top, 0], stack[top, 1], stack[top, 2] = candidates, clique, weight

@@ -93,7 +93,7 @@ def _growth_table(runs: list[dict[str, Any]]) -> Table:
     from assocmem.cli.bench.tables import Table
 
     notes = [
-        "Microseconds per message, one thread, in batches; near copies keep half of the symbols of a stored one. False "
+        "Microseconds of one core per message, in batches; near copies keep half of the symbols of a stored one. False "
         f"alarms are wanted below 1%. Of what was stored, {max(run['stored_missed'] for run in runs):.0%} was missed.",
         f"Messages like real ones take {growth.SHARED:.0%} of their symbols from one real message, and each other "
         "symbol from another, so that symbols are as popular as they are, and some go together.",
