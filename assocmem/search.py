@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from assocmem.codes import U8, CliqueCoder, byte_tables, score_codes
 from assocmem.errors import InputError
+from assocmem.partial import SAMPLE, Moments, complete, split_known
 from assocmem.rotation import F32
 
 I64 = npt.NDArray[np.int64]
@@ -96,6 +98,7 @@ class ExhaustiveEngine:
         Parameters
         ----------
         queries : array, shape (nq, dim) or (dim,)
+            NaN where a number is missing: it is completed from what is stored (``partial.py``).
         k : int
             How many; more than there are items pads with id -1 and similarity 0.
 
@@ -107,10 +110,13 @@ class ExhaustiveEngine:
         Raises
         ------
         InputError
-            Wrong shape, values that are not finite, or k < 1.
+            Wrong shape, infinite values, a query of NaN alone, or k < 1.
         """
         if k < 1:
             raise InputError(f"k: expected at least 1, found {k}")
+        array = np.asarray(queries)
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            queries = self._complete(queries)
         rotated = self.coder.rotate(queries)[:, : self.coder.clusters * 16]
         directions = _unit_rows(np.atleast_2d(np.asarray(queries, dtype=np.float32)))
         similarity = np.zeros((len(rotated), k), np.float32)
@@ -122,6 +128,31 @@ class ExhaustiveEngine:
             similarity[i, : len(order)] = cosines[order]
             ids[i, : len(order)] = found[order]
         return similarity, ids
+
+    def _complete(self, queries: npt.ArrayLike) -> F32:
+        rows, known = split_known(queries, self.coder.dim)
+        return complete(rows, known, self._moments, self._near)
+
+    def _near(self, query: F32) -> F32:
+        """Features of the best candidates by code, float32 (m, dim)."""
+        return self._features(self._best_rows(self.score(self.coder.unit_values(query)), self.candidates))
+
+    @cached_property
+    def _moments(self) -> Moments:
+        """Of features that lie evenly spread over all blocks."""
+        dead = [block.dead + start for start, block in zip(self._starts, self.blocks, strict=False)]
+        living = np.setdiff1d(np.arange(self._starts[-1]), np.concatenate([_no_rows(), *dead]))
+        spread = np.unique(np.linspace(0, len(living) - 1, SAMPLE).astype(np.int64)) if len(living) else _no_rows()
+        return Moments.of(self._features(living[spread]), unit=True)
+
+    def _features(self, rows: I64) -> F32:
+        """Read features of rows (ascending positions over all blocks), float32 (n, dim)."""
+        features = np.empty((len(rows), self.coder.dim), np.float32)
+        owner = np.searchsorted(self._starts, rows, side="right") - 1
+        for b in np.unique(owner):
+            mine = owner == b
+            features[mine] = self.blocks[b].features[rows[mine] - self._starts[b]]
+        return features
 
     @staticmethod
     def _best_rows(scores: F32, count: int) -> I64:

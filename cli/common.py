@@ -156,9 +156,10 @@ def prepare_kernels(*, storing: bool = False) -> None:
     feature = np.ones((1, 8), np.float32)
     ExhaustiveEngine(coder, [Block(np.zeros(1, np.int64), coder.encode(feature), feature)]).search(feature, 1)
     if storing:
-        from assocmem.index.cliques import prepare
+        from assocmem.index import cliques, seen
 
-        prepare()
+        cliques.prepare()
+        seen.prepare()
 
 
 @contextlib.contextmanager

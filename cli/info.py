@@ -22,6 +22,7 @@ from assocmem.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from assocmem.alarms import Judgement
     from assocmem.index.reports import MemoryInfo
 
 
@@ -51,6 +52,7 @@ def info(
         ("extractor", about.extractor),
         ("per item", f"{about.code_bytes} bytes of code, {size(about.feature_bytes)} of features"),
         *([] if about.memory is None else _memory(about.memory)),
+        *([] if about.seen is None else _seen(about.seen)),
         ("on disk", f"{size(about.disk_bytes)} in {count(about.segments, 'segment')}, generation {about.generation}"),
     ]
     emit_table(("", ""), rows)
@@ -74,3 +76,28 @@ def _memory(memory: MemoryInfo) -> list[tuple[str, str]]:
         ("recall fails", f"{measured}predicted {memory.predicted_error:.2%} of random ones {lacking}{alike}"),
         ("room for", f"at most {memory.room:,} more items before 1% fail, fewer if they resemble each other"),
     ]
+
+
+def _seen(judged: Judgement) -> list[tuple[str, str]]:
+    """What the memory of what was seen is, and how often it is to be expected to err."""
+    from assocmem.alarms import KEPT
+
+    shape = f"{judged.units} units per cluster, {size(judged.bytes)}, density {judged.density:.3g}"
+    half = KEPT.index(8)
+    return [
+        ("seen", f"{shape}; yes from {judged.threshold:.1f} bits of evidence on"),
+        (
+            "false alarms",
+            f"predicted {_percent(judged.theory_false)} of random messages, {_percent(judged.held_false)} of "
+            f"{count(judged.held, 'item')} held out",
+        ),
+        (
+            "near copies missed",
+            f"of those that keep half of the symbols: predicted {_percent(judged.theory_miss[half])}, "
+            f"measured {_percent(judged.measured_miss[half])}",
+        ),
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{share:.2%}"

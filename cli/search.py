@@ -41,6 +41,15 @@ def search(
         typer.Option(metavar="FILE", help="Write a contact sheet with thumbnails.", show_default=False),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show the contact sheet in the browser.")] = False,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X0,Y0,X1,Y1",
+            help="A part of the picture that does not count: left, top, right and bottom, as shares of its width and "
+            "height; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Find the nearest pictures and video shots.
@@ -49,15 +58,18 @@ def search(
     ImageNet concept; quote them or not. Through a pipe each hit is a line: score, path, start, end.
 
     Example: assocmem search cat.jpg -k 20 --html hits.html --open
+
+    What covers the upper left quarter does not count: assocmem search cat.jpg --mask 0,0,0.5,0.5
     """
     text = query[0] if len(query) == 1 else " ".join(query)
     if len(query) > 1 and any(map(os.path.isfile, query)):
         raise typer.BadParameter(f"expected one picture or video at a time, or words; found {len(query)} arguments")
     if html is not None:
         check_place(html)
+    boxes = [_box(words) for words in mask] if mask else None
     with open_collection(collection) as photos:
         with kernels_meanwhile():
-            asked = photos.ask(text)
+            asked = photos.ask(text, mask=boxes)
             photos.refresh()
         started = time.perf_counter()
         hits = photos.answer(asked, k)
@@ -75,6 +87,14 @@ def search(
         say(nothing)
     if html is not None or open_:
         _sheet(text, hits, html, open_)
+
+
+def _box(words: str) -> tuple[float, float, float, float]:
+    try:
+        left, top, right, bottom = map(float, words.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"--mask: expected four numbers as in 0,0,0.5,0.5, found {words!r}") from None
+    return left, top, right, bottom
 
 
 def _print(hits: list[Hit]) -> None:

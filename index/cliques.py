@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -30,14 +31,21 @@ SAMPLE = 1000
 _ROWS = 4096
 
 
+class Messenger(Protocol):
+    """What turns features into messages."""
+
+    def messages(self, features: npt.ArrayLike) -> npt.NDArray[np.integer]:
+        """Return integers (n, clusters) for features (n, dim)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Messages:
     """Of n items."""
 
     ids: npt.NDArray[np.int64]
     """int64 (n,), ascending"""
-    symbols: npt.NDArray[np.uint8]
-    """uint8 (n, clusters)"""
+    symbols: npt.NDArray[Any]
+    """uint8 or uint16 (n, clusters)"""
 
     def none(self) -> Messages:
         """Return the messages of no item."""
@@ -87,7 +95,7 @@ def read_messages(path: Path, coder: CliqueCoder) -> Messages:
     return Messages(np.empty(0, np.int64), np.empty((0, clusters), np.uint8))
 
 
-def living_messages(snapshot: Snapshot, coder: CliqueCoder, known: Messages) -> Messages:
+def living_messages(snapshot: Snapshot, coder: Messenger, known: Messages) -> Messages:
     """Return the messages of all living items: known ones, and new ones of the items' features."""
     ids, symbols = [known.none().ids], [known.none().symbols]
     for segment, dead in zip(snapshot.segments, snapshot.dead, strict=True):
@@ -101,7 +109,7 @@ def living_messages(snapshot: Snapshot, coder: CliqueCoder, known: Messages) -> 
         for start in range(0, len(fresh), _ROWS):
             part = fresh[start : start + _ROWS]
             ids += [segment.ids[part]]
-            symbols += [coder.messages(segment.features[part]).astype(np.uint8)]
+            symbols += [coder.messages(segment.features[part]).astype(known.symbols.dtype)]
     all_ids = np.concatenate(ids)
     order = np.argsort(all_ids)
     return Messages(all_ids[order], np.concatenate(symbols)[order])

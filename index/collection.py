@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
 from assocmem.data.labels import Label
 from assocmem.errors import CollectionError, DamagedError, InputError
 from assocmem.extractors.base import Image
+from assocmem.extractors.masked import Box, MaskedExtractor, check_boxes
 from assocmem.index.adding import add_files
 from assocmem.index.answers import Ranked, common_concepts, nearest_concepts, nearest_items
 from assocmem.index.catalog import Catalog
@@ -22,11 +23,13 @@ from assocmem.index.memories import imagenet_memory
 from assocmem.index.names import match_words
 from assocmem.index.opened import OpenCollection, StrPath
 from assocmem.index.query import Query, read_query
-from assocmem.index.reports import AddReport, ConceptHit, Hit, Info, Progress
+from assocmem.index.reports import AddReport, ConceptHit, Hit, Info, Progress, Seen
 from assocmem.index.rows import Failure
 from assocmem.index.settings import ExtractorChoice, Settings
 from assocmem.index.walk import absolute, listed
 from assocmem.index.writer import Writer
+
+Mask = Box | Sequence[Box]
 
 
 class Collection(OpenCollection):
@@ -132,14 +135,16 @@ class Collection(OpenCollection):
 
     def _refresh_memories(self) -> None:
         from assocmem.index.cliques import memory_info  # not before: a search need not wait for these kernels
+        from assocmem.index.seen import familiar
 
         snapshot = self.refresh()
         imagenet_memory(snapshot, self.folder, self.coder.clusters, keep=True)
         memory_info(snapshot, self.folder, self.coder, keep=True)
+        familiar(snapshot, self.folder, self.message_coder, keep=True)
 
     # asking
 
-    def search(self, query: StrPath | Image, k: int = 10) -> list[Hit]:
+    def search(self, query: StrPath | Image, k: int = 10, *, mask: Mask | None = None) -> list[Hit]:
         """Return the nearest items of a picture, a video (any of its shots), or the items of a concept.
 
         Parameters
@@ -148,6 +153,8 @@ class Collection(OpenCollection):
             Words are taken as a concept's name when no file is called so.
         k : int
             How many hits at most.
+        mask : box or boxes, optional
+            Parts of the picture that do not count: left, top, right, bottom, as shares of its width and height.
 
         Raises
         ------
@@ -155,12 +162,17 @@ class Collection(OpenCollection):
             The query file cannot be read.
         UnknownConceptError
             The words name no concept.
+        InputError
+            A mask that is none, or with words.
         """
-        return self.answer(self.ask(query), k)
+        return self.answer(self.ask(query, mask=mask), k)
 
-    def ask(self, query: StrPath | Image) -> Query:
+    def ask(self, query: StrPath | Image, *, mask: Mask | None = None) -> Query:
         """Turn a question into features (or words): the half of a search that needs the network."""
-        return read_query(query, lambda: self.extractor)
+        if mask is None:
+            return read_query(query, lambda: self.extractor)
+        boxes = check_boxes(mask)
+        return read_query(query, lambda: MaskedExtractor(self.extractor, boxes), words=False)
 
     def answer(self, asked: Query, k: int = 10) -> list[Hit]:
         """Find the items nearest to a question: the half of a search that needs the collection."""
@@ -208,6 +220,30 @@ class Collection(OpenCollection):
             raise CollectionError(_NO_CONCEPTS.format(self.extractor.name))
         return nearest_concepts(asked.logits, k)
 
+    def seen(self, query: StrPath | Image) -> Seen:
+        """Say whether a picture or video, or a near copy of it, is in the collection.
+
+        Answered by the memory of ties alone, in a time that does not depend on how much there is; so now and then
+        wrongly: ``info().seen`` says how often. A video counts as seen when at least half of its shots are.
+
+        Parameters
+        ----------
+        query : path, or uint8 array (height, width, 3)
+
+        Returns
+        -------
+        Seen
+            True or false when taken for a condition.
+
+        Raises
+        ------
+        MediaError
+            The query file cannot be read.
+        """
+        asked = read_query(query, lambda: self.extractor, words=False)
+        path = os.fspath(query) if isinstance(query, str | os.PathLike) else ""
+        return self.familiar().answer(path, self.message_coder.messages(asked.features))
+
     def common_concepts(self, k: int = 5) -> list[str]:
         """Return the names of the ImageNet concepts that the collection holds most of."""
         return common_concepts(imagenet_memory(self.refresh(), self.folder, self.coder.clusters), k)
@@ -217,14 +253,18 @@ class Collection(OpenCollection):
     def info(self) -> Info:
         """Return what the collection holds."""
         from assocmem.index.cliques import kept_info, memory_info
+        from assocmem.index.seen import kept_judgement
 
         with self._reading() as catalog:
             memory = kept_info(self.folder, catalog.generation)
-        if memory is None:
-            with contextlib.suppress(DamagedError):  # what the catalog holds is worth telling all the same
+            seen = kept_judgement(self.folder, catalog.generation)
+        with contextlib.suppress(DamagedError):  # what the catalog holds is worth telling all the same
+            if memory is None:
                 memory = memory_info(self.refresh(), self.folder, self.coder)
+            if seen is None:
+                seen = self.familiar().judgement
         with self._reading() as catalog:
-            return collect_info(catalog, self.folder, self._made_with(), memory)
+            return collect_info(catalog, self.folder, self._made_with(), memory, seen)
 
     def failures(self) -> list[Failure]:
         """Return the files that could not be read, or not to their end, with the reason."""
@@ -243,7 +283,7 @@ class Collection(OpenCollection):
 
         self._made_with()
         with closing(Catalog(self.folder)) as catalog:
-            return verify(catalog, self.folder, self.coder, progress)
+            return verify(catalog, self.folder, self.coder, self.message_coder, progress)
 
 
 _NO_CONCEPTS = "extractor {} gives no ImageNet concepts; ask with a picture, or use one with a 1,000-class output"

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assocmem.index.catalog import FORMAT, Catalog
 from assocmem.index.disk import file_size
 from assocmem.index.reports import Info, MemoryInfo
 from assocmem.index.settings import Settings
 
+if TYPE_CHECKING:
+    from assocmem.alarms import Judgement
 
-def collect_info(catalog: Catalog, folder: Path, settings: Settings, memory: MemoryInfo | None) -> Info:
+
+def collect_info(
+    catalog: Catalog, folder: Path, settings: Settings, memory: MemoryInfo | None, seen: Judgement | None
+) -> Info:
     """Count; nothing is loaded but the catalog."""
     counts = catalog.counts()
     return Info(
@@ -29,4 +35,5 @@ def collect_info(catalog: Catalog, folder: Path, settings: Settings, memory: Mem
         feature_bytes=2 * settings.dim,
         disk_bytes=sum(file_size(path) for path in folder.rglob("*")),
         memory=memory,
+        seen=seen,
     )

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from assocmem.codes import CliqueCoder
 from assocmem.errors import CollectionError, InputError, MismatchError
@@ -18,6 +18,10 @@ from assocmem.index.catalog import Catalog
 from assocmem.index.settings import ExtractorChoice, Settings
 from assocmem.index.snapshot import Snapshot, take_snapshot
 from assocmem.index.walk import absolute
+
+if TYPE_CHECKING:
+    from assocmem.index.seen import Familiar
+    from assocmem.message_codes import MessageCoder
 
 StrPath = str | os.PathLike[str]
 
@@ -44,6 +48,7 @@ class OpenCollection:
         self._extractor: Extractor | None = None
         self._settings: Settings | None = None
         self._snapshot: Snapshot | None = None
+        self._familiar: tuple[int, Familiar] | None = None
         self._catalog: Catalog | None = None
         self._closed = False
         self._lock = threading.RLock()
@@ -97,6 +102,16 @@ class OpenCollection:
             self._snapshot = take_snapshot(catalog, self.folder / "segments", self._snapshot)
             return self._snapshot
 
+    def familiar(self) -> Familiar:
+        """Open the memory of what was seen, once per generation."""
+        from assocmem.index.seen import familiar
+
+        snapshot = self.refresh()
+        with self._lock:
+            if self._familiar is None or self._familiar[0] != snapshot.generation:
+                self._familiar = snapshot.generation, familiar(snapshot, self.folder, self.message_coder)
+            return self._familiar[1]
+
     # what the collection was made with
 
     @property
@@ -135,3 +150,8 @@ class OpenCollection:
     def coder(self) -> CliqueCoder:
         """The encoder of the collection's codes."""
         return self._made_with().coder()
+
+    @cached_property
+    def message_coder(self) -> MessageCoder:
+        """The encoder of the messages that tell what was seen."""
+        return self._made_with().message_coder()

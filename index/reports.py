@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from assocmem.index.rows import Failure
+
+if TYPE_CHECKING:
+    from assocmem.alarms import Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,25 @@ class MemoryInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """Whether something, or a near copy of it, is in a collection; true or false when taken for a condition."""
+
+    path: str
+    """empty for an array"""
+    seen: bool
+    evidence: float
+    """bits that speak for it; of a video's shots, the median"""
+    threshold: float
+    """bits from which on a picture or shot counts as seen"""
+    parts: int
+    """1 for a picture, else the video's shots"""
+    parts_seen: int
+
+    def __bool__(self) -> bool:
+        return self.seen
+
+
+@dataclass(frozen=True, slots=True)
 class Info:
     """What a collection holds."""
 
@@ -120,3 +143,5 @@ class Info:
     """everything in the directory"""
     memory: MemoryInfo | None
     """None when the collection is damaged"""
+    seen: Judgement | None
+    """how well the memory of what was seen answers; None when the collection is damaged"""

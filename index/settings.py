@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from assocmem.codes import CliqueCoder
 from assocmem.extractors.base import Extractor
 from assocmem.extractors.registry import DEFAULT
 from assocmem.index.walk import absolute
+
+if TYPE_CHECKING:
+    from assocmem.message_codes import MessageCoder
 
 CLUSTERS = 128
 """64 bytes of code per item."""
@@ -84,3 +87,9 @@ class Settings:
     def coder(self) -> CliqueCoder:
         """Return the encoder of the collection's codes."""
         return CliqueCoder(self.dim, clusters=self.clusters, seed=self.seed, mean=self.mean)
+
+    def message_coder(self) -> MessageCoder:
+        """Return the encoder of the messages that tell what was seen."""
+        from assocmem.message_codes import MessageCoder  # not before: a search needs none
+
+        return MessageCoder(self.dim, seed=self.seed, mean=self.mean)

@@ -12,14 +12,21 @@ from assocmem.codes import CliqueCoder
 from assocmem.concepts import ConceptMemory
 from assocmem.errors import DamagedError, MismatchError
 from assocmem.index.catalog import Catalog
-from assocmem.index.cliques import CLIQUES, living_messages, read_messages
+from assocmem.index.cliques import CLIQUES, Messages, Messenger, living_messages, read_messages
 from assocmem.index.memories import CONCEPTS, IMAGENET_CLASSES, feed, load_memory
+from assocmem.index.seen import BITS, MESSAGES, kept_familiar, read_seen_messages
 from assocmem.index.segments import feature_chunks, read_segment
 from assocmem.index.snapshot import take_snapshot
+from assocmem.message_codes import MessageCoder
+from assocmem.seen import SeenMemory
 
 
 def verify(
-    catalog: Catalog, folder: Path, coder: CliqueCoder, progress: Callable[[int, int], Any] | None = None
+    catalog: Catalog,
+    folder: Path,
+    coder: CliqueCoder,
+    messenger: MessageCoder,
+    progress: Callable[[int, int], Any] | None = None,
 ) -> list[str]:
     """Return one line for everything that is wrong.
 
@@ -41,10 +48,10 @@ def verify(
             found.append(str(error))
         if found and number in catalog.segments():  # else a writer at work has merged it meanwhile
             problems += found
-    return problems or _memory_problems(catalog, folder, coder)
+    return problems or _memory_problems(catalog, folder, coder, messenger)
 
 
-def _memory_problems(catalog: Catalog, folder: Path, coder: CliqueCoder) -> list[str]:
+def _memory_problems(catalog: Catalog, folder: Path, coder: CliqueCoder, messenger: MessageCoder) -> list[str]:
     """Compare memories in their files with new ones; a file that cannot be read, or is old, does no harm."""
     snapshot = take_snapshot(catalog, folder / "segments")
     problems = []
@@ -53,11 +60,21 @@ def _memory_problems(catalog: Catalog, folder: Path, coder: CliqueCoder) -> list
         feed(fresh, snapshot)
         if not np.array_equal(stored.counts, fresh.counts):
             problems.append(_NOT_THE_ITEMS.format(folder / CONCEPTS, "counts"))
-    kept = read_messages(folder / CLIQUES, coder)
-    made = living_messages(snapshot, coder, kept.none())
-    _, theirs, ours = np.intersect1d(kept.ids, made.ids, assume_unique=True, return_indices=True)
-    if not np.array_equal(kept.symbols[theirs], made.symbols[ours]):
-        problems.append(_NOT_THE_ITEMS.format(folder / CLIQUES, "messages"))
+    sources: tuple[tuple[str, Messenger, Messages], ...] = (
+        (CLIQUES, coder, read_messages(folder / CLIQUES, coder)),
+        (MESSAGES, messenger, read_seen_messages(folder, messenger)),
+    )
+    for name, maker, kept in sources:
+        made = living_messages(snapshot, maker, kept.none())
+        _, theirs, ours = np.intersect1d(kept.ids, made.ids, assume_unique=True, return_indices=True)
+        if not np.array_equal(kept.symbols[theirs], made.symbols[ours]):
+            problems.append(_NOT_THE_ITEMS.format(folder / name, "messages"))
+    found = kept_familiar(folder, snapshot.generation)
+    if found is not None:
+        memory = SeenMemory(**found.memory.shape)
+        memory.store(made.symbols)
+        if memory != found.memory:
+            problems.append(_NOT_THE_ITEMS.format(folder / BITS, "ties"))
     return problems
 
 

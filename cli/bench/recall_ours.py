@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,18 @@ class Clique(Engine):
         if not hasattr(assocmem, "CliqueIndex"):
             raise UnableError("this assocmem has no CliqueIndex yet")
         features = "uint8" if task.whole else "float16"
-        metric = "cosine" if task.metric == "angular" else "l2"
-        self.index: Any = assocmem.CliqueIndex(task.dim, metric=metric, features=features)
+        self.make: Any = partial(
+            assocmem.CliqueIndex, task.dim, "cosine" if task.metric == "angular" else "l2", features=features
+        )
+        self.index = self.make()
         self.mapped, self.effort, self.path = mapped, 0.1, task.folder / "index.h5"
 
     def fit(self, x: Array) -> None:
-        """Add; there is nothing to train."""
+        """Add, with the mean of the first thousand taken off; there is nothing to train."""
+        first = np.asarray(x[:1000], np.float32)
+        if self.index.cosine:
+            first = first / np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-30)
+        self.index = self.make(mean=first.mean(axis=0))
         self.index.add(np.asarray(x, np.float32))
         self.index.save(self.path)
         if self.mapped:
