@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from assocmem.cli.bench import capacity, ingest, recall, startup
+from assocmem.cli.bench import capacity, duplicates, ingest, recall, startup
 
 app = typer.Typer(help="Measure this program on this machine.", no_args_is_help=True, rich_markup_mode=None)
 app.command()(ingest.ingest)
 app.command()(startup.startup)
 app.command()(recall.recall)
 app.command()(capacity.capacity)
+app.command()(duplicates.duplicates)
