@@ -13,8 +13,8 @@ from assocmem.errors import InputError
 from assocmem.search import I64
 from assocmem.sketches import I8, LENGTH, SKETCH_FROM, scales_of
 
-CANDIDATES = 300
-"""Items that are compared by their features: so many of the best by code, and of the best by sketch."""
+CANDIDATES, BY_SKETCH = 300, 100
+"""Items that are compared by their features: so many of the best by code, and of the best by sketch at most."""
 
 
 @njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
@@ -51,7 +51,7 @@ def find_originals(
     k : int
         How many; more than are compared pads with row -1 and likeness 0.
     candidates : int
-        See ``CANDIDATES``.
+        How many by code; see ``CANDIDATES``.
 
     Returns
     -------
@@ -76,7 +76,8 @@ def find_originals(
         score_codes(items.codes, byte_tables(values), by_code)
         scan_sketches(sketches[q], items.sketches, item_scales, by_sketch)
         alike = by_sketch * query_scales[q]
-        rows = np.union1d(_highest(by_code, candidates), _highest(alike, candidates))
+        sketched = _highest(alike, BY_SKETCH)
+        rows = np.union1d(_highest(by_code, candidates), sketched[alike[sketched] > SKETCH_FROM])
         scores = _likeness(queries[q], items.features[rows].astype(np.float32), alike[rows])
         order = np.lexsort((rows, -scores))[:k]
         found_d[q, : len(order)], found_i[q, : len(order)] = scores[order], rows[order]

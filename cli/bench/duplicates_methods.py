@@ -9,6 +9,7 @@ import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -135,9 +136,6 @@ class Faiss:
         faiss.omp_set_num_threads(1)
         unit = _unit(base.features)
         self._index = faiss.index_factory(unit.shape[1], self._factory, faiss.METRIC_L2)
-        quantizer = getattr(self._index, "pq", None)
-        if quantizer is not None:
-            quantizer.cp.min_points_per_centroid = 1  # there are as many pictures as there are
         self._index.train(unit)
         self._index.add(unit)
 
@@ -167,8 +165,9 @@ def methods(dim: int, mean: F32 | None) -> Iterator[Method]:
     if importlib.util.find_spec("faiss"):
         equal = 64 + LENGTH
         yield Faiss("Flat", "FAISS Flat, raw features", 4 * dim)
-        parts = max(m for m in range(1, equal + 1) if dim % m == 0)
-        yield Faiss(f"PQ{parts}", f"FAISS PQ, {parts} bytes", parts)
+        parts = max(m for m in range(1, equal + 1) if dim % (2 * m) == 0)
+        # Four bits a part: eight would need more pictures to train on than there are.
+        yield Faiss(f"PQ{2 * parts}x4", f"FAISS PQ, {parts} bytes", parts)
         yield Faiss(f"PCA{2 * parts},SQ4", f"FAISS PCA + SQ4, {parts} bytes", parts)
         yield Faiss("RaBitQ", f"FAISS RaBitQ, {dim // 8 + 8} bytes", dim // 8 + 8)
         yield Faiss(f"LSH{8 * equal}r", f"FAISS LSH, {equal} bytes", equal)
@@ -192,13 +191,13 @@ def other_networks() -> dict[str, tuple[int, Callable[[Picture], F32]]]:
     """Name -> bytes and function of a picture: imagededup's CNN, where it, torch and its weights are installed."""
     if importlib.util.find_spec("imagededup") is None or importlib.util.find_spec("torch") is None:
         return {}
+    import torch
     from imagededup.methods import CNN
 
-    try:
-        network = CNN(verbose=False)  # fetches its weights when it has none
-    except Exception as error:  # whatever a download can end with
-        say(f"imagededup's network is left out: {error}")
+    if not any(Path(torch.hub.get_dir(), "checkpoints").glob("mobilenet_v3_small-*.pth")):
+        say("imagededup's network is left out: its weights are not there, and a benchmark fetches nothing")
         return {}
+    network = CNN(verbose=False)
 
     def encode(picture: Picture) -> F32:
         return np.asarray(network.encode_image(image_array=np.asarray(picture))[0], np.float32)
