@@ -22,9 +22,9 @@ from assocmem.sketches import I8, SKETCH_FROM, scales_of
 I64 = npt.NDArray[np.int64]
 Symbols = npt.NDArray[np.integer[Any]]
 
-TABLES = 40
+TABLES = 24
 """Pairs of clusters that the items are sorted by."""
-WINDOW = 16
+WINDOW = 8
 """Items that one is held against, in each order, at most."""
 COSINE_FROM = 0.9
 """Where there are no sketches, what the cosine exceeds this by counts three times: copies begin at 0.933."""

@@ -102,8 +102,11 @@ def near_pairs(items: Items, least: float = COPY, *, split: int = 0) -> Pairs:
         With a positive one, only pairs of a row before it and one from it on.
     """
     n = len(items)
-    screen = Screen(items.codes, items.sketches)
-    keys = [candidate_pairs(symbols, screen, least, split=split) for symbols in (items.symbols, items.sketch_symbols)]
+    every, sketched = np.arange(n), np.flatnonzero(scales_of(items.sketches))
+    keys = [
+        _candidates(items, items.symbols, every, least, split),
+        _candidates(items, items.sketch_symbols, sketched, least, split),
+    ]
     first, second = np.divmod(distinct(np.concatenate(keys)), max(1, n))
     scores = np.empty(len(first), np.float32)
     for start in range(0, len(first), BATCH):
@@ -113,6 +116,16 @@ def near_pairs(items: Items, least: float = COPY, *, split: int = 0) -> Pairs:
         score_pairs(_vectors(items, rows), *places, scores[part])
     near = scores >= least
     return Pairs(first[near], second[near], scores[near])
+
+
+def _candidates(items: Items, symbols: Symbols, rows: I64, least: float, split: int) -> I64:
+    """Return the candidate pairs among some rows (ascending), by these symbols, as first * n + second."""
+    n, before = len(items), int(np.searchsorted(rows, split))
+    if split > 0 and before in (0, len(rows)):  # all on one side
+        return np.empty(0, np.int64)
+    screen = Screen(items.codes[rows], items.sketches[rows])
+    first, second = np.divmod(candidate_pairs(symbols[rows], screen, least, split=before), max(1, len(rows)))
+    return np.asarray(rows[first] * n + rows[second], np.int64)
 
 
 def _vectors(items: Items, rows: I64) -> tuple[F32, I64, F32, I8, F32]:

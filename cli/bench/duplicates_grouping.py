@@ -84,6 +84,10 @@ def _told(limits: Any, _: Any, rows: Any) -> Pairs:
     return np.repeat(np.arange(len(limits) - 1), np.diff(limits.astype(np.int64))), rows.astype(np.int64)
 
 
+def _bits_apart(one: str, other: str) -> int:
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
 def prepare_imagededup(given: Given, search: str) -> Callable[[], Pairs]:
     """imagededup: its search of hashes, without its reading of files; one process, as all others.
 
@@ -91,13 +95,10 @@ def prepare_imagededup(given: Given, search: str) -> Callable[[], Pairs]:
     """
     from imagededup.handlers.search.retrieval import HashEval
 
-    def distance(one: str, other: str) -> int:
-        return (int(one, 16) ^ int(other, 16)).bit_count()
-
     hashes = {str(row): code.tobytes().hex() for row, code in enumerate(given.phash)}
 
     def run() -> Pairs:
-        found = HashEval(hashes, hashes, distance, False, RADIUS, search, num_dist_workers=0).retrieve_results()
+        found = HashEval(hashes, hashes, _bits_apart, False, RADIUS, search, num_dist_workers=0).retrieve_results()
         pairs = [(int(row), int(other)) for row, others in found.items() for other in others]
         array = np.array(pairs, np.int64).reshape(-1, 2)
         return array[:, 0], array[:, 1]
