@@ -25,7 +25,11 @@ from assocmem.cli.sheet import Section, check_place, write_sheet
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:
+    from assocmem.index.collection import Collection
     from assocmem.index.reports import Copies
+
+_MOST = 100
+"""Copies of one file that are told at most."""
 
 
 @guarded
@@ -42,6 +46,10 @@ def duplicates(
     other: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="Tell what has a copy in another collection.", show_default=False),
+    ] = None,
+    of: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Tell what this picture or video is a copy of.", show_default=False),
     ] = None,
     similar: Annotated[bool, typer.Option("--similar", help="Similar pictures too, not only copies.")] = False,
     least: Annotated[
@@ -69,14 +77,16 @@ def duplicates(
     """
     from assocmem.index.reports import COPY, SIMILAR
 
-    if against and other is not None:
-        raise InputError("expected --against or --other, found both; ask twice")
+    if sum((bool(against), other is not None, of is not None)) > 1 or (of is not None and paths):
+        raise InputError("expected one of --against, --other and --of, and no PATH with --of; ask twice")
     if html is not None:
         check_place(html)
     started = time.perf_counter()
     with open_collection(collection) as photos:
         wanted = least if least is not None else SIMILAR if similar else COPY
-        if other is None:
+        if of is not None:
+            found = _copies_of(photos, of, wanted)
+        elif other is None:
             found = photos.duplicates(paths or (), against=against or None, least=wanted)
         else:
             with open_collection(other) as others:
@@ -92,6 +102,14 @@ def duplicates(
     if html is not None:
         write_sheet(html, [_section(number, copies) for number, copies in enumerate(found, 1)] or [Section("", [])])
         say(f"contact sheet: {os.fspath(html)}")
+
+
+def _copies_of(photos: Collection, file: str, least: float) -> list[Copies]:
+    """What is in the collection of one file, as a group of which the file is the first."""
+    from assocmem.index.reports import Copies, Hit
+
+    found = [hit for hit in photos.originals(file, k=_MOST) if hit.score >= least]
+    return [Copies(Hit(1, -1, os.path.abspath(file), "query", None, None, 1.0), found)] if found else []
 
 
 def _rows(found: list[Copies]) -> Any:

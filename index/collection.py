@@ -240,6 +240,19 @@ class Collection(OpenCollection):
         elsewhere = against if against is None or isinstance(against, OpenCollection) else listed(against)
         return find_copies(self, listed(paths), elsewhere, least)
 
+    def originals(self, query: StrPath | Image, k: int = 10) -> list[Hit]:
+        """Return what a picture or video may be a copy of, the likest first; scores as in ``Copies``.
+
+        Raises
+        ------
+        MediaError
+            The query file cannot be read.
+        """
+        from assocmem.index.copies import find_query_originals
+
+        _check_k(k)
+        return find_query_originals(self, read_query(query, lambda: self.extractor, words=False), k)
+
     # looking after it
 
     def info(self) -> Info:

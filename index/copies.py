@@ -17,10 +17,12 @@ from assocmem.errors import InputError, MismatchError
 from assocmem.index.answers import Ranked
 from assocmem.index.cliques import CLIQUES, living_messages, read_messages
 from assocmem.index.opened import OpenCollection, StrPath
-from assocmem.index.reports import Copies
+from assocmem.index.query import Query
+from assocmem.index.reports import Copies, Hit
 from assocmem.index.segments import MappedRows, Segment
 from assocmem.index.snapshot import Snapshot
-from assocmem.sketches import SKETCH_FROM
+from assocmem.originals import find_originals
+from assocmem.sketches import LENGTH, SKETCH_FROM
 
 I64 = npt.NDArray[np.int64]
 
@@ -49,6 +51,41 @@ def find_copies(
         other, theirs = photos, _library(photos, elsewhere - set(ours.ids.tolist()))
     found = copies_across(ours, theirs, least)
     return _told(photos, other, (([(item, 2 - SKETCH_FROM)], ranked) for item, ranked in found))
+
+
+def find_query_originals(photos: OpenCollection, asked: Query, k: int) -> list[Hit]:
+    """See ``Collection.originals``."""
+    if asked.words is not None:
+        raise InputError(f"query: expected a picture or a video, found words: {asked.words!r}")
+    snapshot = photos.refresh()
+    ids = np.concatenate([np.empty(0, np.int64), *(np.delete(s.ids, d) for s, d in _living(snapshot))])
+    library = _bare_library(snapshot, np.sort(ids), photos.coder)
+    likeness, rows = find_originals(
+        asked.features, asked.sketches, library.items, photos.coder, min(k, max(1, len(ids)))
+    )
+    best: dict[int, float] = {}
+    for score, row in zip(likeness.ravel().tolist(), rows.ravel().tolist(), strict=True):
+        if row >= 0:
+            item = int(library.ids[row])
+            best[item] = max(score, best.get(item, score))
+    return photos.hits(sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))[:k])
+
+
+def _living(snapshot: Snapshot) -> Iterable[tuple[Segment, I64]]:
+    return zip(snapshot.segments, snapshot.dead, strict=True)
+
+
+def _bare_library(snapshot: Snapshot, ids: I64, coder: CliqueCoder) -> Library:
+    """Items that can be asked about, not grouped: without messages, which take a rotation each."""
+    owners, places = _where(snapshot.segments, ids)
+
+    def scattered(column: str) -> ScatteredRows:
+        return ScatteredRows([getattr(segment, column) for segment in snapshot.segments], owners, places)
+
+    every, none = np.arange(len(ids)), np.empty((len(ids), 0), np.uint8)
+    codes = scattered("codes")[every].astype(np.uint8).reshape(len(ids), coder.code_bytes)
+    sketches = scattered("sketches")[every].astype(np.int8).reshape(len(ids), LENGTH)
+    return Library(ids, Items(scattered("features"), none, codes, sketches, none))
 
 
 def _library(photos: OpenCollection, only: set[int] | None) -> Library:
@@ -114,15 +151,8 @@ def living_library(snapshot: Snapshot, folder: Path, coder: CliqueCoder, only: s
     messages = living_messages(snapshot, coder, read_messages(folder / CLIQUES, coder))
     keep = np.ones(len(messages.ids), bool) if only is None else np.isin(messages.ids, np.array(sorted(only), np.int64))
     ids = messages.ids[keep]
-    owners, places = _where(snapshot.segments, ids)
-
-    def scattered(column: str) -> ScatteredRows:
-        return ScatteredRows([getattr(segment, column) for segment in snapshot.segments], owners, places)
-
-    every = np.arange(len(ids))
-    codes = scattered("codes")[every].astype(np.uint8).reshape(len(ids), coder.code_bytes)
-    sketches = scattered("sketches")[every].astype(np.int8) if len(ids) else None
-    return Library(ids, describe(scattered("features"), messages.symbols[keep], codes, sketches))
+    bare = _bare_library(snapshot, ids, coder).items
+    return Library(ids, describe(bare.features, messages.symbols[keep], bare.codes, bare.sketches))
 
 
 def _where(segments: Sequence[Segment], ids: I64) -> tuple[I64, I64]:

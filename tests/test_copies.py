@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import assocmem
 from assocmem.cli.main import app
-from assocmem.errors import CollectionError, InputError, MismatchError
+from assocmem.errors import CollectionError, InputError, MediaError, MismatchError
 from assocmem.index.segments import read_segment, segment_path
 from tests.fakes import ColourExtractor, picture, pictures
 from tests.media import scene, write_video
@@ -151,6 +151,23 @@ def test_nothing_has_no_copies(photos, tmp_path):
     assert photos.duplicates() == []
 
 
+def test_a_file_finds_what_it_is_a_copy_of(photos, tmp_path):
+    photos.add(pictures(tmp_path / "in", range(20)))
+    altered(tmp_path / "out", [3, 7, 8])
+    for path in sorted((tmp_path / "out").iterdir()):
+        first, second, *_ = photos.originals(path)
+        assert os.path.basename(first.path)[:4] == path.name[:4]
+        assert first.score >= 1.0 > second.score
+    assert photos.originals(np.asarray(picture(4)), k=1)[0].path.endswith("0004.png")
+    photos.remove([tmp_path / "in" / "0004.png"])
+    assert not photos.originals(np.asarray(picture(4)), k=1)[0].path.endswith("0004.png")
+    assert len(photos.originals(np.asarray(picture(4)), k=100)) == 19
+    photos.remove([tmp_path / "in"])
+    assert photos.originals(np.asarray(picture(4))) == []
+    with pytest.raises(MediaError, match="no such file"):
+        photos.originals("lighthouse")
+
+
 def test_slips_are_named(photos, tmp_path):
     photos.add(pictures(tmp_path / "in", range(2)))
     with pytest.raises(CollectionError, match="typo: not in the collection"):
@@ -212,5 +229,7 @@ def test_the_command_says_when_there_is_nothing_and_what_is_wrong(run, tmp_path)
     found = run("duplicates")
     assert found.stdout == ""
     assert "no near copies found" in found.stderr
-    assert "found both" in run("duplicates", "--against", "a", "--other", "b", code=1).stderr
+    assert "ask twice" in run("duplicates", "--against", "a", "--other", "b", code=1).stderr
+    altered(tmp_path / "out", [1])
+    assert "0001.png" in run("duplicates", "--of", tmp_path / "out" / "0001-jpeg.jpg").stdout
     assert "not in the collection" in run("duplicates", tmp_path / "typo", code=1).stderr
