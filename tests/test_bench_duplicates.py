@@ -74,6 +74,7 @@ def test_standings_are_those_of_plain_loops():
     assert (found.recall, found.precision) == pytest.approx(tuple(np.mean(plain, axis=0)))
 
 
+@pytest.mark.filterwarnings("ignore")  # ranx's own
 def test_precision_is_that_of_ranx():
     ranx = pytest.importorskip("ranx")
     rng = np.random.default_rng(1)
