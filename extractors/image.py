@@ -137,6 +137,15 @@ def read_image(path: str | os.PathLike[str], *, min_side: int = 224, max_pixels:
             return np.array(rgb, dtype=np.uint8, order="C")
 
 
+def grey_square(image: Image, side: int) -> npt.NDArray[np.uint8]:
+    """Squash a picture into a small grey square, uint8 (side, side): each pixel the mean of what it covers."""
+    grey = Pillow.fromarray(image).convert("L")
+    gap = min(grey.size) // (4 * side)
+    if gap > 1:  # whole factors first: quicker, and the same picture but for rounding
+        grey = grey.reduce(gap)
+    return np.array(grey.resize((side, side), Pillow.Resampling.BOX))
+
+
 def thumbnail_jpeg(image: Image, side: int, quality: int = 80) -> bytes:
     """Encode a picture as a JPEG whose longer side is at most ``side`` pixels.
 

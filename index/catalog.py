@@ -5,6 +5,7 @@ All SQL about tables is in this file. It knows rows and numbers; it opens no seg
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -174,6 +175,12 @@ class Catalog(Database):
             (file_id,),
         )
         return [(ItemRow(row[0], path_from_sql(row[1]), *row[2:5]), row[5], row[6]) for row in rows]
+
+    def ids_below(self, path: str) -> set[int]:
+        """Living items of a file, or of everything in a folder."""
+        inside = path.rstrip(os.sep) + os.sep
+        files = [file_id for file_id, name in self.paths() if name == path or name.startswith(inside)]
+        return {item.id for file_id in files for item, _, _ in self.items_of_file(file_id)}
 
     def counts(self) -> dict[str, int]:
         """How many living items of each kind, files and failures."""

@@ -14,7 +14,7 @@ from assocmem.errors import CollectionError, DamagedError, InputError
 from assocmem.extractors.base import Image
 from assocmem.extractors.masked import Box, MaskedExtractor, check_boxes
 from assocmem.index.adding import add_files
-from assocmem.index.answers import Ranked, common_concepts, nearest_concepts, nearest_items
+from assocmem.index.answers import common_concepts, nearest_concepts, nearest_items
 from assocmem.index.catalog import Catalog
 from assocmem.index.disk import make_folder
 from assocmem.index.info import collect_info
@@ -23,7 +23,7 @@ from assocmem.index.memories import imagenet_memory
 from assocmem.index.names import match_words
 from assocmem.index.opened import OpenCollection, StrPath
 from assocmem.index.query import Query, read_query
-from assocmem.index.reports import AddReport, ConceptHit, Hit, Info, Progress, Seen
+from assocmem.index.reports import COPY, AddReport, ConceptHit, Copies, Hit, Info, Progress, Seen
 from assocmem.index.rows import Failure
 from assocmem.index.settings import ExtractorChoice, Settings
 from assocmem.index.walk import absolute, listed
@@ -180,7 +180,7 @@ class Collection(OpenCollection):
         if asked.words is not None:
             return self._search_words(asked.words, k)
         engine = self.refresh().engine(self.coder)
-        return self._hits(nearest_items(engine, asked.features, k))
+        return self.hits(nearest_items(engine, asked.features, k))
 
     def meant(self, words: str) -> list[Label]:
         """Return the ImageNet concepts that words are taken to mean; UnknownConceptError when there is none."""
@@ -192,17 +192,7 @@ class Collection(OpenCollection):
         if not snapshot.has_labels:
             raise CollectionError(_NO_CONCEPTS.format(self._made_with().choice.spec))
         ids, shares = snapshot.with_label([label.index for label in labels])
-        return self._hits(list(zip(ids[:k].tolist(), shares[:k].tolist(), strict=True)))
-
-    def _hits(self, ranked: Ranked) -> list[Hit]:
-        with self._reading() as catalog:
-            items = catalog.items(item for item, _ in ranked)
-        hits: list[Hit] = []
-        for item, score in ranked:
-            if item in items:  # a writer may have removed it a moment ago
-                row = items[item]
-                hits.append(Hit(len(hits) + 1, item, row.path, row.kind, row.start, row.end, score))
-        return hits
+        return self.hits(list(zip(ids[:k].tolist(), shares[:k].tolist(), strict=True)))
 
     def concepts(self, query: StrPath | Image, k: int = 5) -> list[ConceptHit]:
         """Return the concepts nearest to a picture or video; works with an empty collection too.
@@ -247,6 +237,57 @@ class Collection(OpenCollection):
     def common_concepts(self, k: int = 5) -> list[str]:
         """Return the names of the ImageNet concepts that the collection holds most of."""
         return common_concepts(imagenet_memory(self.refresh(), self.folder, self.coder.clusters), k)
+
+    def duplicates(
+        self,
+        paths: StrPath | Iterable[StrPath] = (),
+        *,
+        against: StrPath | Iterable[StrPath] | OpenCollection | None = None,
+        least: float = COPY,
+    ) -> list[Copies]:
+        """Return groups of near copies; or which items have a copy somewhere else.
+
+        Parameters
+        ----------
+        paths : path, or iterable of paths
+            Look only among the items of these files and folders; by default among all.
+        against : path, iterable of paths, or Collection, optional
+            Look for copies there: in other folders of this collection, or in another collection.
+        least : float
+            Likeness from which two items belong together: 1.0 for copies, 0.85 for similar ones too.
+
+        Returns
+        -------
+        list of Copies
+            Groups, the largest first, each around the item that most of its members are like. With ``against``, one
+            for each item that has a copy there. What is alike only within one video is left out.
+
+        Raises
+        ------
+        CollectionError
+            A path is not in the collection.
+        MismatchError
+            The other collection was made with another extractor.
+        InputError
+            ``least`` is below 0.5: unlike pictures would be paired, and not even all of them.
+        """
+        from assocmem.index.copies import find_copies  # not before: a search need not wait for these kernels
+
+        elsewhere = against if against is None or isinstance(against, OpenCollection) else listed(against)
+        return find_copies(self, listed(paths), elsewhere, least)
+
+    def originals(self, query: StrPath | Image, k: int = 10) -> list[Hit]:
+        """Return what a picture or video may be a copy of, the likest first; scores as in ``Copies``.
+
+        Raises
+        ------
+        MediaError
+            The query file cannot be read.
+        """
+        from assocmem.index.copies import find_query_originals
+
+        _check_k(k)
+        return find_query_originals(self, read_query(query, lambda: self.extractor, words=False), k)
 
     # looking after it
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from assocmem.errors import MediaError
 from assocmem.extractors.base import Extraction, Extractor
 from assocmem.index.ingest import End, Part, failure
+from assocmem.sketches import I8
 
 BATCH = 4  # pictures per call: nothing is gained by more on a CPU, and results come sooner
 MOST_THREADS = 4  # each takes memory for a call of its own
@@ -27,6 +28,8 @@ class Item:
     logits: npt.NDArray[np.float32] | None
     start: float | None
     end: float | None
+    sketch: I8 | None = None
+    """int8 (LENGTH,)"""
 
 
 @dataclass(slots=True)
@@ -117,4 +120,4 @@ def describe_parts(parts: list[Part], extractor: Extractor) -> list[Item]:
 
 def _item(extraction: Extraction, rows: slice, part: Part) -> Item:
     logits = None if extraction.logits is None else extraction.logits[rows].mean(axis=0)
-    return Item(extraction.features[rows].mean(axis=0), logits, part.start, part.end)
+    return Item(extraction.features[rows].mean(axis=0), logits, part.start, part.end, part.sketch)

@@ -17,11 +17,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
+
 from assocmem.errors import MediaError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.sniff import Kind, claims_media, sniff
 from assocmem.index.rows import Failure
 from assocmem.index.walk import Found, os_reason
+from assocmem.sketches import I8, SIDE, sketch
 
 LOOKAHEAD = 16  # files decoded ahead of the network: enough to hide a slow one, few enough to stay small
 QUEUED_PARTS = 4  # prepared shots a video may have waiting
@@ -42,6 +45,8 @@ class Part:
     images: tuple[Image, ...]
     start: float | None = None
     end: float | None = None
+    sketch: I8 | None = None
+    """int8 (LENGTH,): of the picture, or of a shot's middle frame"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +174,25 @@ def read_parts(path: str, kind: Kind, extractor: Extractor) -> Iterator[Part]:
     if kind == "image":
         from assocmem.extractors.image import read_image
 
-        yield Part((extractor.prepare(read_image(path, min_side=extractor.min_side)),))
+        yield picture_part(read_image(path, min_side=extractor.min_side), extractor)
         return
     from assocmem.extractors.shots import read_shots
 
     for shot in read_shots(path, min_side=extractor.min_side):
-        yield Part(tuple(extractor.prepare(image) for image in shot.images), shot.start, shot.end)
+        prepared = tuple(extractor.prepare(image) for image in shot.images)
+        yield Part(prepared, shot.start, shot.end, sketch_of(shot.images[len(shot.images) // 2]))
+
+
+def picture_part(image: Image, extractor: Extractor) -> Part:
+    """Return the one part that a picture is."""
+    return Part((extractor.prepare(image),), sketch=sketch_of(image))
+
+
+def sketch_of(image: Image) -> I8:
+    """Return a picture's sketch, int8 (LENGTH,)."""
+    from assocmem.extractors.image import grey_square
+
+    return np.asarray(sketch(grey_square(image, SIDE)[None])[0])
 
 
 def content_hash(path: str) -> bytes:

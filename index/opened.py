@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Self
 from assocmem.codes import CliqueCoder
 from assocmem.errors import CollectionError, InputError, MismatchError
 from assocmem.extractors.base import Extractor
+from assocmem.index.answers import Ranked
 from assocmem.index.catalog import NAME as CATALOG_NAME
 from assocmem.index.catalog import Catalog
+from assocmem.index.reports import Hit
 from assocmem.index.settings import ExtractorChoice, Settings
 from assocmem.index.snapshot import Snapshot, take_snapshot
 from assocmem.index.walk import absolute
@@ -111,6 +113,28 @@ class OpenCollection:
             if self._familiar is None or self._familiar[0] != snapshot.generation:
                 self._familiar = snapshot.generation, familiar(snapshot, self.folder, self.message_coder)
             return self._familiar[1]
+
+    def hits(self, ranked: Ranked) -> list[Hit]:
+        """Items by id and score -> hits with their paths, in the same order."""
+        with self._reading() as catalog:
+            items = catalog.items(item for item, _ in ranked)
+        hits: list[Hit] = []
+        for item, score in ranked:
+            if item in items:  # a writer may have removed it a moment ago
+                row = items[item]
+                hits.append(Hit(len(hits) + 1, item, row.path, row.kind, row.start, row.end, score))
+        return hits
+
+    def ids_below(self, paths: Iterable[StrPath]) -> set[int]:
+        """Return the living items of files and of everything in folders; CollectionError for a path that has none."""
+        found: set[int] = set()
+        for path in paths:
+            with self._reading() as catalog:
+                mine = catalog.ids_below(absolute(path))
+            if not mine:
+                raise CollectionError(f"{path}: not in the collection; index it first")
+            found |= mine
+        return found
 
     # what the collection was made with
 

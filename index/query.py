@@ -13,8 +13,9 @@ from assocmem.errors import InputError, MediaError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.sniff import claims_media, sniff
 from assocmem.index.describe import Item, describe_parts
-from assocmem.index.ingest import Part, read_parts
+from assocmem.index.ingest import Part, picture_part, read_parts
 from assocmem.index.walk import absolute
+from assocmem.sketches import I8, LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Query:
     """float32 (m, dim); (0, 0) for words"""
     logits: npt.NDArray[np.float32] | None
     """float32 (m, 1000), where the extractor gives them"""
+    sketches: I8
+    """int8 (m, LENGTH); (0, LENGTH) for words"""
 
 
 def read_query(
@@ -43,7 +46,7 @@ def read_query(
     if isinstance(query, np.ndarray):
         if query.dtype != np.uint8 or query.ndim != 3 or query.shape[2] != 3 or not query.size:
             raise InputError(f"query: expected a uint8 array (height, width, 3), found {query.dtype} {query.shape}")
-        return _described([Part((extractor().prepare(query),))], extractor())
+        return _described([picture_part(query, extractor())], extractor())
     if not isinstance(query, str | os.PathLike):
         raise InputError(
             "query: expected a path, words, or a uint8 array (height, width, 3), "
@@ -54,7 +57,7 @@ def read_query(
     may_be_words = words and isinstance(query, str) and os.sep not in text and not claims_media(text)
     if may_be_words and not (os.path.isfile(path) and sniff(path)):
         # A folder or a text file of that name is no question; ./NAME asks for the file all the same.
-        return Query(text, np.empty((0, 0), np.float32), None)
+        return Query(text, np.empty((0, 0), np.float32), None, np.empty((0, LENGTH), np.int8))
     if not os.path.lexists(path):
         raise MediaError(f"{text}: no such file", lasting=False)
     try:
@@ -75,4 +78,6 @@ def _described(parts: Iterable[Part], extractor: Extractor) -> Query:
         if not items:  # a video that breaks in the middle can be asked about as far as it goes
             raise
     logits = [item.logits for item in items if item.logits is not None]
-    return Query(None, np.stack([item.feature for item in items]), np.stack(logits) if logits else None)
+    sketches = [np.zeros(LENGTH, np.int8) if item.sketch is None else item.sketch for item in items]
+    features = np.stack([item.feature for item in items])
+    return Query(None, features, np.stack(logits) if logits else None, np.stack(sketches))

@@ -27,6 +27,21 @@ class Hit:
     """cosine similarity, or the probability of the concept asked for"""
 
 
+COPY, SIMILAR = 1.0, 0.85
+"""Likeness from which two items are copies of one picture, and from which they are similar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Items that are near copies of one picture or shot."""
+
+    original: Hit
+    """what the copies are held against: of a group the item that most others are like; its score is that of itself"""
+    copies: list[Hit]
+    """the likest first; scores are likenesses to the original: the cosine similarity of the features, plus what that
+    of the sketches exceeds 0.6 by; from 1.0 on they are copies, from 0.85 on similar"""
+
+
 @dataclass(frozen=True, slots=True)
 class ConceptHit:
     """One answer to "what is this?"."""

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from assocmem.errors import DamagedError, MismatchError
 from assocmem.files import LIBVER, sync
 from assocmem.index.disk import cannot_write, check_room
+from assocmem.sketches import I8, LENGTH
 
 FORMAT = 1
 LABELS = 5
@@ -45,6 +46,8 @@ class SegmentData:
     """int16 (n, LABELS): ImageNet classes, most probable first; (n, 0) when the extractor has none"""
     label_scores: npt.NDArray[np.float16]
     """float16, the shape of ``labels``: their probabilities"""
+    sketches: I8
+    """int8 (n, LENGTH); zeros where an item has none"""
 
 
 class MappedRows:
@@ -84,11 +87,18 @@ class Segment:
     features: MappedRows
     labels: npt.NDArray[np.int16]
     label_scores: npt.NDArray[np.float16]
+    sketches: MappedRows | I8
+    """int8 (n, LENGTH), left in the file; zeros in a segment of a version that made none"""
 
     def data(self, rows: npt.NDArray[np.int64]) -> SegmentData:
         """Copy some rows into memory."""
         return SegmentData(
-            self.ids[rows], self.codes[rows], self.features[rows], self.labels[rows], self.label_scores[rows]
+            self.ids[rows],
+            self.codes[rows],
+            self.features[rows],
+            self.labels[rows],
+            self.label_scores[rows],
+            self.sketches[rows],
         )
 
 
@@ -137,7 +147,7 @@ def _create_dataset(file: h5py.File, name: str, rows: int, part: SegmentData) ->
     shape = (rows, *like.shape[1:])
     if 0 in shape:  # HDF5 has no chunks for nothing
         return file.create_dataset(name, shape, like.dtype)
-    chunk_rows = min(rows, _FEATURE_ROWS if name == "features" else _CODE_ROWS)
+    chunk_rows = min(rows, _FEATURE_ROWS if name in ("features", "sketches") else _CODE_ROWS)
     return file.create_dataset(name, shape, like.dtype, chunks=(chunk_rows, *shape[1:]), fletcher32=True)
 
 
@@ -173,16 +183,25 @@ def read_segment(folder: Path, number: int) -> Segment:
                 "it was written by a newer assocmem: update this one"
             )
         small = {name: file[name][:] for name in ("ids", "codes", "labels", "label_scores")}
-        return Segment(number, features=MappedRows(path, file["features"]), **small)
+        features = MappedRows(path, file["features"])
+        if "sketches" in file:
+            return Segment(number, features=features, sketches=MappedRows(path, file["sketches"]), **small)
+        return Segment(number, features=features, sketches=_no_sketches(features.shape[0]), **small)
 
 
-def feature_chunks(folder: Path, number: int) -> Iterator[npt.NDArray[np.float16]]:
-    """Yield all features in order, some rows at a time, with their checksums checked; raises DamagedError."""
+def _no_sketches(rows: int) -> I8:
+    return np.broadcast_to(np.int8(0), (rows, LENGTH))
+
+
+def checked_chunks(folder: Path, number: int) -> Iterator[tuple[npt.NDArray[np.float16], I8]]:
+    """Yield all features and sketches in order, some rows at a time, their checksums checked; raises DamagedError."""
     path = segment_path(folder, number)
     with _damage_named(path), h5py.File(path, "r") as file:
         features = file["features"]
+        sketches = file["sketches"] if "sketches" in file else _no_sketches(features.shape[0])
         for start in range(0, features.shape[0], 4 * _FEATURE_ROWS):
-            yield features[start : start + 4 * _FEATURE_ROWS]
+            rows = slice(start, start + 4 * _FEATURE_ROWS)
+            yield features[rows], sketches[rows]
 
 
 def living_parts(folder: Path, segment: Segment, rows: npt.NDArray[np.int64]) -> Iterator[SegmentData]:
@@ -191,7 +210,7 @@ def living_parts(folder: Path, segment: Segment, rows: npt.NDArray[np.int64]) ->
     What is read without, and written again, would get a new checksum, and its damage would never be found.
     """
     start = 0
-    for features in feature_chunks(folder, segment.number):
+    for features, sketches in checked_chunks(folder, segment.number):
         first, last = np.searchsorted(rows, (start, start + len(features)))
         mine = rows[first:last]
         if len(mine):
@@ -201,6 +220,7 @@ def living_parts(folder: Path, segment: Segment, rows: npt.NDArray[np.int64]) ->
                 features[mine - start],
                 segment.labels[mine],
                 segment.label_scores[mine],
+                sketches[mine - start],
             )
         start += len(features)
 

@@ -15,7 +15,7 @@ from assocmem.index.catalog import Catalog
 from assocmem.index.cliques import CLIQUES, Messages, Messenger, living_messages, read_messages
 from assocmem.index.memories import CONCEPTS, IMAGENET_CLASSES, feed, load_memory
 from assocmem.index.seen import BITS, MESSAGES, kept_familiar, read_seen_messages
-from assocmem.index.segments import feature_chunks, read_segment
+from assocmem.index.segments import checked_chunks, read_segment
 from assocmem.index.snapshot import take_snapshot
 from assocmem.message_codes import MessageCoder
 from assocmem.seen import SeenMemory
@@ -97,7 +97,7 @@ def _segment_problems(catalog: Catalog, folder: Path, number: int, rows: int, co
     elif [item for _, item, _ in places] != segment.ids.tolist():
         yield f"{name}: its ids are not those of the catalog"
     start = 0
-    for features in feature_chunks(folder, number):
+    for features, _ in checked_chunks(folder, number):
         codes = segment.codes[start : start + len(features)]
         finite = np.isfinite(features).all(axis=1)
         if not finite.all():

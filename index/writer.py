@@ -30,6 +30,7 @@ from assocmem.index.segments import (
     segment_path,
     write_segment,
 )
+from assocmem.sketches import LENGTH
 
 MERGE_AT = 8
 """Segments of about one size are merged when there are this many: n items make O(log n) segments."""
@@ -157,7 +158,8 @@ class Writer:
             best = np.argsort(-probabilities, kind="stable")[:LABELS]
             labels, scores = best[None, :].astype(np.int16), probabilities[best][None, :].astype(np.float16)
         # Codes are made of what is stored, so that they can be checked against it at any time.
-        return SegmentData(np.zeros(1, np.int64), self.coder.encode(feature), feature, labels, scores)
+        sketch = np.zeros(LENGTH, np.int8) if item.sketch is None else item.sketch
+        return SegmentData(np.zeros(1, np.int64), self.coder.encode(feature), feature, labels, scores, sketch[None, :])
 
     # removing
 
@@ -227,7 +229,7 @@ def _tier(rows: int) -> int:
 
 
 def _with_id(data: SegmentData, item: int) -> SegmentData:
-    return SegmentData(np.array([item], np.int64), data.codes, data.features, data.labels, data.label_scores)
+    return replace(data, ids=np.array([item], np.int64))
 
 
 def _concatenated(parts: Iterable[SegmentData]) -> SegmentData:

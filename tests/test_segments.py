@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 
 from assocmem.errors import CollectionError, DamagedError, MismatchError
 from assocmem.index import disk, segments
-from assocmem.index.segments import SegmentData, feature_chunks, living_parts, read_segment, segment_path, write_segment
+from assocmem.index.segments import SegmentData, checked_chunks, living_parts, read_segment, segment_path, write_segment
+from assocmem.sketches import LENGTH
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = SegmentData.__slots__
@@ -31,6 +33,7 @@ def make(rows, *, dim=12, code_bytes=8, labels=5, seed=0):
         rng.standard_normal((rows, dim)).astype(np.float16),
         rng.integers(0, 1000, (rows, labels)).astype(np.int16),
         rng.random((rows, labels)).astype(np.float16),
+        rng.integers(-127, 128, (rows, LENGTH)).astype(np.int8),
     )
 
 
@@ -46,9 +49,10 @@ def assert_holds(folder, number, data):
     segment = read_segment(folder, number)
     for name in ("ids", "codes", "labels", "label_scores"):
         assert same(getattr(segment, name), getattr(data, name)), name
-    assert segment.features.shape == data.features.shape
-    assert same(segment.features[np.arange(len(data.ids))], data.features)
-    assert same(np.concatenate(list(feature_chunks(folder, number))), data.features)
+    for name in ("features", "sketches"):
+        assert getattr(segment, name).shape == getattr(data, name).shape
+        assert same(getattr(segment, name)[np.arange(len(data.ids))], getattr(data, name))
+    assert same(np.concatenate([features for features, _ in checked_chunks(folder, number)]), data.features)
 
 
 @pytest.mark.parametrize("labels", [0, 5])
@@ -111,9 +115,9 @@ def test_parts_that_do_not_add_up_are_refused(tmp_path, rows):
 
 def test_parts_whose_columns_do_not_fit_are_refused(tmp_path):
     good = make(50)
-    short = SegmentData(good.ids, good.codes[:1], good.features, good.labels, good.label_scores)
+    short = replace(good, codes=good.codes[:1])
     wide = make(50, dim=13)
-    typed = SegmentData(good.ids, good.codes, good.features.astype(np.float32), good.labels, good.label_scores)
+    typed = replace(good, features=good.features.astype(np.float32))
     for bad in (short, wide, typed):
         with pytest.raises(ValueError, match="expected"):
             write_segment(tmp_path, 1, 100, [good, bad])
@@ -209,7 +213,7 @@ def test_a_file_cut_short_anywhere_is_named(tmp_path):
         with pytest.raises(DamagedError, match=r"00000001\.h5: expected a whole segment, found damage \(.+\); restore"):
             read_segment(tmp_path, 1)
         with pytest.raises(DamagedError):
-            list(feature_chunks(tmp_path, 1))
+            list(checked_chunks(tmp_path, 1))
 
 
 def test_other_files_are_no_segments(tmp_path):
@@ -229,7 +233,7 @@ def test_other_files_are_no_segments(tmp_path):
     with pytest.raises(DamagedError):
         read_segment(tmp_path, 1)
     with pytest.raises(DamagedError):
-        list(feature_chunks(tmp_path, 1))
+        list(checked_chunks(tmp_path, 1))
 
 
 def test_a_flipped_bit_is_never_taken_for_data(tmp_path):
@@ -248,12 +252,15 @@ def test_a_flipped_bit_is_never_taken_for_data(tmp_path):
         except (DamagedError, MismatchError):
             outcomes["named"] += 1
         else:
-            assert all(same(getattr(segment, c), getattr(data, c)) for c in COLUMNS if c != "features"), place
+            small = set(COLUMNS) - {"features", "sketches"}
+            assert all(same(getattr(segment, c), getattr(data, c)) for c in small), place
         try:
-            features = np.concatenate(list(feature_chunks(tmp_path, 1)))
+            chunks = list(checked_chunks(tmp_path, 1))
         except DamagedError:
             outcomes["features named"] += 1
         else:
+            features, sketches = (np.concatenate(column) for column in zip(*chunks, strict=True))
             assert same(features, data.features), place
+            assert same(sketches, data.sketches), place
     assert outcomes["named"] > 200
     assert outcomes["features named"] > 200
