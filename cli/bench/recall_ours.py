@@ -8,6 +8,9 @@ import numpy as np
 
 from assocmem.cli.bench.recall_engine import Array, Engine, Ids, Setting, Size, Task, UnableError
 
+FIRST = 1000
+"""Items whose mean is known before the first is added."""
+
 
 class Clique(Engine):
     """`assocmem.CliqueIndex`.
@@ -22,19 +25,23 @@ class Clique(Engine):
     jitted = True
 
     def __init__(self, task: Task, mapped: bool = False) -> None:
-        import assocmem
-
         super().__init__(task)
-        if not hasattr(assocmem, "CliqueIndex"):
-            raise UnableError("this assocmem has no CliqueIndex yet")
-        features = "uint8" if task.whole else "float16"
-        metric = "cosine" if task.metric == "angular" else "l2"
-        self.index: Any = assocmem.CliqueIndex(task.dim, metric=metric, features=features)
         self.mapped, self.effort, self.path = mapped, 0.1, task.folder / "index.h5"
 
     def fit(self, x: Array) -> None:
-        """Add; there is nothing to train."""
+        """Add; there is nothing to train, but for Euclidean distances the mean of the first items is taken off."""
+        import assocmem
+
+        self.index: Any = assocmem.CliqueIndex(
+            self.task.dim,
+            "cosine" if self.task.metric == "angular" else "l2",
+            features="uint8" if self.task.whole else "float16",
+            mean=x[:FIRST].mean(axis=0) if self.task.metric == "euclidean" else None,
+        )
         self.index.add(np.asarray(x, np.float32))
+
+    def finish(self) -> None:
+        """Save, and where it is to be mapped, load it again."""
         self.index.save(self.path)
         if self.mapped:
             self.index = type(self.index).load(self.path, mmap=True)
