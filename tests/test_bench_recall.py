@@ -65,6 +65,7 @@ def test_every_engine_runs_and_those_that_are_exact_find_everything(tmp_path, me
             assert min(point.batch_us + point.single_us) > 0
             assert 0 <= point.more <= 1
     exact = "faiss:binary-flat" if metric == "hamming" else "faiss:Flat"
+    assert max(point.recall.mean() for point in found["clique"].points) == 1  # at full effort
     (point,) = found[exact].points
     assert (point.recall.mean(), point.first, point.more) == (1, 1, 1)
     assert isinstance(found[exact].changes["add"], list)
