@@ -36,10 +36,11 @@ def lanes_above(scores: Any, at: int, floor: Any) -> int:
     return sum(int(scores[at + lane] > floor) << lane for lane in range(LANES))
 
 
-def to_entries(values: Any, entries: Any) -> None:
-    """Round ``values`` + 63.5, clipped to 0 to 127; ``values``: float32 (16,); ``entries``: uint8 (16,), filled."""
+def to_entries(values: Any, at: Any, per_step: Any, tables: Any, row: Any) -> None:
+    """Round ``values[at : at + 16] * per_step + 63.5``, clipped to 0 to 127, into a row of uint8 (n, 16)."""
     for lane in range(LANES):
-        entries[lane] = int(min(max(values[lane] + np.float32(64.0), np.float32(0.0)), np.float32(127.0)))
+        entry = values[at + lane] * per_step + np.float32(64.0)
+        tables[row, lane] = int(min(max(entry, np.float32(0.0)), np.float32(127.0)))
 
 
 def _data(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
@@ -103,25 +104,27 @@ def _lanes_above(typing_context, scores, at, floor):  # type: ignore[no-untyped-
 
 
 @intrinsic
-def _to_entries(typing_context, values, entries):  # type: ignore[no-untyped-def]
+def _to_entries(typing_context, values, at, per_step, tables, row):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         def all_(value: float) -> Any:
             return ir.Constant(_F32, [value] * LANES)
 
-        source, target = (_data(context, builder, signature.args[i], arguments[i]) for i in (0, 1))
-        value = builder.fadd(_sixteen(builder, source, ir.FloatType(), 4), all_(64.0))
+        source = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+        target, _ = _row(context, builder, signature.args[3], arguments[3], arguments[4])
+        value = builder.fmul(_sixteen(builder, source, ir.FloatType(), 4), _splat(builder, arguments[2]))
+        value = builder.fadd(value, all_(64.0))
         value = builder.select(builder.fcmp_ordered(">", value, all_(0.0)), value, all_(0.0))
         value = builder.select(builder.fcmp_ordered("<", value, all_(127.0)), value, all_(127.0))
-        whole = builder.trunc(builder.fptoui(value, _I32), ir.VectorType(ir.IntType(8), LANES))
+        whole = builder.trunc(builder.fptosi(value, _I32), ir.VectorType(ir.IntType(8), LANES))
         builder.store(whole, builder.bitcast(target, whole.type.as_pointer())).align = 1
         return context.get_dummy_value()
 
-    return types.void(values, entries), generate
+    return types.void(values, types.int64, types.float32, tables, types.int64), generate
 
 
 @overload(to_entries)
-def _overloaded_entries(values, entries):  # type: ignore[no-untyped-def]
-    return lambda values, entries: _to_entries(values, entries)
+def _overloaded_entries(values, at, per_step, tables, row):  # type: ignore[no-untyped-def]
+    return lambda values, at, per_step, tables, row: _to_entries(values, at, per_step, tables, row)
 
 
 @overload(lift_block)

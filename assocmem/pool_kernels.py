@@ -13,6 +13,9 @@ from assocmem.intrinsics import lowest_bit
 from assocmem.lanes import lanes_above, lift_block, prefetch_row
 from assocmem.shuffle import sum_block
 
+LOWEST = -1e38
+"""Below every score, and above minus infinity, which empty lanes have."""
+
 _options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
 _no_nan = {**_options, "fastmath": {"nnan", "nsz"}}  # a greatest value may be looked for in any order
 
@@ -47,9 +50,8 @@ def _floor(scores, n, keep):  # type: ignore[no-untyped-def]
 
     Found by halving: a pass that counts is a sixteenth of a compare per score.
     """
-    lowest = np.float32(-1e38)  # empty lanes are below
-    if n <= keep or _count_above(scores, n, lowest) <= keep:
-        return lowest
+    if n <= keep or _count_above(scores, n, np.float32(LOWEST)) <= keep:
+        return np.float32(LOWEST)
     high = scores[0]
     for i in range(n):
         high = max(high, scores[i])
@@ -74,15 +76,39 @@ def _floor(scores, n, keep):  # type: ignore[no-untyped-def]
 
 
 @njit(**_options)
+def _sampled_floor(scores, count, keep):  # type: ignore[no-untyped-def]
+    """Guess a score that a little more than ``keep`` of 16 * count are above, from every eighth block."""
+    n = 2 * count
+    sample = np.empty(n, np.float32)
+    for i in range(count >> 3):
+        for lane in range(16):
+            sample[16 * i + lane] = scores[128 * i + lane]
+    n = 16 * (count >> 3)
+    return _floor(sample, n, 8 + n * keep // (12 * count))
+
+
+@njit(**_options)
+def _keep_above(scores, slots, n, floor):  # type: ignore[no-untyped-def]
+    """Of the first n, move those above a floor to the front; returns how many."""
+    kept = 0
+    for i in range(n):
+        if scores[i] > floor:
+            scores[kept] = scores[i]
+            slots[kept] = slots[i]
+            kept += 1
+    return kept
+
+
+@njit(**_options)
 def _slots_above(scores, blocks, count, floor, slots):  # type: ignore[no-untyped-def]
-    """List the slots, int32, of scores above a floor in the order of the blocks; returns how many (of those that fit).
+    """List the slots, int32, of scores above a floor in the order of the blocks; returns how many.
 
     The scores that were listed are moved to the front of ``scores``.
     """
     n = 0
     for i in range(count):
         mask = lanes_above(scores, 16 * i, floor)
-        while mask != 0 and n < slots.shape[0]:
+        while mask != 0:
             lane = lowest_bit(np.uint64(mask))
             slots[n] = 16 * blocks[i] + lane
             scores[n] = scores[16 * i + lane]
@@ -93,9 +119,20 @@ def _slots_above(scores, blocks, count, floor, slots):  # type: ignore[no-untype
 
 @njit(**_options)
 def _best(level, blocks, count, query, keep, scores, slots):  # type: ignore[no-untyped-def]
-    """Scan blocks and list the slots of about the ``keep`` best; returns how many."""
+    """Scan blocks and list the slots of about the ``keep`` best; returns how many, at most 9/8 of that.
+
+    ``scores``: float32, ``slots``: int32, room for 16 each per block.
+    """
     _scan(level, blocks, count, query, scores)
-    return _slots_above(scores, blocks, count, _floor(scores, 16 * count, keep), slots)
+    floor = _sampled_floor(scores, count, keep) if count >= 64 else np.float32(LOWEST)
+    n = _slots_above(scores, blocks, count, floor, slots)
+    if n < keep and floor > np.float32(LOWEST):  # guessed too high, and what was passed over is partly overwritten
+        _scan(level, blocks, count, query, scores)
+        n = _slots_above(scores, blocks, count, np.float32(LOWEST), slots)
+    most = keep + (keep >> 3)
+    if n > most:
+        n = _keep_above(scores, slots, n, _floor(scores, n, keep))
+    return min(n, most)
 
 
 @njit(**_options)
@@ -142,10 +179,9 @@ def search_pools(levels, coarse, fine, plan, found, kept):  # type: ignore[no-un
     ``kept``: int64 (n, 3), filled with how many groups, pools and items were scored.
     """
     items, pools, groups = levels
-    most = max(plan[0], plan[1], plan[2])
-    slots = np.empty(most + (most >> 3) + 16, np.int32)
     blocks = np.empty(POOL_BLOCKS * max(items.made[0], pools.made[0], groups.made[0]) + 1, np.int32)
     scores = np.empty(16 * blocks.shape[0], np.float32)
+    slots = np.empty(scores.shape[0], np.int32)
     for i in range(kept.shape[0]):
         query = (coarse.entries[i], coarse.terms[i])
         if plan[0] > 0:
@@ -195,9 +231,9 @@ def place_items(levels, coarse, coded, start, groups_kept):  # type: ignore[no-u
     ``levels``, ``coarse``: as for ``search_pools``; ``groups_kept``: int, below 1 for looking at all pools.
     """
     items, pools, groups = levels
-    slots = np.empty(2 * max(groups_kept, 1) + 16, np.int32)
     blocks = np.empty(POOL_BLOCKS * max(pools.made[0], groups.made[0]) + 1, np.int32)
     scores = np.empty(16 * blocks.shape[0], np.float32)
+    slots = np.empty(scores.shape[0], np.int32)
     count = _all_blocks(pools, blocks)
     for i in range(start, coded.codes.shape[0]):
         query = (coarse.entries[i], coarse.terms[i])

@@ -16,11 +16,21 @@ from assocmem.levels import STORED
 from assocmem.locks import SharedLock
 from assocmem.messages import check_size
 from assocmem.pools import CHUNK, PoolTree
-from assocmem.rotation import F32
-from assocmem.symbols import Rotation, SymbolCoder, clusters_for, width_for
+from assocmem.rotation import F32, next_power_of_two
+from assocmem.symbols import Rotation, SymbolCoder
 from assocmem.vectors import I64, check_ids, check_vectors
 
 Conflict = Literal["refuse", "replace", "skip"]
+
+
+def width_for(dim: int) -> int:
+    """Axes of the rotation of vectors of a dimension: the next power of two, at least 16."""
+    return max(16, next_power_of_two(dim))
+
+
+def clusters_for(width: int) -> int:
+    """Clusters of an item's code unless told otherwise: half a symbol per axis up to 256 axes, then 128."""
+    return min(128, max(8, width // 2))
 
 
 class StoredVectors:

@@ -29,7 +29,7 @@ from numba import njit
 from assocmem.codes import U8, UNITS, as_matrix
 from assocmem.errors import InputError
 from assocmem.lanes import to_entries
-from assocmem.rotation import F32, make_signs, next_power_of_two, rotate_differences, rotate_rows
+from assocmem.rotation import F32, make_signs, rotate_differences, rotate_rows
 from assocmem.shuffle import TOP
 
 FOUR_LEVELS = np.array([-1.510, -0.4528, 0.4528, 1.510], np.float32)
@@ -147,6 +147,22 @@ def _greatest(row, axes, levels):  # type: ignore[no-untyped-def]
 
 
 @njit(**_options)
+def _spell_units(row, axes, units, values):  # type: ignore[no-untyped-def]
+    """Product of a query with every unit of every cluster, ``values``: float32 (16 * clusters,), filled."""
+    for c in range(values.shape[0] >> 4):
+        if axes == 8:
+            for u in range(8):
+                values[16 * c + u] = row[8 * c + u]
+                values[16 * c + 8 + u] = -row[8 * c + u]
+        else:
+            for u in range(16):
+                values[16 * c + u] = row[c * axes] * units[u, 0]
+            for k in range(1, axes):
+                for u in range(16):
+                    values[16 * c + u] += row[c * axes + k] * units[u, k]
+
+
+@njit(**_options)
 def fill_tables(rotated, levels, tables, terms):  # type: ignore[no-untyped-def]
     """What each unit adds to a query's product, in steps of one size, TOP / 2 for nothing.
 
@@ -157,28 +173,20 @@ def fill_tables(rotated, levels, tables, terms):  # type: ignore[no-untyped-def]
     axes = min(16, rotated.shape[1] // clusters)
     units = _prototypes(axes, levels)
     middle = np.float32(TOP) * np.float32(0.5)
-    values = np.empty(16, np.float32)
+    values = np.empty(16 * clusters, np.float32)
+    rows = tables.reshape(tables.size // 16, 16)  # a slice per cluster would cost more than its entries
     for i in range(rotated.shape[0]):
         row = rotated[i, : clusters * axes]
         top = _greatest(row, axes, levels)
         step = top / middle if top > np.float32(0.0) else np.float32(1.0)
         per_step = np.float32(1.0) / step
-        for c in range(clusters):
-            entries = tables[i, c & 1, c >> 1]
-            if axes == 16:
-                for u in range(16):
-                    values[u] = row[c * 16 + u] * per_step
-            elif axes == 8:
-                for u in range(8):
-                    values[u] = row[c * 8 + u] * per_step
-                    values[u + 8] = -values[u]
-            else:
-                values[:] = np.float32(0.0)
-                for k in range(axes):
-                    value = row[c * axes + k] * per_step
-                    for u in range(16):
-                        values[u] += value * units[u, k]
-            to_entries(values, entries)
+        if axes == 16:
+            values = row
+        else:
+            _spell_units(row, axes, units, values)
+        for b in range(clusters >> 1):
+            to_entries(values, 32 * b, per_step, rows, i * clusters + b)
+            to_entries(values, 32 * b + 16, per_step, rows, i * clusters + (clusters >> 1) + b)
         terms[i, 0] = step
         terms[i, 1] = -middle * step * np.float32(clusters)
 
@@ -222,7 +230,7 @@ class Rotation:
     seed : int
     """
 
-    ROUNDS = 3
+    ROUNDS = 2  # a third measures alike
 
     def __init__(self, dim: int, width: int, *, unit: bool, mean: npt.ArrayLike | None = None, seed: int = 0) -> None:
         self.dim, self.width, self.unit, self.seed = dim, width, unit, seed
@@ -277,16 +285,6 @@ class SymbolCoder:
         terms = np.empty((len(rotated), 2), np.float32)
         fill_tables(rotated, self.levels, tables, terms)
         return tables, terms
-
-
-def width_for(dim: int) -> int:
-    """Axes of the rotation of vectors of a dimension: the next power of two, at least 16."""
-    return max(16, next_power_of_two(dim))
-
-
-def clusters_for(width: int) -> int:
-    """Clusters of an item's code unless told otherwise: half a symbol per axis up to 256 axes, then 128."""
-    return min(128, max(8, width // 2))
 
 
 def to_short(values: F32) -> npt.NDArray[np.uint16]:
