@@ -26,8 +26,8 @@ def above(scores, at, floor):
 
 
 @njit
-def entries_of(values, entries):
-    to_entries(values, entries)
+def entries_of(values, at, per_step, tables, row):
+    to_entries(values, at, per_step, tables, row)
 
 
 @njit
@@ -80,9 +80,11 @@ def test_lanes_above_a_floor_are_bits(floor, plain):
 @COMPILED
 def test_entries_are_rounded_and_clipped(plain):
     values = np.array([-63.5, 63.5, -64, 64, -1e9, 1e9, 0, 0.49, -0.49, 0.51, -0.51, 1, 62.6, -62.6, 20.2, -20.2])
-    entries = np.full(16, 200, np.uint8)
-    (to_entries if plain else entries_of)(values.astype(np.float32), entries)
-    assert entries.tolist() == [min(max(int(np.floor(value + 64)), 0), 127) for value in values]
+    wide = np.concatenate([np.ones(3), values / 2, np.ones(3)]).astype(np.float32)
+    tables = np.full((4, 16), 200, np.uint8)
+    (to_entries if plain else entries_of)(wide, 3, np.float32(2), tables, 2)
+    assert tables[2].tolist() == [min(max(int(np.floor(value + 64)), 0), 127) for value in values]
+    assert (tables[[0, 1, 3]] == 200).all()
 
 
 def kept(kind, n, width, seed=0):
