@@ -20,7 +20,7 @@ from assocmem.messages import check_size
 from assocmem.rotation import F32
 from assocmem.stored import StoredVectors
 from assocmem.threads import check_threads, in_parts
-from assocmem.vectors import I64, check_effort, check_vectors
+from assocmem.vectors import I64, check_effort, check_radius, check_vectors
 
 QUERIES = 256
 """Queries that are prepared together."""
@@ -117,7 +117,7 @@ class CliqueIndex(StoredVectors):
         """
         q = check_vectors(q, self.dim, "queries", nonzero=self.cosine)
         share = self.default_effort() if effort is None else check_effort(effort)
-        border = -float(radius) if self.cosine else float(radius)
+        border = -check_radius(radius) if self.cosine else check_radius(radius)
         found = [self._within(q[i : i + 1], border, share) for i in range(len(q))]
         lims = np.cumsum([0, *(len(values) for values, _ in found)])
         values = np.concatenate([np.empty(0, np.float32), *(values for values, _ in found)])
@@ -211,8 +211,8 @@ class CliqueIndex(StoredVectors):
         ------
         As ``search``; InputError unless the recall is above 0 and at most 1.
         """
-        if not 0 < recall <= 1:
-            raise InputError(f"recall: expected above 0 and at most 1, found {recall!r}")
+        if not 0 < recall <= 1 or not np.size(queries):
+            raise InputError(f"recall: expected above 0 and at most 1, of one query or more, found {recall!r}")
         truth, _ = self.search(queries, k, effort=1.0)
         border = truth[:, -1:] if len(self) >= k else truth[:, len(self) - 1 : len(self)]
         low, high = 1 / max(2, self._tree.items.pools), 1.0

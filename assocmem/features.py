@@ -152,12 +152,21 @@ class Features:
         """Head and tail, as the kernels want them."""
         return self.head, self.tail
 
-    def check(self, x: F32) -> None:
-        """Raise InputError unless vectors can be kept: in range for halves, whole for bytes."""
+    def check(self, x: F32, *, nonzero: bool) -> None:
+        """Raise InputError unless vectors can be kept: in range for halves, whole for bytes.
+
+        ``nonzero``: their directions count, of which halves below the least normal one would keep little or nothing.
+        """
         if self.kind == "float16" and x.size and float(np.abs(x).max()) > float(np.finfo(np.float16).max):
             raise InputError(
                 f"expected values up to 65504, found {np.abs(x).max():.4g}; scale them, or keep float32 "
                 "(features='float32')"
+            )
+        least = float(np.finfo(np.float16).smallest_normal)
+        if self.kind == "float16" and nonzero and (found := np.abs(x).max(axis=1).min(initial=least)) < least:
+            raise InputError(
+                f"expected vectors with a value of at least {least:.4g}, found none above {found:.4g} in one of them; "
+                "scale them, or keep float32 (features='float32')"
             )
         if self.kind == "uint8" and not ((x >= 0) & (x <= 255) & (x == np.floor(x))).all():
             raise InputError("expected whole numbers from 0 to 255, found others; keep float16 (features='float16')")
