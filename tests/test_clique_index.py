@@ -138,7 +138,7 @@ def test_every_number_of_clusters_will_do(clusters):
     index = made(3, 1500, clusters=clusters, mean=np.full(DIM, 0.1))
     assert index.stats().code_bytes == clusters // 2
     x = vectors(3, 1500)[:50]
-    assert (index.search(x, 1, effort=0.3)[0] > 0.999).mean() > 0.9
+    assert (index.search(x, 1, effort=0.3)[0] > 0.999).mean() > 0.8
 
 
 # the order of things
