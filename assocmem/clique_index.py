@@ -244,7 +244,8 @@ class CliqueIndex(StoredVectors):
             raise InputError("merge: expected an index with the same mean, found another; give both the same")
         if other is self:
             raise DuplicateIdError("merge: expected another index, found this one, whose ids are all here")
-        with other._lock.reading():
+        first, second = sorted((self, other), key=id)  # two that merge with each other would wait for each other
+        with first._adding, second._adding, other._lock.reading():
             self._take_over(other)
         return self
 
