@@ -324,7 +324,7 @@ def merged(one, two):
 def test_unlike_indexes_do_not_merge(arguments):
     index, other = index_of(), CliqueIndex(**{"dim": DIM, **arguments})
     before = state(index), state(other)
-    with pytest.raises(InputError, match="merge: expected an index .*, found .*"):
+    with pytest.raises(InputError, match=r"merge: expected an index .*, found .*"):
         merged(index, other)
     assert (state(index), state(other)) == before
 
@@ -337,6 +337,6 @@ def test_what_both_hold_is_named():
         merged(index, other)
     with pytest.raises(DuplicateIdError, match="merge: expected another index, found this one"):
         merged(index, index)
-    with pytest.raises(InputError, match="merge: expected an index of .*, found list"):
+    with pytest.raises(InputError, match=r"merge: expected an index of .*, found list"):
         merged(index, [1])
     assert (state(index), state(other)) == before
