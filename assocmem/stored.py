@@ -251,8 +251,12 @@ class StoredVectors:
     def _restore(self, about: dict[str, Any], arrays: Arrays) -> None:
         """Undo ``_state`` in an empty index; mapped vectors stay where they are."""
         tree, rows = self._tree, int(about["rows"])
+        below: npt.NDArray[Any] | None = None  # who must be in a level, by the one before it
         for name, level in (("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)):
-            level.restore({part: arrays[f"{name} {part}"] for part in STORED})
+            present = level.restore({part: arrays[f"{name} {part}"] for part in STORED})
+            if int(present.max(initial=-1)) >= rows if below is None else not np.array_equal(present, below):
+                raise ValueError(f"{name} that are not those of the others")
+            below = np.flatnonzero(level.blocks.sizes[: level.pools])
         tree.items.reserve(rows)
         vectors = arrays["vectors"]
         if vectors.shape != (rows, self._features.width) or vectors.dtype != self._features.tail.dtype:
@@ -264,7 +268,10 @@ class StoredVectors:
         self._rows, self._next_id = rows, int(about["next_id"])
         used = np.flatnonzero(self._places() >= 0).astype(np.int32)
         self._count = len(used)
-        if "ids" in arrays:
-            self._ids.restore(arrays["ids"], used)
+        if (ids := arrays.get("ids")) is not None:
+            if ids.dtype != np.int64 or ids.shape != (rows,):
+                raise ValueError(f"ids of {ids.dtype}, shape {ids.shape}")
+            check_ids(ids[used])
+            self._ids.restore(ids, used)
         if not mapped:
             self._vacant = np.flatnonzero(self._places() < 0).tolist()
