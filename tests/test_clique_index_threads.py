@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import numpy as np
 
 from assocmem.clique_index import CliqueIndex
+from assocmem.errors import DuplicateIdError
 
 DIM = 16
 
@@ -23,7 +25,7 @@ def together(*jobs):
         try:
             start.wait(30)
             job()
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(job,), daemon=True) for job in jobs]
@@ -102,25 +104,24 @@ def test_readers_and_a_writer_who_takes_away_and_moves():
 
 
 def test_two_that_merge_with_each_other_do_not_wait_for_ever():
+    def merge(here, there):
+        try:
+            here |= there
+        except DuplicateIdError:  # the other one came first, and holds the same ids now
+            assert (len(here), len(there)) == (50, 100)
+
     for number in range(20):
         one, two = CliqueIndex(DIM), CliqueIndex(DIM)
         one.add(vectors(number, 50))
         two.add(vectors(number + 1, 50), ids=np.arange(100, 150))
-
-        def merge(here, there):
-            try:
-                here |= there
-            except ValueError:  # the other one came first, and holds the same ids now
-                assert len(here) == 50 or len(there) == 100
-
-        together(lambda: merge(one, two), lambda: merge(two, one))
+        together(partial(merge, one, two), partial(merge, two, one))
         assert {len(one), len(two)} == {50, 100}
 
 
 def test_writers_take_turns():
     index = CliqueIndex(DIM)
     parts = [vectors(seed, 700) for seed in range(4)]
-    together(*(lambda part=part: index.add(part) for part in parts))
+    together(*(partial(index.add, part) for part in parts))
     assert len(index) == 2800
     assert index.ids().tolist() == list(range(2800))
     kept = {row.tobytes() for row in index.reconstruct(index.ids())}
