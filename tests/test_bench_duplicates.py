@@ -152,7 +152,7 @@ class _Random:
         return np.random.default_rng(0).random((len(queries.features), self._count)).astype(np.float32)
 
 
-def _quick_methods(dim, mean):
+def _quick_methods(dim, mean, pictures):
     from assocmem.cli.bench.duplicates_methods import Associative
 
     yield from (Associative(None), Associative(None, sketches=False), _Random())

@@ -61,7 +61,7 @@ def duplicates(
     extractor = open_extractor()
     mean = feature_mean(extractor.identity)
     material = runs.gather(picture_paths(folder), extractor, originals, seed, say)
-    rows = runs.ask(material, list(methods(extractor.dim, mean)), say)
+    rows = runs.ask(material, list(methods(extractor.dim, mean, len(material.base.features))), say)
     tables = [report.verdict(rows), report.everything(rows, "recall", "Recall@1, all methods")]
     tables.append(report.everything(rows, "precision", "Mean average precision, all methods"))
     timed: list[report.Row] = []

@@ -155,8 +155,8 @@ def _spread(found: F32, rows: npt.NDArray[np.int64], n: int) -> F32:
     return out[:, :n]
 
 
-def methods(dim: int, mean: F32 | None) -> Iterator[Method]:
-    """Yield what can be compared on this machine."""
+def methods(dim: int, mean: F32 | None, pictures: int) -> Iterator[Method]:
+    """Yield what can be compared on this machine, with so many pictures to train on."""
     yield Associative(mean)
     yield Associative(mean, sketches=False)
     if importlib.util.find_spec("imagehash"):
@@ -168,7 +168,8 @@ def methods(dim: int, mean: F32 | None) -> Iterator[Method]:
         parts = max(m for m in range(1, equal + 1) if dim % (2 * m) == 0)
         # Four bits a part: eight would need more pictures to train on than there are.
         yield Faiss(f"PQ{2 * parts}x4", f"FAISS PQ, {parts} bytes", parts)
-        yield Faiss(f"PCA{2 * parts},SQ4", f"FAISS PCA + SQ4, {parts} bytes", parts)
+        if pictures >= 2 * parts:
+            yield Faiss(f"PCA{2 * parts},SQ4", f"FAISS PCA + SQ4, {parts} bytes", parts)
         yield Faiss("RaBitQ", f"FAISS RaBitQ, {dim // 8 + 8} bytes", dim // 8 + 8)
         yield Faiss(f"LSH{8 * equal}r", f"FAISS LSH, {equal} bytes", equal)
 

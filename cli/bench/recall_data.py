@@ -58,7 +58,7 @@ def read(path: Path, items: int | None = None, queries: int | None = None, say: 
     ----------
     path : Path
     items, queries : int, optional
-        Only so many of the first.
+        Only so many: the first items, and queries from all parts of the file.
     say : function of a line
         Told what takes long.
 
@@ -75,11 +75,12 @@ def read(path: Path, items: int | None = None, queries: int | None = None, say: 
             if missing:
                 raise InputError(f"{path}: expected vectors 'train' and 'test', found {sorted(file) or 'nothing'}")
             metric = _metric(path, file)
-            base, asked = file["train"][:items], file["test"][:queries]
-            unseen = file[UNSEEN][: len(asked)].astype(bool) if UNSEEN in file else None
+            rows = _spread(len(file["test"]), queries)
+            base, asked = file["train"][:items], file["test"][:][rows]
+            unseen = file[UNSEEN][:][rows].astype(bool) if UNSEEN in file else None
             given = None
             if items is None or items >= len(file["train"]):
-                given = _given(file, len(asked))
+                given = _given(file, rows)
     except OSError as error:
         raise InputError(f"{path}: expected an HDF5 file of ann-benchmarks' layout ({error})") from error
     base, asked = _checked(path, "train", base, metric), _checked(path, "test", asked, metric)
@@ -108,12 +109,18 @@ def _metric(path: Path, file: Any) -> Metric:
     raise InputError(f"{path}: expected the distance to be one of {', '.join(get_args(Metric))}, found {found!r}")
 
 
-def _given(file: Any, queries: int) -> tuple[F64, Ids] | None:
+def _spread(count: int, most: int | None) -> Ids:
+    """Choose rows from all parts of a file, ascending."""
+    return np.linspace(0, count - 1, min(count, most or count)).astype(np.int64)
+
+
+def _given(file: Any, rows: Ids) -> tuple[F64, Ids] | None:
     """Return the file's own truth, if it is of use."""
     if "distances" not in file or "neighbors" not in file:
         return None
-    found = np.asarray(file["distances"][:queries, :DEPTH], np.float64), file["neighbors"][:queries, :DEPTH]
-    return (found[0], found[1].astype(np.int64)) if found[0].shape[1] >= min(DEPTH, len(file["train"])) else None
+    truth = np.asarray(file["distances"][:, :DEPTH], np.float64)[rows]
+    neighbors = file["neighbors"][:, :DEPTH].astype(np.int64)[rows]
+    return (truth, neighbors) if truth.shape[1] >= min(DEPTH, len(file["train"])) else None
 
 
 def _agree(truth: F64, given: F64) -> bool:

@@ -80,6 +80,9 @@ class Engine(ABC):
     def fit(self, x: Array) -> None:
         """Index all items, row i under the number i; UnableError if that cannot be."""
 
+    def finish(self) -> None:  # noqa: B027
+        """Make ready for searches what is no part of building: files."""
+
     @abstractmethod
     def use(self, setting: Setting) -> None:
         """Search with these parameters from now on."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from assocmem.cli.bench.recall_engine import Array, Engine, Ids, Setting, Size, Task, UnableError
+
+FIRST = 1000
+"""Items whose mean is known before the first is added."""
 
 
 class Clique(Engine):
@@ -23,25 +25,23 @@ class Clique(Engine):
     jitted = True
 
     def __init__(self, task: Task, mapped: bool = False) -> None:
-        import assocmem
-
         super().__init__(task)
-        if not hasattr(assocmem, "CliqueIndex"):
-            raise UnableError("this assocmem has no CliqueIndex yet")
-        features = "uint8" if task.whole else "float16"
-        self.make: Any = partial(
-            assocmem.CliqueIndex, task.dim, "cosine" if task.metric == "angular" else "l2", features=features
-        )
-        self.index = self.make()
         self.mapped, self.effort, self.path = mapped, 0.1, task.folder / "index.h5"
 
     def fit(self, x: Array) -> None:
-        """Add, with the mean of the first thousand taken off; there is nothing to train."""
-        first = np.asarray(x[:1000], np.float32)
-        if self.index.cosine:
-            first = first / np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-30)
-        self.index = self.make(mean=first.mean(axis=0))
+        """Add, the mean of the first items taken off; there is nothing to train."""
+        import assocmem
+
+        self.index: Any = assocmem.CliqueIndex(
+            self.task.dim,
+            "cosine" if self.task.metric == "angular" else "l2",
+            features="uint8" if self.task.whole else "float16",
+            mean=x[:FIRST].mean(axis=0),
+        )
         self.index.add(np.asarray(x, np.float32))
+
+    def finish(self) -> None:
+        """Save, and where it is to be mapped, load it again."""
         self.index.save(self.path)
         if self.mapped:
             self.index = type(self.index).load(self.path, mmap=True)

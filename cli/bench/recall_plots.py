@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from assocmem.cli.bench.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, key, save
 from assocmem.cli.bench.recall_metrics import Curve, front
@@ -104,7 +104,9 @@ def _draw_bytes(path: Path, course: Course) -> Path:
     axes.set_ylim(LEAST, 1.0)
     axes.set_yticks([0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda r, _: f"{r:g}"))
+    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="bytes per item in memory", ylabel="highest recall@10 of the settings tried")
     axes.grid(color="#DDDDDD", linewidth=0.5)
     figure.legend(handles=_keys([e.spec.name for e in course.engaged]), fontsize=8, loc="outside lower center", ncols=3)

@@ -29,7 +29,7 @@ K, MORE = 10, 100
 SLACK = 1.5
 """Settings this much slower than the front are kept: one timing may be wrong by as much."""
 ENOUGH, GAIN = 0.9995, 0.0005
-"""A line of settings ends at this recall, or when two steps in a row bring less than this."""
+"""A line of settings ends at this recall; one of several, also when two steps in a row bring less than this."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -177,7 +177,8 @@ class Course:
                 point = self._point(worker, setting)
                 engaged.points.append(point)
                 found.append(float(point.recall.mean()))
-                if found[-1] >= ENOUGH or (len(found) > 2 and found[-1] - found[-3] < GAIN):
+                in_vain = len(worker.spec.lines) > 1 and len(found) > 2 and found[-1] - found[-3] < GAIN
+                if found[-1] >= ENOUGH or in_vain:
                     break
         recall = [float(point.recall.mean()) for point in engaged.points]
         engaged.points = [engaged.points[i] for i in worth_timing(recall, [p.scout_us for p in engaged.points])]

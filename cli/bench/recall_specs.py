@@ -91,7 +91,7 @@ def _inverted(task: Task) -> Iterator[Spec]:
     only, stored = _line("nprobe", probes(count)), _stored(task)
     both = _grid("k_factor", FACTORS, "nprobe", probes(count))
     yield _factory(f"IVF{count},Flat", only, quick=True)
-    yield _factory(f"IVF{count},{stored}", only)
+    yield _factory(f"IVF{count},{'SQ8' if task.whole else 'SQfp16'}", only)  # differences are no bytes: not SQ8_direct
     for number, (before, dim) in enumerate(shortened(task)):
         scan = f"PQ{pieces(dim, 128 if dim > 128 else 64)}x4fs"
         if before:

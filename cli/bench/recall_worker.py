@@ -54,6 +54,7 @@ class Bench:
         started = time.perf_counter()
         engine.fit(x)
         seconds = time.perf_counter() - started
+        engine.finish()
         self.engine = engine
         size = engine.size()
         return {"build_s": seconds, "memory": size.memory, "disk": size.disk}
