@@ -159,7 +159,7 @@ class CliqueIndex(StoredVectors):
                 with self._lock.reading():
                     candidates = self._candidates(q[part], k, share, kept[part])
                     rows = np.empty((part.stop - at, k), np.int32)
-                    self._refine(q[part], candidates, values[part], rows)
+                    self._refine(q[part], candidates, (values[part], rows))
                     ids[part] = self._ids.ids(rows)
 
         in_parts(work, len(q), threads, least=4)
@@ -187,10 +187,8 @@ class CliqueIndex(StoredVectors):
         kept[:, 3] = (found.members >= 0).sum(axis=1)
         return found.members
 
-    def _refine(self, q: F32, candidates: I32, values: F32, rows: I32) -> None:
-        if len(candidates) != len(q):
-            candidates = np.broadcast_to(candidates, (len(q), candidates.shape[1]))
-        refine_rows(self._queries(q), self._features.parts, candidates, self._ids.of_rows, self.cosine, (values, rows))
+    def _refine(self, q: F32, candidates: I32, out: tuple[F32, I32]) -> None:
+        refine_rows(self._queries(q), self._features.parts, candidates, self._ids.of_rows, self.cosine, out)
 
     def _queries(self, q: F32) -> tuple[F32, F32]:
         lengths = np.sqrt(np.einsum("ij,ij->i", q, q, dtype=np.float64))

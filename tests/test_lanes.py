@@ -7,11 +7,12 @@ import pytest
 from numba import njit
 
 from assocmem import lanes
+from assocmem.row_lanes import products, squared_distance, widen_row
 from tests import naive_index
 from tests.strategies import PLAIN
 
 lift_block, lanes_above, to_entries = lanes.lift_block, lanes.lanes_above, lanes.to_entries
-products, squared_distance, widen_row = lanes.products, lanes.squared_distance, lanes.widen_row
+
 prefetch_row = lanes.prefetch_row
 
 
