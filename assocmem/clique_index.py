@@ -66,7 +66,6 @@ class CliqueIndex(StoredVectors):
         seed: int = 0,
     ) -> None:
         super().__init__(dim, metric, features=features, clusters=clusters, mean=mean, seed=seed)
-        self._effort: float | None = None
 
     # Searching
 

@@ -159,17 +159,18 @@ class Features:
 
         ``nonzero``: their directions count, of which halves below the least normal one would keep little or nothing.
         """
-        if self.kind == "float16" and x.size and float(np.abs(x).max()) > float(np.finfo(np.float16).max):
-            raise InputError(
-                f"expected values up to 65504, found {np.abs(x).max():.4g}; scale them, or keep float32 "
-                "(features='float32')"
-            )
-        least = float(np.finfo(np.float16).smallest_normal)
-        if self.kind == "float16" and nonzero and (found := np.abs(x).max(axis=1).min(initial=least)) < least:
-            raise InputError(
-                f"expected vectors with a value of at least {least:.4g}, found none above {found:.4g} in one of them; "
-                "scale them, or keep float32 (features='float32')"
-            )
+        if self.kind == "float16" and x.size:
+            heights, halves = np.abs(x).max(axis=1), np.finfo(np.float16)
+            if heights.max() > halves.max:
+                raise InputError(
+                    f"expected values up to 65504, found {heights.max():.4g}; scale them, or keep float32 "
+                    "(features='float32')"
+                )
+            if nonzero and heights.min() < halves.smallest_normal:
+                raise InputError(
+                    f"expected vectors with a value of at least {halves.smallest_normal:.4g}, found one of at most "
+                    f"{heights.min():.4g}; scale them, or keep float32 (features='float32')"
+                )
         if self.kind == "uint8" and not ((x >= 0) & (x <= 255) & (x == np.floor(x))).all():
             raise InputError("expected whole numbers from 0 to 255, found others; keep float16 (features='float16')")
 

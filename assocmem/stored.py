@@ -18,7 +18,7 @@ from assocmem.messages import check_size
 from assocmem.pools import CHUNK, PoolTree
 from assocmem.rotation import F32, next_power_of_two
 from assocmem.symbols import Rotation, SymbolCoder
-from assocmem.vectors import I64, check_ids, check_vectors
+from assocmem.vectors import I64, check_effort, check_ids, check_vectors
 
 Conflict = Literal["refuse", "replace", "skip"]
 
@@ -66,6 +66,7 @@ class StoredVectors:
         self._rows = 0  # rows that were ever given out
         self._vacant: list[int] = []  # those of them that may be given out again
         self._next_id = 0
+        self._effort: float | None = None  # that ``tune`` found
         self._adding = threading.RLock()
         self._lock = SharedLock()
 
@@ -246,7 +247,7 @@ class StoredVectors:
         tree = self._tree
         for name, level in (("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)):
             arrays |= level_arrays(name, level.blocks)
-        return {**self.kind, "rows": self._rows, "next_id": self._next_id}, arrays
+        return {**self.kind, "rows": self._rows, "next_id": self._next_id, "effort": self._effort}, arrays
 
     def _restore(self, about: dict[str, Any], arrays: Arrays) -> None:
         """Undo ``_state`` in an empty index; mapped vectors stay where they are."""
@@ -266,6 +267,7 @@ class StoredVectors:
         if not mapped:
             self._features.tail = vectors
         self._rows, self._next_id = rows, int(about["next_id"])
+        self._effort = None if about["effort"] is None else check_effort(about["effort"])
         used = np.flatnonzero(self._places() >= 0).astype(np.int32)
         self._count = len(used)
         if (ids := arrays.get("ids")) is not None:

@@ -75,6 +75,16 @@ def test_what_is_saved_gives_identical_answers_at_every_effort(tmp_path_factory,
 
 
 @MAPPED
+def test_what_tuning_found_is_saved(path, mmap):
+    index = filled(1300)
+    assert index.tune(vectors(9, 50), recall=0.8) < 1
+    index.save(path)
+    again = CliqueIndex.load(path, mmap=mmap)
+    assert again.default_effort() == index.default_effort()
+    assert answers(again, vectors(8, 5), efforts=[None]) == answers(index, vectors(8, 5), efforts=[None])
+
+
+@MAPPED
 def test_what_is_loaded_and_saved_again_is_the_same_file(path, mmap):
     index = filled(1300)
     index.save(path)
@@ -291,6 +301,8 @@ def edit(path, **facts):
         {"rows": -1},
         {"rows": None},
         {"next_id": None},
+        {"effort": 2},
+        {"effort": "much"},
     ],
 )
 def test_facts_that_do_not_fit_the_arrays_are_damage(path, facts, mmap):

@@ -164,6 +164,44 @@ def test_a_search_keeps_the_best_of_each_level(seed, items, kept_pools, groups):
         assert kept[i, 2] == 16 * sum(-(-int(sizes[pool]) // 16) for pool in asked)
 
 
+@pytest.mark.skipif(PLAIN, reason="thousands of items")
+@law
+@given(
+    seed=seeds,
+    pools_made=st.sampled_from([3, 16, 40]),
+    keep=st.sampled_from([1, 10, 100, 900]),
+    kind=st.sampled_from(["normal", "sparse", "equal", "best in few blocks"]),
+)
+def test_the_best_of_many_blocks_are_kept(seed, pools_made, keep, kind):
+    """Also where the guess from every eighth block is wrong: among equal scores, or where those blocks are the best."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 3 if kind == "sparse" else 65, pools_made)
+    x = normal(seed, int(sizes.sum()), WIDTH)
+    if kind == "equal":
+        x[:] = x[0]
+    query = normal(seed + 1, 1, WIDTH)
+    level = level_of(x, sizes)
+    entries, terms = CODER.tables(query)
+    blocks = np.empty(4 * pools_made + 1, np.int32)
+    count = pool_kernels._all_blocks(level.blocks, blocks)
+    if kind == "best in few blocks":
+        level.blocks.biases[blocks[:count:8]] = np.where(
+            level.blocks.biases[blocks[:count:8]] == naive_index.NOTHING, naive_index.NOTHING, 0x42C8
+        )
+    scores, slots = np.empty(16 * count, np.float32), np.empty(16 * count, np.int32)
+    n = pool_kernels._best(level.blocks, blocks, count, (entries[0], terms[0]), keep, scores, slots)
+    expected = naive_index.scores(level.blocks, entries[0], terms[0])
+    members = level.blocks.members[slots[:n]].tolist()
+    assert len(set(members)) == n
+    assert min(keep, len(expected)) <= n <= keep + keep // 8
+    np.testing.assert_allclose(scores[:n], [expected[m] for m in members], atol=1e-4)
+    left = [score for m, score in expected.items() if m not in set(members)]
+    if kind == "equal":
+        assert not left or max(left) - min(left) < 1e-4
+    else:
+        assert not left or max(left) <= scores[:n].min() + 1e-4
+
+
 def best(scores, keep):
     """Names of the ``keep`` highest scores, and of any that come near the last of them."""
     order = sorted(scores, key=lambda name: -scores[name])
