@@ -172,6 +172,11 @@ class CliqueCoder:
         return self.clusters // 2
 
     @property
+    def width(self) -> int:
+        """Axes of a rotated feature, N."""
+        return max(next_power_of_two(self.dim), next_power_of_two(self.clusters * UNITS))
+
+    @property
     def message_clusters(self) -> int:
         """Clusters of an item's message, for a clique memory."""
         return self.clusters // 8
@@ -179,8 +184,7 @@ class CliqueCoder:
     @cached_property
     def _signs(self) -> F32:
         """float32 (ROUNDS, N), entries +-1/sqrt(N)."""
-        width = max(next_power_of_two(self.dim), next_power_of_two(self.clusters * UNITS))
-        return make_signs(width, self.ROUNDS, self.seed)
+        return make_signs(self.width, self.ROUNDS, self.seed)
 
     def rotate(self, features: npt.ArrayLike) -> F32:
         """Return the rotated features, float32 (n, N); the first ``16 * clusters`` columns are the units.

@@ -12,9 +12,11 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
-from assocmem.codes import U8, CliqueCoder, byte_tables, score_codes
+from assocmem.codes import U8, UNITS, CliqueCoder, byte_tables, score_codes
 from assocmem.errors import InputError
+from assocmem.lanes import LANES, products
 from assocmem.partial import SAMPLE, Moments, complete, split_known
 from assocmem.rotation import F32
 
@@ -117,12 +119,12 @@ class ExhaustiveEngine:
         array = np.asarray(queries)
         if array.dtype.kind == "f" and np.isnan(array).any():
             queries = self._complete(queries)
-        rotated = self.coder.rotate(queries)[:, : self.coder.clusters * 16]
+        rotated = self.coder.rotate(queries)
         directions = _unit_rows(np.atleast_2d(np.asarray(queries, dtype=np.float32)))
         similarity = np.zeros((len(rotated), k), np.float32)
         ids = np.full((len(rotated), k), -1, np.int64)
         for i, (values, direction) in enumerate(zip(rotated, directions, strict=True)):
-            rows = self._best_rows(self.score(values), max(self.candidates, 2 * k))
+            rows = self._candidate_rows(values, max(self.candidates, 2 * k))
             found, cosines = self._refine(rows, direction)
             order = np.lexsort((found, -cosines))[:k]  # ties go to the older item
             similarity[i, : len(order)] = cosines[order]
@@ -135,13 +137,12 @@ class ExhaustiveEngine:
 
     def _near(self, query: F32) -> F32:
         """Features of the best candidates by code, float32 (m, dim)."""
-        return self._features(self._best_rows(self.score(self.coder.unit_values(query)), self.candidates))
+        return self._features(self._candidate_rows(self.coder.rotate(query)[0], self.candidates))
 
     @cached_property
     def _moments(self) -> Moments:
         """Of features that lie evenly spread over all blocks."""
-        dead = [block.dead + start for start, block in zip(self._starts, self.blocks, strict=False)]
-        living = np.setdiff1d(np.arange(self._starts[-1]), np.concatenate([_no_rows(), *dead]))
+        living = self._living_rows()
         spread = np.unique(np.linspace(0, len(living) - 1, SAMPLE).astype(np.int64)) if len(living) else _no_rows()
         return Moments.of(self._features(living[spread]), unit=True)
 
@@ -153,6 +154,16 @@ class ExhaustiveEngine:
             mine = owner == b
             features[mine] = self.blocks[b].features[rows[mine] - self._starts[b]]
         return features
+
+    def _candidate_rows(self, rotated: F32, count: int) -> I64:
+        """Rows (positions over all blocks, ascending) to be compared with a rotated query, float32 (N,)."""
+        return self._best_rows(self.score(rotated[: self.coder.clusters * UNITS]), count)
+
+    def _living_rows(self) -> I64:
+        dead = [block.dead + start for start, block in zip(self._starts, self.blocks, strict=False)]
+        living = np.ones(self._starts[-1], np.bool_)
+        living[np.concatenate([_no_rows(), *dead])] = False
+        return np.flatnonzero(living)
 
     @staticmethod
     def _best_rows(scores: F32, count: int) -> I64:
@@ -169,10 +180,31 @@ class ExhaustiveEngine:
             mine = owner == b
             local = rows[mine] - self._starts[b]
             ids[mine] = self.blocks[b].ids[local]
-            rows_f32 = _unit_rows(self.blocks[b].features[local].astype(np.float32))
-            # Not `@`: BLAS sums in an order that depends on how many rows there are.
-            cosines[mine] = np.clip(np.einsum("ij,j->i", rows_f32, direction), -1, 1)  # rounding may exceed 1
+            cosines[mine] = _cosines(direction, self.blocks[b].features[local])
         return ids, cosines
+
+
+@njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def compare_rows(direction, rows, out):  # type: ignore[no-untyped-def]
+    """Cosine similarities, float32 (n,), filled, of a vector of unit length, float32 (d,), and rows (n, d).
+
+    ``rows``: as for ``lanes.products``; a row of zeros is 0 similar.
+    """
+    for i in range(out.shape[0]):
+        product, square = products(direction, rows, i)
+        cosine = product / np.sqrt(square) if square > np.float32(0.0) else np.float32(0.0)
+        out[i] = min(max(cosine, np.float32(-1.0)), np.float32(1.0))  # rounding may exceed 1
+
+
+def _cosines(direction: F32, rows: npt.NDArray[np.floating]) -> F32:
+    """Compare float16 or float32 (n, dim). Not by `@`: BLAS sums in an order that depends on how many rows there are."""
+    spare = -rows.shape[1] % LANES
+    if spare:
+        direction, rows = np.pad(direction, (0, spare)), np.pad(rows, ((0, 0), (0, spare)))
+    out = np.empty(len(rows), np.float32)
+    kept = rows.view(np.uint16) if rows.dtype == np.float16 else rows.astype(np.float32, copy=False)
+    compare_rows(np.ascontiguousarray(direction), np.ascontiguousarray(kept), out)
+    return out
 
 
 def _unit_rows(x: F32) -> F32:
