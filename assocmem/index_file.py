@@ -53,11 +53,7 @@ def save_index(path: str | os.PathLike[str], index: CliqueIndex) -> None:
         file.attrs["format"] = FORMAT
         # Not a str: those of h5py lie in a heap without checksum, where one wrong bit can make HDF5 read for ever.
         arrays = {"about": np.frombuffer(json.dumps({"kind": KIND, **about}).encode(), np.uint8), **arrays}
-        for name, array in arrays.items():
-            array = np.ascontiguousarray(array)
-            file.create_dataset(name, data=array)
-            sums = _checksums(array)
-            file.create_dataset(f"{name} checksums", data=sums, chunks=(min(len(sums), 65536),), fletcher32=True)
+        write_arrays(file, arrays)
 
 
 def load_index(cls: type[CliqueIndex], path: str | os.PathLike[str], *, mmap: bool) -> Any:
@@ -77,7 +73,7 @@ def load_index(cls: type[CliqueIndex], path: str | os.PathLike[str], *, mmap: bo
                     "it was written by a newer assocmem: update this one"
                 )
             names = {name.removesuffix(" checksums") for name in file}
-            arrays = {name: _read(file, target, name, mapped=mmap and name == "vectors") for name in names}
+            arrays = {name: read_array(file, target, name, mapped=mmap and name == "vectors") for name in names}
         about = json.loads(arrays.pop("about").tobytes())
         index = cls(
             about["dim"],
@@ -98,7 +94,19 @@ def load_index(cls: type[CliqueIndex], path: str | os.PathLike[str], *, mmap: bo
     return index
 
 
-def _read(file: Any, path: Path, name: str, *, mapped: bool) -> npt.NDArray[Any]:
+def write_arrays(file: Any, arrays: Arrays) -> None:
+    """Put arrays into an open HDF5 file, made with ``LIBVER`` and aligned to ``PAGE``, with their checksums."""
+    for name, array in arrays.items():
+        array = np.ascontiguousarray(array)
+        file.create_dataset(name, data=array)
+        sums = _checksums(array)
+        file.create_dataset(f"{name} checksums", data=sums, chunks=(min(len(sums), 65536),), fletcher32=True)
+
+
+def read_array(
+    file: Any, path: Path, name: str, *, mapped: bool = False, checked: bool = True
+) -> npt.NDArray[Any]:
+    """Read what ``write_arrays`` wrote, or map it; ValueError when it is not that."""
     data = file[name]
     array: npt.NDArray[Any]
     if mapped and data.size:
@@ -106,7 +114,7 @@ def _read(file: Any, path: Path, name: str, *, mapped: bool) -> npt.NDArray[Any]
         array = np.memmap(path, data.dtype, "c", data.id.get_offset(), data.shape).view(np.ndarray)
     else:
         array = data[:]
-    if not np.array_equal(_checksums(array), file[f"{name} checksums"][:]):
+    if checked and not np.array_equal(_checksums(array), file[f"{name} checksums"][:]):
         raise ValueError(f"the {name} are not those that were written")
     return array
 

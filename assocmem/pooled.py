@@ -11,13 +11,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from assocmem.blocks import I32, Coded, Tables
-from assocmem.codes import CliqueCoder
+from assocmem.blocks import I32, POOL_ITEMS, Coded, Tables
+from assocmem.codes import UNITS, CliqueCoder, byte_tables, score_codes
 from assocmem.levels import grown
-from assocmem.pools import CHUNK, PoolTree
+from assocmem.pools import CHUNK, PoolTree, Vectors
 from assocmem.rotation import F32
-from assocmem.search import I64, Block, ExhaustiveEngine
+from assocmem.search import I64, Block, ExhaustiveEngine, best_rows
 from assocmem.symbols import SymbolCoder, from_short, to_short
+from assocmem.vectors import check_effort
 
 REACH = 24.0
 """Share of the items looked at unless told otherwise: this over the square root of their number."""
@@ -36,7 +37,7 @@ class Pools:
     Attributes
     ----------
     ids : int64 (m,)
-        Id of each member of the tree, -1 where it was removed; there may be spare room behind.
+        Id of each member of the tree, -1 where there is none.
     tree : PoolTree
     """
 
@@ -46,46 +47,47 @@ class Pools:
         router = SymbolCoder(coder.width, min(coder.width // 8, 256))
         self.tree = PoolTree(self.symbols, router, np.ascontiguousarray)  # means of what is rotated are rotated
         self.ids: I64 = np.empty(0, np.int64)
-        self.members = 0
-        """Members that were ever given out, those of removed items included."""
-        self._vacant: list[int] = []
 
     def __len__(self) -> int:
-        return self.members - len(self._vacant)
+        return int(np.count_nonzero(self.ids >= 0))
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
         return self.tree.nbytes + self.ids.nbytes
 
+    @property
+    def fill(self) -> float:
+        """Mean share of a pool's room that is in use."""
+        items = self.tree.items
+        return len(self) / (POOL_ITEMS * max(1, items.pools - len(items.vacant)))
+
     def known(self) -> I64:
         """All ids, int64 (n,), ascending."""
-        ids = self.ids[: self.members]
-        return np.sort(ids[ids >= 0])
+        return np.sort(self.ids[self.ids >= 0])
 
     def add(self, features: npt.ArrayLike, ids: I64) -> None:
-        """Put items, features (n, dim), into pools; none of the ids may be there already."""
+        """Put items, features (n, dim), into pools; none of the ids, int64 (n,), may be there already."""
         x = np.atleast_2d(np.asarray(features))
+        vacant = np.flatnonzero(self.ids < 0)[: len(ids)]
+        members = np.concatenate([vacant, np.arange(len(self.ids), len(self.ids) + len(ids) - len(vacant))])
+        self.ids = np.concatenate([self.ids, np.empty(len(ids) - len(vacant), np.int64)])
+        self.ids[members] = ids
         for start in range(0, len(x), CHUNK):
             part = slice(start, start + CHUNK)
-            self._add_chunk(self.coder.rotate(x[part]), ids[part])
+            self._place(self.coder.rotate(x[part]), members[part].astype(np.int32))
 
-    def _add_chunk(self, rotated: F32, ids: I64) -> None:
-        again = [self._vacant.pop() for _ in range(min(len(self._vacant), len(ids)))]
-        members = np.array([*again, *range(self.members, self.members + len(ids) - len(again))], np.int32)
-        self.members += len(ids) - len(again)
-        self.ids = grown(self.ids, self.members, -1)
-        self.ids[members] = ids
-        first = 0
-        if not self.tree.items.blocks.sizes.any():  # nothing can be read back yet
-            self._place(rotated[:1], members[:1], lambda _: rotated[:1])
-            first = 1
-        self._place(rotated[first:], members[first:], self._decoded)
-
-    def _place(self, rotated: F32, members: I32, vectors: object) -> None:
+    def _place(self, rotated: F32, members: I32) -> None:
         codes, scales, squares = self.symbols.encode(rotated)
         coded = Coded(codes, to_short(scales), to_short(squares * np.float32(-0.5)), members)
-        self.tree.place(coded, Tables(*self.tree.router.tables(rotated)), vectors)
+        tables = Tables(*self.tree.router.tables(rotated))
+        first = 0 if self.tree.items.blocks.sizes.any() else 1
+        if first:  # its code cannot be read back before it is there
+            self._place_part(coded, tables, slice(1), lambda _: rotated[:1])
+        self._place_part(coded, tables, slice(first, None), self._decoded)
+
+    def _place_part(self, coded: Coded, tables: Tables, part: slice, vectors: Vectors) -> None:
+        self.tree.place(Coded(*(a[part] for a in coded)), Tables(*(a[part] for a in tables)), vectors)
 
     def _decoded(self, members: I32) -> F32:
         coded = self.tree.items.coded(members)
@@ -93,69 +95,83 @@ class Pools:
 
     def remove(self, ids: I64) -> None:
         """Take items out; ids that are not there are passed over."""
-        for member in np.flatnonzero(np.isin(self.ids[: self.members], ids[ids >= 0])).tolist():
+        for member in np.flatnonzero(np.isin(self.ids, ids[ids >= 0])).tolist():
             self.tree.remove(member)
             self.ids[member] = -1
-            self._vacant.append(member)
 
-    def candidates(self, rotated: F32, effort: float, most: int) -> I64:
-        """Ids of the items whose codes are nearest to a rotated query, float32 (1, N); int64 (m,), in no order.
+    def candidates(self, rotated: F32, effort: float, count: int) -> I64:
+        """Ids of about ``count`` items whose codes are nearest to a rotated query, float32 (N,); in no order.
 
-        ``effort``: share of the pools that are looked at; ``most``: about how many ids.
+        ``effort``: about the share of the items whose codes are looked at, more when there would be too few.
         """
-        pools = max(1, round(effort * self.tree.items.pools))
-        groups = max(8, round(min(1.0, max(0.3, 4 * effort)) * self.tree.pools.pools))
-        found = self.tree.search(rotated, (groups, pools, most)).members[0]
-        ids = self.ids[found[found >= 0]]
-        return ids[ids >= 0]
+        items, pools = self.tree.items, self.tree.pools
+        wanted = max(effort, 2 * count / max(1, len(self.ids)))
+        plan = (
+            max(8, round(min(1.0, max(0.3, 4 * wanted)) * pools.pools)),
+            min(items.pools, max(1, round(wanted * items.pools))),
+            count,
+        )
+        found = self.tree.search(rotated[None, :], plan).members[0]
+        return self.ids[found[found >= 0]]
 
 
 class PooledEngine(ExhaustiveEngine):
-    """Look only into the pools nearest to the query.
+    """Look only into the pools that are nearest to the query.
 
     Parameters
     ----------
     coder, blocks, candidates
         As of ``ExhaustiveEngine``.
     pools : Pools
-        Of the same coder. What it holds beyond the blocks, or only dead in them, is not found; blocks' items that it
-        does not know yet are scanned.
-    effort : float, optional
-        About the share of the items whose codes are looked at; 1 for all, which is the exhaustive engine's answer.
+        Of the same coder. What is in no block, or dead there, is never found; the codes of items in blocks that the
+        pools do not know yet are scanned.
     """
 
     def __init__(
-        self,
-        coder: CliqueCoder,
-        blocks: Sequence[Block],
-        pools: Pools,
-        *,
-        effort: float | None = None,
-        candidates: int = 300,
+        self, coder: CliqueCoder, blocks: Sequence[Block], pools: Pools, *, candidates: int = 300
     ) -> None:
         super().__init__(coder, blocks, candidates=candidates)
         self.pools = pools
-        self.effort = default_effort(len(self)) if effort is None else effort
 
-    def _candidate_rows(self, rotated: F32, count: int) -> I64:
-        if self.effort >= 1:
-            return super()._candidate_rows(rotated, count)
-        ids = self.pools.candidates(rotated[None, :], self.effort, count)
-        return np.sort(self._places(ids))
+    def _candidate_rows(self, rotated: F32, count: int, effort: float | None) -> I64:
+        share = default_effort(len(self)) if effort is None else check_effort(effort)
+        if share == 1 or count >= len(self):
+            return super()._candidate_rows(rotated, count, share)
+        pooled = self._rows_of(self.pools.candidates(rotated, share, count))
+        return np.unique(np.concatenate([pooled, self._scan_rest(rotated, count)]))
 
-    def _places(self, ids: I64) -> I64:
+    def _rows_of(self, ids: I64) -> I64:
         """Rows of those of the ids that can be found."""
         known, rows = self._order
         at = np.minimum(np.searchsorted(known, ids), len(known) - 1)
         return rows[at[known[at] == ids]]
 
+    def _scan_rest(self, rotated: F32, count: int) -> I64:
+        """Rows of the best of what is in no pool yet."""
+        codes, rows = self._rest
+        scores = np.empty(len(rows), np.float32)
+        if len(rows):
+            score_codes(codes, byte_tables(rotated[: self.coder.clusters * UNITS]), scores)
+        return rows[best_rows(scores, count)]
+
     @cached_property
     def _order(self) -> tuple[I64, I64]:
         """Ids of what can be found, ascending, and their rows."""
         rows = self._living_rows()
-        ids = np.concatenate([block.ids for block in self.blocks])[rows]
-        order = np.argsort(ids, kind="stable")  # quick on what is nearly in order, as it is
+        ids = self._ids[rows]
+        order = np.argsort(ids, kind="stable")  # quick on what is nearly in order, as ids are
         return ids[order], rows[order]
+
+    @cached_property
+    def _rest(self) -> tuple[npt.NDArray[np.uint8], I64]:
+        """Codes and rows of what can be found and is in no pool."""
+        known, rows = self._order
+        rest = np.sort(rows[np.isin(known, self.pools.ids, invert=True)])
+        codes = [np.empty((0, self.coder.code_bytes), np.uint8)]
+        for start, block in zip(self._starts, self.blocks, strict=False):
+            local = rest - start
+            codes.append(block.codes[local[(local >= 0) & (local < len(block.ids))]])
+        return np.concatenate(codes), rest
 
 
 def default_effort(items: int) -> float:

@@ -19,6 +19,7 @@ from assocmem.errors import InputError
 from assocmem.lanes import LANES, products
 from assocmem.partial import SAMPLE, Moments, complete, split_known
 from assocmem.rotation import F32
+from assocmem.vectors import check_effort
 
 I64 = npt.NDArray[np.int64]
 
@@ -55,7 +56,7 @@ class Block:
 class SearchEngine(Protocol):
     """What answers a query, however it does so."""
 
-    def search(self, queries: npt.ArrayLike, k: int) -> tuple[F32, I64]:
+    def search(self, queries: npt.ArrayLike, k: int, *, effort: float | None = None) -> tuple[F32, I64]:
         """Return (D, I), shape (nq, k): cosine similarity, highest first, and ids; missing = 0 and -1."""
 
 
@@ -94,7 +95,7 @@ class ExhaustiveEngine:
             part[block.dead] = -np.inf
         return scores
 
-    def search(self, queries: npt.ArrayLike, k: int) -> tuple[F32, I64]:
+    def search(self, queries: npt.ArrayLike, k: int, *, effort: float | None = None) -> tuple[F32, I64]:
         """Return the k nearest items of each query by cosine similarity.
 
         Parameters
@@ -103,6 +104,8 @@ class ExhaustiveEngine:
             NaN where a number is missing: it is completed from what is stored (``partial.py``).
         k : int
             How many; more than there are items pads with id -1 and similarity 0.
+        effort : float, optional
+            About the share of the codes that an engine looks at which need not look at all, as this one does.
 
         Returns
         -------
@@ -112,10 +115,12 @@ class ExhaustiveEngine:
         Raises
         ------
         InputError
-            Wrong shape, infinite values, a query of NaN alone, or k < 1.
+            Wrong shape, infinite values, a query of NaN alone, k < 1, or an effort that is not above 0 and at most 1.
         """
         if k < 1:
             raise InputError(f"k: expected at least 1, found {k}")
+        if effort is not None:
+            effort = check_effort(effort)
         array = np.asarray(queries)
         if array.dtype.kind == "f" and np.isnan(array).any():
             queries = self._complete(queries)
@@ -124,7 +129,7 @@ class ExhaustiveEngine:
         similarity = np.zeros((len(rotated), k), np.float32)
         ids = np.full((len(rotated), k), -1, np.int64)
         for i, (values, direction) in enumerate(zip(rotated, directions, strict=True)):
-            rows = self._candidate_rows(values, max(self.candidates, 2 * k))
+            rows = self._candidate_rows(values, max(self.candidates, 2 * k), effort)
             found, cosines = self._refine(rows, direction)
             order = np.lexsort((found, -cosines))[:k]  # ties go to the older item
             similarity[i, : len(order)] = cosines[order]
@@ -137,7 +142,7 @@ class ExhaustiveEngine:
 
     def _near(self, query: F32) -> F32:
         """Features of the best candidates by code, float32 (m, dim)."""
-        return self._features(self._candidate_rows(self.coder.rotate(query)[0], self.candidates))
+        return self._features(self._candidate_rows(self.coder.rotate(query)[0], self.candidates, None))
 
     @cached_property
     def _moments(self) -> Moments:
@@ -155,33 +160,37 @@ class ExhaustiveEngine:
             features[mine] = self.blocks[b].features[rows[mine] - self._starts[b]]
         return features
 
-    def _candidate_rows(self, rotated: F32, count: int) -> I64:
+    def _candidate_rows(self, rotated: F32, count: int, effort: float | None) -> I64:
         """Rows (positions over all blocks, ascending) to be compared with a rotated query, float32 (N,)."""
-        return self._best_rows(self.score(rotated[: self.coder.clusters * UNITS]), count)
+        return best_rows(self.score(rotated[: self.coder.clusters * UNITS]), count)
+
+    @cached_property
+    def _ids(self) -> I64:
+        """Ids of all rows."""
+        return np.concatenate([_no_rows(), *(block.ids for block in self.blocks)])
 
     def _living_rows(self) -> I64:
+        """Rows of what can be found, ascending."""
         dead = [block.dead + start for start, block in zip(self._starts, self.blocks, strict=False)]
         living = np.ones(self._starts[-1], np.bool_)
         living[np.concatenate([_no_rows(), *dead])] = False
         return np.flatnonzero(living)
 
-    @staticmethod
-    def _best_rows(scores: F32, count: int) -> I64:
-        """Rows of the ``count`` highest scores that are not -inf, in ascending order (so that reads go forward)."""
-        rows = np.argpartition(scores, max(0, len(scores) - count))[-count:] if len(scores) else _no_rows()
-        return np.sort(rows[scores[rows] > -np.inf]).astype(np.int64)
-
     def _refine(self, rows: I64, direction: F32) -> tuple[I64, F32]:
         """Ids and exact cosine similarities of rows (ascending positions over all blocks)."""
-        ids = np.empty(len(rows), np.int64)
         cosines = np.empty(len(rows), np.float32)
         owner = np.searchsorted(self._starts, rows, side="right") - 1
         for b in np.unique(owner):
             mine = owner == b
             local = rows[mine] - self._starts[b]
-            ids[mine] = self.blocks[b].ids[local]
             cosines[mine] = _cosines(direction, self.blocks[b].features[local])
-        return ids, cosines
+        return self._ids[rows], cosines
+
+
+def best_rows(scores: F32, count: int) -> I64:
+    """Rows of the ``count`` highest scores that are not -inf, in ascending order (so that reads go forward)."""
+    rows = np.argpartition(scores, max(0, len(scores) - count))[-count:] if len(scores) else _no_rows()
+    return np.sort(rows[scores[rows] > -np.inf]).astype(np.int64)
 
 
 @njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")

@@ -133,16 +133,20 @@ class Collection(TendedCollection):
 
     def _refresh_memories(self) -> None:
         from assocmem.index.cliques import memory_info  # not before: a search need not wait for these kernels
+        from assocmem.index.pools import keep_pools
         from assocmem.index.seen import familiar
 
         snapshot = self.refresh()
         imagenet_memory(snapshot, self.folder, self.coder.clusters, keep=True)
         memory_info(snapshot, self.folder, self.coder, keep=True)
         familiar(snapshot, self.folder, self.message_coder, keep=True)
+        keep_pools(snapshot, self.folder, self.coder)
 
     # asking
 
-    def search(self, query: StrPath | Image, k: int = 10, *, mask: Mask | None = None) -> list[Hit]:
+    def search(
+        self, query: StrPath | Image, k: int = 10, *, mask: Mask | None = None, effort: float | None = None
+    ) -> list[Hit]:
         """Return the nearest items of a picture, a video (any of its shots), or the items of a concept.
 
         Parameters
@@ -153,6 +157,8 @@ class Collection(TendedCollection):
             How many hits at most.
         mask : box or boxes, optional
             Parts of the picture that do not count: left, top, right, bottom, as shares of its width and height.
+        effort : float, optional
+            About the share of a large collection that is looked at; 1 for all of it.
 
         Raises
         ------
@@ -161,9 +167,9 @@ class Collection(TendedCollection):
         UnknownConceptError
             The words name no concept.
         InputError
-            A mask that is none, or with words.
+            A mask that is none, or with words; an effort that is not above 0 and at most 1.
         """
-        return self.answer(self.ask(query, mask=mask), k)
+        return self.answer(self.ask(query, mask=mask), k, effort=effort)
 
     def ask(self, query: StrPath | Image, *, mask: Mask | None = None) -> Query:
         """Turn a question into features (or words): the half of a search that needs the network."""
@@ -172,13 +178,12 @@ class Collection(TendedCollection):
         boxes = check_boxes(mask)
         return read_query(query, lambda: MaskedExtractor(self.extractor, boxes), words=False)
 
-    def answer(self, asked: Query, k: int = 10) -> list[Hit]:
+    def answer(self, asked: Query, k: int = 10, *, effort: float | None = None) -> list[Hit]:
         """Find the items nearest to a question: the half of a search that needs the collection."""
         _check_k(k)
         if asked.words is not None:
             return self._search_words(asked.words, k)
-        engine = self.refresh().engine(self.coder)
-        return self.hits(nearest_items(engine, asked.features, k))
+        return self.hits(nearest_items(self.engine(), asked.features, k, effort))
 
     def meant(self, words: str) -> list[Label]:
         """Return the ImageNet concepts that words are taken to mean; UnknownConceptError when there is none."""

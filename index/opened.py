@@ -20,10 +20,13 @@ from assocmem.index.reports import Hit
 from assocmem.index.settings import ExtractorChoice, Settings
 from assocmem.index.snapshot import Snapshot, take_snapshot
 from assocmem.index.walk import absolute
+from assocmem.search import SearchEngine
 
 if TYPE_CHECKING:
+    from assocmem.index.pools import PoolsReader
     from assocmem.index.seen import Familiar
     from assocmem.message_codes import MessageCoder
+    from assocmem.pooled import Pools
 
 StrPath = str | os.PathLike[str]
 
@@ -50,6 +53,7 @@ class OpenCollection:
         self._extractor: Extractor | None = None
         self._settings: Settings | None = None
         self._snapshot: Snapshot | None = None
+        self._engine: tuple[int, Pools | None, SearchEngine] | None = None
         self._familiar: tuple[int, Familiar] | None = None
         self._catalog: Catalog | None = None
         self._closed = False
@@ -103,6 +107,15 @@ class OpenCollection:
         with self._reading() as catalog:
             self._snapshot = take_snapshot(catalog, self.folder / "segments", self._snapshot)
             return self._snapshot
+
+    def engine(self) -> SearchEngine:
+        """Open what answers queries over what was committed last."""
+        snapshot = self.refresh()
+        with self._lock:
+            pools = self._pools.pools() if snapshot.large else None
+            if self._engine is None or self._engine[:2] != (snapshot.generation, pools):
+                self._engine = snapshot.generation, pools, snapshot.engine(self.coder, pools)
+            return self._engine[2]
 
     def familiar(self) -> Familiar:
         """Open the memory of what was seen, once per generation."""
@@ -174,6 +187,12 @@ class OpenCollection:
     def coder(self) -> CliqueCoder:
         """The encoder of the collection's codes."""
         return self._made_with().coder()
+
+    @cached_property
+    def _pools(self) -> PoolsReader:
+        from assocmem.index.pools import PoolsReader  # not before: small collections need none of its kernels
+
+        return PoolsReader(self.folder, self.coder)
 
     @cached_property
     def message_coder(self) -> MessageCoder:

@@ -135,6 +135,21 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What answers searches."""
+
+    name: str
+    """``exhaustive``: all codes are scanned; ``pools``: those in the pools nearest to the query"""
+    bytes: int
+    """of codes and what belongs to them, in memory or mapped"""
+    pools: int
+    waiting: int
+    """items that are in no pool yet and are scanned"""
+    effort: float
+    """share of the codes that a search looks at which does not say"""
+
+
+@dataclass(frozen=True, slots=True)
 class Info:
     """What a collection holds."""
 
@@ -160,3 +175,5 @@ class Info:
     """None when the collection is damaged"""
     seen: Judgement | None
     """how well the memory of what was seen answers; None when the collection is damaged"""
+    engine: EngineInfo | None
+    """what answers searches; None when the collection is damaged"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,13 @@ from assocmem.index.catalog import Catalog
 from assocmem.index.segments import Segment, read_segment
 from assocmem.search import Block, ExhaustiveEngine, SearchEngine
 
+if TYPE_CHECKING:
+    from assocmem.pooled import Pools
+
 LEAST_SHARE = 0.05
 """A concept counts for an item from this probability on; below it, labels are guesses among hundreds."""
+POOLED_FROM = 20_000
+"""Living items from which on they are searched by pools."""
 _TRIES = 5
 
 
@@ -29,10 +35,36 @@ class Snapshot:
     dead: tuple[npt.NDArray[np.int64], ...]
     """per segment: rows that are no longer to be found"""
 
-    def engine(self, coder: CliqueCoder) -> SearchEngine:
-        """Return the engine that answers queries over this generation."""
+    def __len__(self) -> int:
+        """Items that can be found."""
+        return sum(len(segment.ids) for segment in self.segments) - sum(map(len, self.dead))
+
+    @property
+    def large(self) -> bool:
+        """Whether pools make it quicker to search."""
+        return len(self) >= POOLED_FROM
+
+    def engine(self, coder: CliqueCoder, pools: Pools | None = None) -> SearchEngine:
+        """Return the engine that answers queries over this generation, by pools where there are any."""
         pairs = zip(self.segments, self.dead, strict=True)
-        return ExhaustiveEngine(coder, [Block(s.ids, s.codes, s.features, dead) for s, dead in pairs])
+        blocks = [Block(s.ids, s.codes, s.features, dead) for s, dead in pairs]
+        if pools is None:
+            return ExhaustiveEngine(coder, blocks)
+        from assocmem.pooled import PooledEngine  # not before: small collections need none of its kernels
+
+        return PooledEngine(coder, blocks, pools)
+
+    def living_ids(self) -> npt.NDArray[np.int64]:
+        """Ids of what can be found, int64 (n,), ascending."""
+        return np.sort(self.living_codes()[0])
+
+    def living_codes(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+        """Ids and codes of what can be found."""
+        pairs = zip(self.segments, self.dead, strict=True)
+        rows = [np.setdiff1d(np.arange(len(segment.ids)), dead) for segment, dead in pairs]
+        ids = [segment.ids[mine] for segment, mine in zip(self.segments, rows, strict=True)]
+        codes = [segment.codes[mine] for segment, mine in zip(self.segments, rows, strict=True)]
+        return np.concatenate(ids), np.concatenate(codes)
 
     @property
     def has_labels(self) -> bool:

@@ -14,6 +14,7 @@ from assocmem.errors import DamagedError, MismatchError
 from assocmem.index.catalog import Catalog
 from assocmem.index.cliques import CLIQUES, Messages, Messenger, living_messages, read_messages
 from assocmem.index.memories import CONCEPTS, IMAGENET_CLASSES, feed, load_memory
+from assocmem.index.pools import pool_problems
 from assocmem.index.seen import BITS, MESSAGES, kept_familiar, read_seen_messages
 from assocmem.index.segments import checked_chunks, read_segment
 from assocmem.index.snapshot import take_snapshot
@@ -75,7 +76,7 @@ def _memory_problems(catalog: Catalog, folder: Path, coder: CliqueCoder, messeng
         memory.store(made.symbols)
         if memory != found.memory:
             problems.append(_NOT_THE_ITEMS.format(folder / BITS, "ties"))
-    return problems
+    return problems + pool_problems(snapshot, folder, coder)
 
 
 _NOT_THE_ITEMS = "{}: its {} are not those of the items; remove it, it will be built again"
