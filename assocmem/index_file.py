@@ -103,9 +103,7 @@ def write_arrays(file: Any, arrays: Arrays) -> None:
         file.create_dataset(f"{name} checksums", data=sums, chunks=(min(len(sums), 65536),), fletcher32=True)
 
 
-def read_array(
-    file: Any, path: Path, name: str, *, mapped: bool = False, checked: bool = True
-) -> npt.NDArray[Any]:
+def read_array(file: Any, path: Path, name: str, *, mapped: bool = False, checked: bool = True) -> npt.NDArray[Any]:
     """Read what ``write_arrays`` wrote, or map it; ValueError when it is not that."""
     data = file[name]
     array: npt.NDArray[Any]

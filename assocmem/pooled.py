@@ -5,6 +5,7 @@ Arrays in, arrays out; the pools' file is the collection's affair.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -13,7 +14,6 @@ import numpy.typing as npt
 
 from assocmem.blocks import I32, POOL_ITEMS, Coded, Tables
 from assocmem.codes import UNITS, CliqueCoder, byte_tables, score_codes
-from assocmem.levels import grown
 from assocmem.pools import CHUNK, PoolTree, Vectors
 from assocmem.rotation import F32
 from assocmem.search import I64, Block, ExhaustiveEngine, best_rows
@@ -78,16 +78,15 @@ class Pools:
             self._place(self.coder.rotate(x[part]), members[part].astype(np.int32))
 
     def _place(self, rotated: F32, members: I32) -> None:
+        if not self.tree.items.blocks.sizes.any():  # the first one's code cannot be read back before it is there
+            self._place_by(lambda _: rotated[:1], rotated[:1], members[:1])
+            rotated, members = rotated[1:], members[1:]
+        self._place_by(self._decoded, rotated, members)
+
+    def _place_by(self, vectors: Vectors, rotated: F32, members: I32) -> None:
         codes, scales, squares = self.symbols.encode(rotated)
         coded = Coded(codes, to_short(scales), to_short(squares * np.float32(-0.5)), members)
-        tables = Tables(*self.tree.router.tables(rotated))
-        first = 0 if self.tree.items.blocks.sizes.any() else 1
-        if first:  # its code cannot be read back before it is there
-            self._place_part(coded, tables, slice(1), lambda _: rotated[:1])
-        self._place_part(coded, tables, slice(first, None), self._decoded)
-
-    def _place_part(self, coded: Coded, tables: Tables, part: slice, vectors: Vectors) -> None:
-        self.tree.place(Coded(*(a[part] for a in coded)), Tables(*(a[part] for a in tables)), vectors)
+        self.tree.place(coded, Tables(*self.tree.router.tables(rotated)), vectors)
 
     def _decoded(self, members: I32) -> F32:
         coded = self.tree.items.coded(members)
@@ -112,7 +111,8 @@ class Pools:
             count,
         )
         found = self.tree.search(rotated[None, :], plan).members[0]
-        return self.ids[found[found >= 0]]
+        ids: I64 = self.ids[found[found >= 0]]
+        return ids
 
 
 class PooledEngine(ExhaustiveEngine):
@@ -127,9 +127,7 @@ class PooledEngine(ExhaustiveEngine):
         pools do not know yet are scanned.
     """
 
-    def __init__(
-        self, coder: CliqueCoder, blocks: Sequence[Block], pools: Pools, *, candidates: int = 300
-    ) -> None:
+    def __init__(self, coder: CliqueCoder, blocks: Sequence[Block], pools: Pools, *, candidates: int = 300) -> None:
         super().__init__(coder, blocks, candidates=candidates)
         self.pools = pools
 
@@ -144,7 +142,8 @@ class PooledEngine(ExhaustiveEngine):
         """Rows of those of the ids that can be found."""
         known, rows = self._order
         at = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-        return rows[at[known[at] == ids]]
+        found: I64 = rows[at[known[at] == ids]]
+        return found
 
     def _scan_rest(self, rotated: F32, count: int) -> I64:
         """Rows of the best of what is in no pool yet."""
@@ -176,4 +175,4 @@ class PooledEngine(ExhaustiveEngine):
 
 def default_effort(items: int) -> float:
     """Effort of a search that names none."""
-    return min(1.0, REACH / max(1, items) ** 0.5)
+    return min(1.0, REACH / math.sqrt(max(1, items)))

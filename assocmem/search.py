@@ -206,7 +206,7 @@ def compare_rows(direction, rows, out):  # type: ignore[no-untyped-def]
 
 
 def _cosines(direction: F32, rows: npt.NDArray[np.floating]) -> F32:
-    """Compare float16 or float32 (n, dim). Not by `@`: BLAS sums in an order that depends on how many rows there are."""
+    """Compare float16 or float32 (n, dim). Not by `@`: BLAS sums in an order that depends on the number of rows."""
     spare = -rows.shape[1] % LANES
     if spare:
         direction, rows = np.pad(direction, (0, spare)), np.pad(rows, ((0, 0), (0, spare)))

@@ -163,13 +163,18 @@ def prepare_kernels(*, storing: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def kernels_meanwhile() -> Iterator[None]:
-    """Load the kernels in a thread while the body waits for decoder and network; both are done afterwards."""
+def kernels_meanwhile(photos: Collection | None = None) -> Iterator[None]:
+    """Load the kernels in a thread while the body waits for decoder and network; both are done afterwards.
+
+    With a collection, what answers its searches too.
+    """
     trouble: list[BaseException] = []
 
     def load() -> None:
         try:
             prepare_kernels()
+            if photos is not None:
+                photos.warm()
         except BaseException as error:
             trouble.append(error)
 

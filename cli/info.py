@@ -23,7 +23,7 @@ from assocmem.cli.common import (
 
 if TYPE_CHECKING:
     from assocmem.alarms import Judgement
-    from assocmem.index.reports import MemoryInfo
+    from assocmem.index.reports import EngineInfo, MemoryInfo
 
 
 @guarded
@@ -51,6 +51,7 @@ def info(
         ("not readable", f"{count(about.failures, 'file')}{hint}"),
         ("extractor", about.extractor),
         ("per item", f"{about.code_bytes} bytes of code, {size(about.feature_bytes)} of features"),
+        *([] if about.engine is None else [("searched", _engine(about.engine))]),
         *([] if about.memory is None else _memory(about.memory)),
         *([] if about.seen is None else _seen(about.seen)),
         ("on disk", f"{size(about.disk_bytes)} in {count(about.segments, 'segment')}, generation {about.generation}"),
@@ -63,6 +64,15 @@ def info(
             "the clique memory is past what it can tell apart: more than 1% of such cues fail "
             "(only completing partial cues depends on it, searching does not)"
         )
+
+
+def _engine(engine: EngineInfo) -> str:
+    """What a search looks at."""
+    if engine.name == "exhaustive":
+        return f"all codes, {size(engine.bytes)}"
+    waiting = f"; {count(engine.waiting, 'item')} in none yet" if engine.waiting else ""
+    share = f"about {engine.effort:.1%} of the codes, in the nearest of {count(engine.pools, 'pool')}"
+    return f"{share}, {size(engine.bytes)}{waiting}"
 
 
 def _memory(memory: MemoryInfo) -> list[tuple[str, str]]:

@@ -50,6 +50,16 @@ def search(
             show_default=False,
         ),
     ] = None,
+    effort: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="About the share of a large collection that is looked at, above 0 and at most 1. By default less the "
+            "larger it is.",
+            show_default=False,
+        ),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Look at all of it: --effort 1.")] = False,
     json_: JsonOption = False,
 ) -> None:
     """Find the nearest pictures and video shots.
@@ -68,11 +78,10 @@ def search(
         check_place(html)
     boxes = [_box(words) for words in mask] if mask else None
     with open_collection(collection) as photos:
-        with kernels_meanwhile():
+        with kernels_meanwhile(photos):
             asked = photos.ask(text, mask=boxes)
-            photos.refresh()
         started = time.perf_counter()
-        hits = photos.answer(asked, k)
+        hits = photos.answer(asked, k, effort=1.0 if exact else effort)
         elapsed_ms = (time.perf_counter() - started) * 1000
         nothing = "" if hits else _nothing(photos, asked.words)
     if json_:

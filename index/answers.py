@@ -14,7 +14,9 @@ Ranked = list[tuple[int, float]]
 """(item id, score), best first."""
 
 
-def nearest_items(engine: SearchEngine, features: npt.NDArray[np.float32], k: int, effort: float | None = None) -> Ranked:
+def nearest_items(
+    engine: SearchEngine, features: npt.NDArray[np.float32], k: int, effort: float | None = None
+) -> Ranked:
     """Return the k items nearest to any of the queries, float32 (m, dim); each item by its best similarity."""
     similarity, ids = engine.search(features, k, effort=effort)
     best: dict[int, float] = {}

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from assocmem.codes import CliqueCoder
 from assocmem.errors import CollectionError, InputError, MismatchError
 from assocmem.extractors.base import Extractor
@@ -116,6 +118,12 @@ class OpenCollection:
             if self._engine is None or self._engine[:2] != (snapshot.generation, pools):
                 self._engine = snapshot.generation, pools, snapshot.engine(self.coder, pools)
             return self._engine[2]
+
+    def warm(self) -> None:
+        """Open what answers queries and, where it takes kernels of its own, ask it once: then they are loaded."""
+        engine = self.engine()
+        if self._engine is not None and self._engine[1] is not None:
+            engine.search(np.ones(self.coder.dim, np.float32), 1)
 
     def familiar(self) -> Familiar:
         """Open the memory of what was seen, once per generation."""

@@ -22,7 +22,7 @@ from assocmem.codes import CliqueCoder
 from assocmem.files import LIBVER, PAGE, replacing
 from assocmem.index.reports import EngineInfo
 from assocmem.index.snapshot import Snapshot
-from assocmem.index_file import level_arrays, read_array, write_arrays
+from assocmem.index_file import Arrays, level_arrays, read_array, write_arrays
 from assocmem.levels import STORED, Level
 from assocmem.pooled import Pools, default_effort
 
@@ -46,7 +46,9 @@ def keep_pools(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> None:
         found = read_pools(path, coder)
         if found is None or found.generation != snapshot.generation:
             whole = read_pools(path, coder, whole=True)
-            write_pools(path, snapshot.generation, updated(Pools(coder) if whole is None else whole.pools, snapshot))
+            pools = updated(Pools(coder) if whole is None else whole.pools, snapshot)
+            write_pools(path, snapshot.generation, pools)
+            pools.candidates(np.ones(coder.width, np.float32), 1.0, 1)  # compiles now what a search will need
 
 
 def updated(pools: Pools, snapshot: Snapshot) -> Pools:
@@ -67,7 +69,7 @@ def updated(pools: Pools, snapshot: Snapshot) -> Pools:
 def write_pools(path: Path, generation: int, pools: Pools) -> None:
     """Write the file so that it is on the disk, whole, before it takes the place of the old one."""
     about = {"format": FORMAT, "generation": generation, "kind": _kind(pools.coder)}
-    arrays = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8), "ids": pools.ids}
+    arrays: Arrays = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8), "ids": pools.ids}
     for name, level in _levels(pools):
         arrays |= level_arrays(name, level.blocks)
     with (
@@ -88,7 +90,7 @@ class StoredPools:
 def read_pools(path: Path, coder: CliqueCoder, *, whole: bool = False) -> StoredPools | None:
     """Read the file, of whatever generation; None when it is missing, damaged, or not of this kind.
 
-    Unless ``whole``, the items' codes stay in the file, unchecked: a wrong bit may cost a hit and can make no false one.
+    Unless ``whole``, the items' codes stay in the file, unchecked: a wrong bit may cost a hit, and makes no false one.
     """
     with contextlib.suppress(Exception), h5py.File(path, "r") as file:  # h5py raises nearly everything
         about = json.loads(read_array(file, path, "about").tobytes())
@@ -166,7 +168,9 @@ def pool_problems(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> list[
     _, theirs, ours = np.intersect1d(pools.ids, ids, return_indices=True)
     if not np.array_equal(pools.tree.items.coded(theirs.astype(np.int32)).codes, codes[ours]):
         found.append("codes")
-    return [f"{path}: its {', '.join(found)} are not those of the items; remove it, it will be built again"] * bool(found)
+    return [f"{path}: its {', '.join(found)} are not those of the items; remove it, it will be built again"] * bool(
+        found
+    )
 
 
 def _misplaced(pools: Pools) -> list[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 import assocmem
 from assocmem.index import snapshot
 from assocmem.index.pools import POOLS, read_pools
 from assocmem.pooled import PooledEngine
-from assocmem.search import ExhaustiveEngine
-from tests.fakes import ColourExtractor, damage, picture, pictures
+from tests.fakes import ColourExtractor, pictures
 
 
 @pytest.fixture

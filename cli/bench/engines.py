@@ -1,4 +1,4 @@
-"""``assocmem bench engines``: from how many items on is a search by pools quicker than a scan of all codes?"""
+"""``assocmem bench engines``: from how many items on a search by pools is quicker than a scan of all codes."""
 
 from __future__ import annotations
 
