@@ -132,15 +132,9 @@ class Collection(TendedCollection):
         return count
 
     def _refresh_memories(self) -> None:
-        from assocmem.index.cliques import memory_info  # not before: a search need not wait for these kernels
-        from assocmem.index.pools import keep_pools
-        from assocmem.index.seen import familiar
+        from assocmem.index.kept import keep_memories  # not before: a search need not wait for these kernels
 
-        snapshot = self.refresh()
-        imagenet_memory(snapshot, self.folder, self.coder.clusters, keep=True)
-        memory_info(snapshot, self.folder, self.coder, keep=True)
-        familiar(snapshot, self.folder, self.message_coder, keep=True)
-        keep_pools(snapshot, self.folder, self.coder)
+        keep_memories(self.refresh(), self.folder, self.coder, self.message_coder)
 
     # asking
 

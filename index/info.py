@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from assocmem.index.catalog import FORMAT, Catalog
 from assocmem.index.disk import file_size
-from assocmem.index.reports import Info, MemoryInfo
+from assocmem.index.reports import EngineInfo, Info, MemoryInfo
 from assocmem.index.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def collect_info(
-    catalog: Catalog, folder: Path, settings: Settings, memory: MemoryInfo | None, seen: Judgement | None
+    catalog: Catalog,
+    folder: Path,
+    settings: Settings,
+    memory: MemoryInfo | None,
+    seen: Judgement | None,
+    engine: EngineInfo | None,
 ) -> Info:
     """Count; nothing is loaded but the catalog."""
     counts = catalog.counts()
@@ -36,4 +41,5 @@ def collect_info(
         disk_bytes=sum(file_size(path) for path in folder.rglob("*")),
         memory=memory,
         seen=seen,
+        engine=engine,
     )

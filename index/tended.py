@@ -22,8 +22,10 @@ class TendedCollection(OpenCollection):
     def info(self) -> Info:
         """Return what the collection holds."""
         from assocmem.index.cliques import kept_info, memory_info
+        from assocmem.index.pools import engine_info
         from assocmem.index.seen import kept_judgement
 
+        engine = None
         with self._reading() as catalog:
             memory = kept_info(self.folder, catalog.generation)
             seen = kept_judgement(self.folder, catalog.generation)
@@ -32,8 +34,9 @@ class TendedCollection(OpenCollection):
                 memory = memory_info(self.refresh(), self.folder, self.coder)
             if seen is None:
                 seen = self.familiar().judgement
+            engine = engine_info(self.refresh(), self.folder, self.coder)
         with self._reading() as catalog:
-            return collect_info(catalog, self.folder, self._made_with(), memory, seen)
+            return collect_info(catalog, self.folder, self._made_with(), memory, seen, engine)
 
     def failures(self) -> list[Failure]:
         """Return the files that could not be read, or not to their end, with the reason."""

@@ -88,7 +88,7 @@ def test_the_dead_and_the_unknown_are_never_found(seed, effort):
 
 
 def test_what_is_in_no_pool_yet_is_found_all_the_same():
-    x, queries = clustered(2000)
+    x, _ = clustered(2000)
     blocks = [block(x[:1500], range(1500)), block(x[1500:], range(1500, 2000), [3])]
     engine = PooledEngine(CODER, blocks, pooled(x[:1500], range(1500)), candidates=100)
     assert 1503 not in engine.search(x[1500:].astype(np.float32), 1, effort=0.02)[1]
@@ -164,7 +164,7 @@ def test_whatever_comes_and_goes_the_pools_hold_what_is_left(seed, data):
 
 
 def test_everything_removed_makes_room_for_others():
-    x, queries = clustered(300)
+    x, _ = clustered(300)
     pools = pooled(x, range(300))
     pools.remove(np.arange(300))
     assert (len(pools), pools.fill) == (0, 0)
