@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.concepts import ConceptMemory
-from assocmem.files import LIBVER
+from assocmem.files import LIBVER, sync
 from assocmem.index.snapshot import Snapshot
 
 CONCEPTS = "memory-concepts.h5"
@@ -55,13 +55,17 @@ def load_memory(memory: ConceptMemory, path: Path, generation: int) -> bool:
     return False
 
 
-def keep_file(path: Path, generation: int, fill: Callable[[h5py.File], None]) -> None:
-    """Replace a memory's file; when that cannot be (a full disk), nothing is said: it can be built at any time."""
+def keep_file(path: Path, generation: int, fill: Callable[[h5py.File], None], **options: Any) -> None:
+    """Replace a memory's file; when that cannot be (a full disk), nothing is said: it can be built at any time.
+
+    ``options``: for ``h5py.File``.
+    """
     temporary = path.with_suffix(".tmp")
     try:
-        with h5py.File(temporary, "w", libver=LIBVER) as file:
+        with h5py.File(temporary, "w", libver=LIBVER, **options) as file:
             file.attrs["generation"] = generation
             fill(file)
+        sync(temporary)  # not everything in it has a checksum that is looked at every time
         temporary.replace(path)
     except (OSError, RuntimeError):
         temporary.unlink(missing_ok=True)

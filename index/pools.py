@@ -19,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.codes import CliqueCoder
-from assocmem.files import LIBVER, PAGE, replacing
+from assocmem.errors import AssocmemError
+from assocmem.files import PAGE
+from assocmem.index.memories import keep_file
 from assocmem.index.reports import EngineInfo
 from assocmem.index.snapshot import Snapshot
 from assocmem.index_file import Arrays, level_arrays, read_array, write_arrays
@@ -36,10 +38,10 @@ _ROWS = 2048
 def keep_pools(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> None:
     """Bring the file up to date with the living items, for the writer; where there are too few, there is none.
 
-    When it cannot be written (a full disk), nothing is said: every search does without.
+    When that cannot be (a full disk, a damaged segment), nothing is said: every search does without.
     """
     path = folder / POOLS
-    with contextlib.suppress(OSError, RuntimeError):
+    with contextlib.suppress(OSError, RuntimeError, AssocmemError):
         if not snapshot.large:
             path.unlink(missing_ok=True)
             return
@@ -67,16 +69,14 @@ def updated(pools: Pools, snapshot: Snapshot) -> Pools:
 
 
 def write_pools(path: Path, generation: int, pools: Pools) -> None:
-    """Write the file so that it is on the disk, whole, before it takes the place of the old one."""
-    about = {"format": FORMAT, "generation": generation, "kind": _kind(pools.coder)}
+    """Replace the file; it is on the disk, whole, before it takes the place of the old one."""
+    about = {"format": FORMAT, "kind": _kind(pools.coder)}
     arrays: Arrays = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8), "ids": pools.ids}
     for name, level in _levels(pools):
         arrays |= level_arrays(name, level.blocks)
-    with (
-        replacing(path) as temporary,
-        h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
-    ):
-        write_arrays(file, arrays)
+    keep_file(
+        path, generation, lambda file: write_arrays(file, arrays), alignment_threshold=PAGE, alignment_interval=PAGE
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def read_pools(path: Path, coder: CliqueCoder, *, whole: bool = False) -> Stored
             arrays = {part: _read(file, path, f"{name} {part}", apart and part == "codes") for part in STORED}
             level.restore(arrays)
         pools.ids = read_array(file, path, "ids")
-        return StoredPools(pools, about["generation"])
+        return StoredPools(pools, int(file.attrs["generation"]))
     return None
 
 

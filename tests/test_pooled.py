@@ -128,7 +128,7 @@ def test_effort_that_is_no_share_is_refused(effort):
 
 
 def test_partial_cues_are_completed():
-    x, queries = clustered(3000)
+    x, _ = clustered(3000)
     engine = PooledEngine(CODER, [block(x, range(3000))], pooled(x, range(3000)))
     cue = x[7].astype(np.float32)
     cue[::3] = np.nan
