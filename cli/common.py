@@ -163,18 +163,18 @@ def prepare_kernels(*, storing: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def kernels_meanwhile(photos: Collection | None = None) -> Iterator[None]:
-    """Load the kernels in a thread while the body waits for decoder and network; both are done afterwards.
+def kernels_meanwhile(then: Callable[[], object] | None = None) -> Iterator[None]:
+    """Load the kernels, then do what else there is, in a thread while the body waits for decoder and network.
 
-    With a collection, what answers its searches too.
+    All is done afterwards.
     """
     trouble: list[BaseException] = []
 
     def load() -> None:
         try:
             prepare_kernels()
-            if photos is not None:
-                photos.warm()
+            if then is not None:
+                then()
         except BaseException as error:
             trouble.append(error)
 

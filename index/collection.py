@@ -177,7 +177,7 @@ class Collection(TendedCollection):
         _check_k(k)
         if asked.words is not None:
             return self._search_words(asked.words, k)
-        return self.hits(nearest_items(self.engine(), asked.features, k, effort))
+        return self.hits(nearest_items(self.engine(effort), asked.features, k, effort))
 
     def meant(self, words: str) -> list[Label]:
         """Return the ImageNet concepts that words are taken to mean; UnknownConceptError when there is none."""

@@ -110,18 +110,21 @@ class OpenCollection:
             self._snapshot = take_snapshot(catalog, self.folder / "segments", self._snapshot)
             return self._snapshot
 
-    def engine(self) -> SearchEngine:
-        """Open what answers queries over what was committed last."""
+    def engine(self, effort: float | None = None) -> SearchEngine:
+        """Open what answers queries over what was committed last; at full effort, no pools are opened for it."""
         snapshot = self.refresh()
         with self._lock:
-            pools = self._pools.pools() if snapshot.large else None
-            if self._engine is None or self._engine[:2] != (snapshot.generation, pools):
-                self._engine = snapshot.generation, pools, snapshot.engine(self.coder, pools)
-            return self._engine[2]
+            known = self._engine
+            if known is not None and known[0] == snapshot.generation and effort == 1:
+                return known[2]
+            pools = self._pools.pools() if snapshot.large and effort != 1 else None
+            if known is None or known[:2] != (snapshot.generation, pools):
+                known = self._engine = snapshot.generation, pools, snapshot.engine(self.coder, pools)
+            return known[2]
 
-    def warm(self) -> None:
+    def warm(self, effort: float | None = None) -> None:
         """Open what answers queries and, where it takes kernels of its own, ask it once: then they are loaded."""
-        engine = self.engine()
+        engine = self.engine(effort)
         if self._engine is not None and self._engine[1] is not None:
             engine.search(np.ones(self.coder.dim, np.float32), 1)
 

@@ -243,6 +243,36 @@ def test_the_engine_is_made_once_per_generation(photos, tmp_path):
     assert photos.engine() is not engine
 
 
+def test_at_full_effort_no_pools_are_opened(photos):
+    with again(photos) as reader:
+        reader.warm(1)
+        assert type(reader.engine(1)) is ExhaustiveEngine
+        reader.warm()
+        pooled = reader.engine()
+        assert type(pooled) is PooledEngine
+        assert reader.engine(1) is pooled  # which scans all then
+
+
+@pytest.mark.parametrize(
+    ("words", "once", "expected"),
+    [([], 500, 1), ([], 100, None), (["--effort", "0.2"], 500, 0.2), (["--exact"], 100, 1)],
+)
+def test_the_command_scans_all_unless_there_is_much_or_it_is_told(photos, folder, monkeypatch, words, once, expected):
+    asked = []
+    search = ExhaustiveEngine.search
+    monkeypatch.setattr(
+        ExhaustiveEngine,
+        "search",
+        lambda self, q, k, effort=None: asked.append(effort) or search(self, q, k, effort=effort),
+    )
+    monkeypatch.setattr(snapshot, "ONCE_FROM", once)
+    monkeypatch.setattr(assocmem.Collection, "extractor", ColourExtractor())
+    result = _run("search", folder / "0007.png", "-c", photos.folder, *words, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["hits"][0]["path"] == str(folder / "0007.png")
+    assert asked[-1] == expected
+
+
 def test_effort_that_is_no_share_is_refused(photos):
     for effort in (0, 2):
         with pytest.raises(InputError, match="effort: expected a number above 0 and at most 1"):

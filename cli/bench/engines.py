@@ -23,7 +23,7 @@ QUERIES = 20
 ONE_SHOT = """if 1:
     import sys
     from assocmem.index import snapshot
-    snapshot.POOLED_FROM = int(sys.argv.pop(1))
+    snapshot.POOLED_FROM = snapshot.ONCE_FROM = int(sys.argv.pop(1))
     from assocmem.cli.main import app
     app()
 """
@@ -127,4 +127,4 @@ def _crossing(rows: list[dict[str, Any]], unit: str) -> str:
     if last is None:
         return f"{gains[0][0]} items on, or fewer"
     (few, loss), (many, gain) = gains[last], gains[last + 1]
-    return f"about {round(few + (many - few) * -loss / (gain - loss), -2)} items on"
+    return f"about {round(few + (many - few) * -loss / (gain - loss), -2):.0f} items on"
