@@ -19,6 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 
 from assocmem.errors import DamagedError, MismatchError
 from assocmem.files import LIBVER, sync
@@ -62,19 +63,22 @@ class MappedRows:
         self._chunk_rows = dataset.chunks[0] if dataset.shape[0] else 1
         starts: dict[int, int] = {}
         dataset.id.chunk_iter(lambda chunk: starts.update({chunk.chunk_offset[0]: chunk.byte_offset}))
-        self._starts = [starts[row] for row in range(0, self.shape[0], self._chunk_rows)]
+        self._starts = np.array([starts[row] for row in range(0, self.shape[0], self._chunk_rows)], np.int64)
         # The map outlives the file's name: a reader keeps its segments after a writer has replaced them.
-        self._bytes = np.memmap(path, np.uint8, mode="r") if self._starts else np.empty(0, np.uint8)
+        mapped = np.memmap(path, np.uint8, mode="r") if starts else np.empty(0, np.uint8)
+        self._width = self.shape[1] * self.dtype.itemsize
+        # All places where a row could begin; the last one's end is the file's.
+        self._rows = as_strided(mapped, (max(0, len(mapped) - self._width + 1), self._width), (1, 1), writeable=False)
 
     def __getitem__(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        width = self.shape[1] * self.dtype.itemsize
-        out = np.empty((len(rows), width), np.uint8)
-        for i, row in enumerate(rows.tolist()):
-            if not 0 <= row < self.shape[0]:
-                raise IndexError(f"row: expected 0 to {self.shape[0] - 1}, found {row}")
-            start = self._starts[row // self._chunk_rows] + row % self._chunk_rows * width
-            out[i] = self._bytes[start : start + width]
-        return out.view(self.dtype)
+        outside = (rows < 0) | (rows >= self.shape[0])
+        if outside.any():
+            raise IndexError(f"row: expected 0 to {self.shape[0] - 1}, found {rows[outside][0]}")
+        if not len(rows):
+            return np.empty((0, self.shape[1]), self.dtype)
+        places = self._starts[rows // self._chunk_rows] + rows % self._chunk_rows * self._width
+        out: npt.NDArray[Any] = self._rows[places].view(self.dtype)
+        return out
 
 
 @dataclass(frozen=True, slots=True)
