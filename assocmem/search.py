@@ -16,9 +16,10 @@ from numba import njit
 
 from assocmem.codes import U8, UNITS, CliqueCoder, byte_tables, score_codes
 from assocmem.errors import InputError
-from assocmem.lanes import LANES, products
+from assocmem.lanes import LANES
 from assocmem.partial import SAMPLE, Moments, complete, split_known
 from assocmem.rotation import F32
+from assocmem.row_lanes import products
 from assocmem.vectors import check_effort
 
 I64 = npt.NDArray[np.int64]
