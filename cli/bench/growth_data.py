@@ -60,7 +60,9 @@ def read(path: Path, dim: int) -> Real:
         with h5py.File(path, "r") as file:
             kind, x = str(file.attrs["distance"]), np.asarray(file["train"][:], np.float32)
     except (OSError, KeyError) as error:
-        raise InputError(f"{path}: expected vectors 'train' and a 'distance' in HDF5, found another ({error})") from error
+        raise InputError(
+            f"{path}: expected vectors 'train' and a 'distance' in HDF5, found another ({error})"
+        ) from error
     if kind not in ("euclidean", "angular"):
         raise InputError(f"{path}: expected euclidean or angular vectors, found {kind}")
     if x.ndim != 2 or len(x) < 4 * HELD:

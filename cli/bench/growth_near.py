@@ -68,7 +68,8 @@ class Nearest:
     @property
     def distances(self) -> F32:
         """Euclidean distances, float32 (nq, k), as exact as float32 products are; infinite where there is no row."""
-        return np.sqrt(np.maximum(self._values + self._squares[:, None], 0))
+        squared: F32 = np.maximum(self._values + self._squares[:, None], 0)
+        return np.sqrt(squared)
 
 
 def nearest(queries: F32, x: F32, k: int) -> tuple[F32, I64]:

@@ -1,4 +1,4 @@
-"""What one run of the growth benchmark asks: sizes, vectors, queries and truth, in a folder that every process reads."""
+"""What a run of the growth benchmark asks: sizes, vectors, queries and truth, in a folder that all processes read."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def _build(engine: Engine, plan: Plan, pieces: list[tuple[int, int]]) -> tuple[f
 
 def _bytes(engine: Engine, items: int) -> dict[str, float]:
     """Count bytes per item, by what they are for where that is known."""
-    index = getattr(engine, "index", None)
+    index: Any = getattr(engine, "index", None)
     if hasattr(index, "stats"):
         return {name: size / items for name, size in index.stats().memory.items()}
     return {"all": engine.size().memory / items}
@@ -140,7 +140,7 @@ def _searches(engine: Engine, plan: Plan, number: int, knob: str, guess: float) 
     }
     row: Row = {**us, "knob": knob, "settings": list(tried), "recalls": list(recalls)}
     row |= {"batch_us": list(batch.values()), "singles_us": list(single.values())}
-    index = getattr(engine, "index", None)
+    index: Any = getattr(engine, "index", None)
     if hasattr(index, "stages"):
         row["stages"] = index.stages(plan.queries, K, effort=max(tried))._asdict()
     return row
