@@ -20,7 +20,7 @@ from assocmem.messages import check_size
 from assocmem.rotation import F32
 from assocmem.stored import StoredVectors
 from assocmem.threads import check_threads, in_parts
-from assocmem.vectors import I64, check_effort, check_vectors
+from assocmem.vectors import I64, check_effort, check_radius, check_vectors
 
 QUERIES = 256
 """Queries that are prepared together."""
@@ -66,7 +66,6 @@ class CliqueIndex(StoredVectors):
         seed: int = 0,
     ) -> None:
         super().__init__(dim, metric, features=features, clusters=clusters, mean=mean, seed=seed)
-        self._effort: float | None = None
 
     # Searching
 
@@ -117,7 +116,7 @@ class CliqueIndex(StoredVectors):
         """
         q = check_vectors(q, self.dim, "queries", nonzero=self.cosine)
         share = self.default_effort() if effort is None else check_effort(effort)
-        border = -float(radius) if self.cosine else float(radius)
+        border = -check_radius(radius) if self.cosine else check_radius(radius)
         found = [self._within(q[i : i + 1], border, share) for i in range(len(q))]
         lims = np.cumsum([0, *(len(values) for values, _ in found)])
         values = np.concatenate([np.empty(0, np.float32), *(values for values, _ in found)])
@@ -159,7 +158,7 @@ class CliqueIndex(StoredVectors):
                 with self._lock.reading():
                     candidates = self._candidates(q[part], k, share, kept[part])
                     rows = np.empty((part.stop - at, k), np.int32)
-                    self._refine(q[part], candidates, values[part], rows)
+                    self._refine(q[part], candidates, (values[part], rows))
                     ids[part] = self._ids.ids(rows)
 
         in_parts(work, len(q), threads, least=4)
@@ -187,10 +186,8 @@ class CliqueIndex(StoredVectors):
         kept[:, 3] = (found.members >= 0).sum(axis=1)
         return found.members
 
-    def _refine(self, q: F32, candidates: I32, values: F32, rows: I32) -> None:
-        if len(candidates) != len(q):
-            candidates = np.broadcast_to(candidates, (len(q), candidates.shape[1]))
-        refine_rows(self._queries(q), self._features.parts, candidates, self._ids.of_rows, self.cosine, (values, rows))
+    def _refine(self, q: F32, candidates: I32, out: tuple[F32, I32]) -> None:
+        refine_rows(self._queries(q), self._features.parts, candidates, self._ids.of_rows, self.cosine, out)
 
     def _queries(self, q: F32) -> tuple[F32, F32]:
         lengths = np.sqrt(np.einsum("ij,ij->i", q, q, dtype=np.float64))
@@ -211,8 +208,8 @@ class CliqueIndex(StoredVectors):
         ------
         As ``search``; InputError unless the recall is above 0 and at most 1.
         """
-        if not 0 < recall <= 1:
-            raise InputError(f"recall: expected above 0 and at most 1, found {recall!r}")
+        if not 0 < recall <= 1 or not np.size(queries):
+            raise InputError(f"recall: expected above 0 and at most 1, of one query or more, found {recall!r}")
         truth, _ = self.search(queries, k, effort=1.0)
         border = truth[:, -1:] if len(self) >= k else truth[:, len(self) - 1 : len(self)]
         low, high = 1 / max(2, self._tree.items.pools), 1.0
@@ -244,7 +241,8 @@ class CliqueIndex(StoredVectors):
             raise InputError("merge: expected an index with the same mean, found another; give both the same")
         if other is self:
             raise DuplicateIdError("merge: expected another index, found this one, whose ids are all here")
-        with other._lock.reading():
+        first, second = sorted((self, other), key=id)  # two that merge with each other would wait for each other
+        with first._adding, second._adding, other._lock.reading():
             self._take_over(other)
         return self
 

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from numba import njit
 
 from assocmem.errors import InputError
-from assocmem.lanes import LANES, prefetch_row, products, squared_distance, widen_row
+from assocmem.lanes import LANES, prefetch_row
 from assocmem.levels import grown
 from assocmem.rotation import F32
+from assocmem.row_lanes import products, squared_distance, widen_row
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -64,19 +65,20 @@ def refine_rows(queries, parts, candidates, ids, cosine, out):  # type: ignore[n
     """Compare queries with their candidates and keep the nearest.
 
     ``queries``: (float32 (n, d), one over their lengths float32 (n,)); ``parts``: two matrices that follow on each
-    other; ``candidates``: int32 (n, r), -1 for none; ``ids``: int64 of rows, or empty; ``out``: (float32 (n, k), int32
-    (n, k)), filled: values, least first, and rows; -1 for none.
+    other; ``candidates``: int32 (n, r), or (1, r) for all, -1 for none; ``ids``: int64 of rows, or empty; ``out``:
+    (float32 (n, k), int32 (n, k)), filled: values, least first, and rows; -1 for none.
     """
     head, tail = parts
     border = np.int64(head.shape[0])
     values, rows = out
     k = values.shape[1]
-    for i in range(candidates.shape[0]):
+    for i in range(values.shape[0]):
         n = 0
-        for j in range(candidates.shape[1]):
-            row = np.int64(candidates[i, j])
-            if j + 2 < candidates.shape[1]:
-                ahead = np.int64(candidates[i, j + 2])
+        mine = candidates[min(i, candidates.shape[0] - 1)]
+        for j in range(mine.shape[0]):
+            row = np.int64(mine[j])
+            if j + 2 < mine.shape[0]:
+                ahead = np.int64(mine[j + 2])
                 if ahead >= border:
                     prefetch_row(tail, ahead - border)
                 elif ahead >= 0:
@@ -152,13 +154,23 @@ class Features:
         """Head and tail, as the kernels want them."""
         return self.head, self.tail
 
-    def check(self, x: F32) -> None:
-        """Raise InputError unless vectors can be kept: in range for halves, whole for bytes."""
-        if self.kind == "float16" and x.size and float(np.abs(x).max()) > float(np.finfo(np.float16).max):
-            raise InputError(
-                f"expected values up to 65504, found {np.abs(x).max():.4g}; scale them, or keep float32 "
-                "(features='float32')"
-            )
+    def check(self, x: F32, *, nonzero: bool) -> None:
+        """Raise InputError unless vectors can be kept: in range for halves, whole for bytes.
+
+        ``nonzero``: their directions count, of which halves below the least normal one would keep little or nothing.
+        """
+        if self.kind == "float16" and x.size:
+            heights, halves = np.abs(x).max(axis=1), np.finfo(np.float16)
+            if heights.max() > halves.max:
+                raise InputError(
+                    f"expected values up to 65504, found {heights.max():.4g}; scale them, or keep float32 "
+                    "(features='float32')"
+                )
+            if nonzero and heights.min() < halves.smallest_normal:
+                raise InputError(
+                    f"expected vectors with a value of at least {halves.smallest_normal:.4g}, found one of at most "
+                    f"{heights.min():.4g}; scale them, or keep float32 (features='float32')"
+                )
         if self.kind == "uint8" and not ((x >= 0) & (x <= 255) & (x == np.floor(x))).all():
             raise InputError("expected whole numbers from 0 to 255, found others; keep float16 (features='float16')")
 

@@ -57,9 +57,7 @@ def save_index(path: str | os.PathLike[str], index: CliqueIndex) -> None:
             array = np.ascontiguousarray(array)
             file.create_dataset(name, data=array)
             sums = _checksums(array)
-            file.create_dataset(
-                f"{name} checksums", data=sums, chunks=(max(1, min(len(sums), 65536)),), fletcher32=True
-            )
+            file.create_dataset(f"{name} checksums", data=sums, chunks=(min(len(sums), 65536),), fletcher32=True)
 
 
 def load_index(cls: type[CliqueIndex], path: str | os.PathLike[str], *, mmap: bool) -> Any:
@@ -78,7 +76,7 @@ def load_index(cls: type[CliqueIndex], path: str | os.PathLike[str], *, mmap: bo
                     f"{path}: expected format {FORMAT}, found {file.attrs['format']}; "
                     "it was written by a newer assocmem: update this one"
                 )
-            names = [name for name in file if not name.endswith(" checksums")]
+            names = {name.removesuffix(" checksums") for name in file}
             arrays = {name: _read(file, target, name, mapped=mmap and name == "vectors") for name in names}
         about = json.loads(arrays.pop("about").tobytes())
         index = cls(
@@ -114,9 +112,10 @@ def _read(file: Any, path: Path, name: str, *, mapped: bool) -> npt.NDArray[Any]
 
 
 def _checksums(array: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
-    """CRC-32 of each mebibyte, uint32 (blocks,)."""
+    """CRC-32 of each mebibyte, uint32 (blocks,); one of nothing where there is nothing."""
     data = array.reshape(-1).view(np.uint8)
-    return np.array([zlib.crc32(data[i : i + CHECKED].data) for i in range(0, len(data), CHECKED)], np.uint32)
+    starts = range(0, max(1, len(data)), CHECKED)
+    return np.array([zlib.crc32(data[i : i + CHECKED].data) for i in starts], np.uint32)
 
 
 def level_arrays(name: str, blocks: Blocks) -> Arrays:

@@ -132,25 +132,38 @@ class Level:
         self.append(other, chosen(coded, side))
         return other
 
-    def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
-        """Take arrays as they were, into an empty level; ValueError when they cannot be a level's."""
+    def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> I32:
+        """Take arrays as they were, into an empty level, and return its members, ascending.
+
+        ValueError when they cannot be a level's: a kernel would follow their numbers to anywhere.
+        """
         pools = len(arrays["sizes"])
         if not pools:
-            return
+            return np.empty(0, np.int32)
         for name, array in arrays.items():
-            shape, rows = getattr(self.blocks, name).shape[1:], POOL_BLOCKS * pools
+            mine = getattr(self.blocks, name)
+            shape, rows = mine.shape[1:], POOL_BLOCKS * pools
             rows = {"members": POOL_ITEMS * pools, "sizes": pools}.get(name, rows)
-            if array.shape != (rows, *shape):
-                raise ValueError(f"{name} of shape {array.shape} and not {(rows, *shape)}")
-        sizes, members = arrays["sizes"].astype(np.int32), arrays["members"].astype(np.int32)
+            if array.shape != (rows, *shape) or array.dtype != mine.dtype:
+                raise ValueError(
+                    f"{name} of {array.dtype}, shape {array.shape}, and not {mine.dtype}, {(rows, *shape)}"
+                )
+        sizes, members = arrays["sizes"], arrays["members"]
         if int(sizes.max()) > POOL_ITEMS or int(sizes.min()) < 0:
             raise ValueError("pools of impossible sizes")
         filled = (np.arange(POOL_ITEMS) < sizes[:, None]).reshape(-1)
-        places = np.full(int(members[filled].max(initial=0)) + 1, -1, np.int32)
+        present = np.sort(members[filled])
+        if (
+            (present < 0).any()
+            or (np.diff(present) == 0).any()
+            or (arrays["biases"].reshape(-1)[~filled] != NOTHING).any()
+        ):
+            raise ValueError("members in impossible places")
+        places = np.full(int(present.max(initial=0)) + 1, -1, np.int32)
         places[members[filled]] = np.flatnonzero(filled)
-        kept = {**arrays, "sizes": sizes, "members": members, "places": places}
-        self.blocks = Blocks(**kept, made=np.array([pools], np.int32))
+        self.blocks = Blocks(**arrays, places=places, made=np.array([pools], np.int32))
         self.vacant = np.flatnonzero(sizes == 0).tolist()
+        return present
 
     def take_over(self, other: Level, numbers: I32) -> I32:
         """Take in another level's pools, behind the own ones, and return the numbers they have here.

@@ -179,7 +179,10 @@ def search_pools(levels, coarse, fine, plan, found, kept):  # type: ignore[no-un
     ``kept``: int64 (n, 3), filled with how many groups, pools and items were scored.
     """
     items, pools, groups = levels
-    blocks = np.empty(POOL_BLOCKS * max(items.made[0], pools.made[0], groups.made[0]) + 1, np.int32)
+    widest = POOL_BLOCKS * max(groups.made[0], 2 * max(plan[0], plan[1]))  # what is kept may exceed its number by 1/8
+    if plan[0] < 1:
+        widest = max(widest, POOL_BLOCKS * pools.made[0])
+    blocks = np.empty(widest + 1, np.int32)
     scores = np.empty(16 * blocks.shape[0], np.float32)
     slots = np.empty(scores.shape[0], np.int32)
     for i in range(kept.shape[0]):

@@ -153,7 +153,7 @@ class PoolTree:
         if group < 0:
             group = self.pools.new_pool()
             self._enter_group(group, mean, 0.0)
-        elif self.pools.blocks.sizes[group] == POOL_ITEMS:
+        while self.pools.blocks.sizes[group] == POOL_ITEMS:  # another full one may be the nearest then
             self._divide_group(group)
             group = self._nearest_group(tables)
         self.pools.append(group, coded)

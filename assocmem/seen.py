@@ -128,9 +128,10 @@ class SeenMemory(BitMemory):
 
     def _fold(self, messages: npt.NDArray[np.integer]) -> I32:
         """Let neighbouring symbols share a unit: int32 (n, clusters)."""
-        return np.asarray(
-            messages.astype(np.int32) * np.int32(self.units) >> np.int32(SYMBOLS.bit_length() - 1), np.int32
-        )
+        folded = np.empty(messages.shape, np.int32)
+        np.multiply(messages, np.int32(self.units), out=folded, casting="unsafe")
+        folded >>= SYMBOLS.bit_length() - 1
+        return folded
 
     def _counted(self) -> npt.NDArray[np.int64]:
         """Ties per unit, int64 (clusters, units), in the pairs of which it has the rows."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from assocmem.errors import DuplicateIdError, InputError, UnknownIdError
+from assocmem.errors import DuplicateIdError, IdError, InputError, UnknownIdError
 from assocmem.features import I32, Features
 from assocmem.id_table import IdTable
 from assocmem.index_file import Arrays, is_mapped, level_arrays
@@ -18,7 +18,7 @@ from assocmem.messages import check_size
 from assocmem.pools import CHUNK, PoolTree
 from assocmem.rotation import F32, next_power_of_two
 from assocmem.symbols import Rotation, SymbolCoder
-from assocmem.vectors import I64, check_ids, check_vectors
+from assocmem.vectors import I64, check_effort, check_ids, check_vectors
 
 Conflict = Literal["refuse", "replace", "skip"]
 
@@ -53,9 +53,9 @@ class StoredVectors:
     ) -> None:
         if metric not in ("cosine", "l2"):
             raise InputError(f"metric: expected cosine or l2, found {metric!r}")
-        self.dim, self.metric, self.seed = check_size("dim", dim, 1), metric, seed
+        self.dim, self.metric, self.seed = check_size("dim", dim, 1), metric, check_size("seed", seed, 0)
         width = width_for(dim)
-        self.clusters = clusters_for(width) if clusters is None else clusters
+        self.clusters = clusters_for(width) if clusters is None else check_size("clusters", clusters, 8)
         self._rotation = Rotation(dim, width, unit=self.cosine, mean=mean, seed=seed)
         coder = SymbolCoder(width, self.clusters)
         router = coder if coder.axes <= 4 else SymbolCoder(width, min(2 * self.clusters, 256))
@@ -66,6 +66,7 @@ class StoredVectors:
         self._rows = 0  # rows that were ever given out
         self._vacant: list[int] = []  # those of them that may be given out again
         self._next_id = 0
+        self._effort: float | None = None  # that ``tune`` found
         self._adding = threading.RLock()
         self._lock = SharedLock()
 
@@ -97,7 +98,8 @@ class StoredVectors:
     def __contains__(self, id_: object) -> bool:
         if not isinstance(id_, (int, np.integer)) or id_ < 0 or id_ > np.iinfo(np.int64).max:
             return False
-        return bool(self._ids.rows(np.array([id_], np.int64), self._places())[0] >= 0)
+        with self._lock.reading():
+            return bool(self._ids.rows(np.array([id_], np.int64), self._places())[0] >= 0)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self)} vectors, dim={self.dim}, metric={self.metric!r}>"
@@ -128,9 +130,9 @@ class StoredVectors:
         if on_conflict not in ("refuse", "replace", "skip"):
             raise InputError(f"on_conflict: expected refuse, replace or skip, found {on_conflict!r}")
         x = check_vectors(x, self.dim, "vectors", nonzero=self.cosine)
-        self._features.check(x)
+        self._features.check(x, nonzero=self.cosine)
         with self._adding:
-            wanted = np.arange(self._next_id, self._next_id + len(x)) if ids is None else check_ids(ids, len(x))
+            wanted = self._numbers(len(x)) if ids is None else check_ids(ids, len(x))
             there = self._ids.rows(wanted, self._places()) >= 0
             if there.any():
                 if on_conflict == "refuse":
@@ -146,6 +148,11 @@ class StoredVectors:
             for start in range(0, len(x), CHUNK):
                 self._add_chunk(x[start : start + CHUNK], wanted[start : start + CHUNK])
             return wanted
+
+    def _numbers(self, count: int) -> I64:
+        if self._next_id + count > 2**63:
+            raise IdError(f"ids: expected room for {count} more, found {self._next_id - 1} taken; give ids")
+        return min(self._next_id, 2**63 - 1) + np.arange(count)
 
     def _make_ids(self, wanted: I64) -> None:
         """Spell ids out as soon as they are no longer the rows' numbers, or rows would be wasted otherwise."""
@@ -240,13 +247,17 @@ class StoredVectors:
         tree = self._tree
         for name, level in (("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)):
             arrays |= level_arrays(name, level.blocks)
-        return {**self.kind, "rows": self._rows, "next_id": self._next_id}, arrays
+        return {**self.kind, "rows": self._rows, "next_id": self._next_id, "effort": self._effort}, arrays
 
     def _restore(self, about: dict[str, Any], arrays: Arrays) -> None:
         """Undo ``_state`` in an empty index; mapped vectors stay where they are."""
         tree, rows = self._tree, int(about["rows"])
+        below: npt.NDArray[Any] | None = None  # who must be in a level, by the one before it
         for name, level in (("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)):
-            level.restore({part: arrays[f"{name} {part}"] for part in STORED})
+            present = level.restore({part: arrays[f"{name} {part}"] for part in STORED})
+            if int(present.max(initial=-1)) >= rows if below is None else not np.array_equal(present, below):
+                raise ValueError(f"{name} that are not those of the others")
+            below = np.flatnonzero(level.blocks.sizes[: level.pools])
         tree.items.reserve(rows)
         vectors = arrays["vectors"]
         if vectors.shape != (rows, self._features.width) or vectors.dtype != self._features.tail.dtype:
@@ -256,9 +267,13 @@ class StoredVectors:
         if not mapped:
             self._features.tail = vectors
         self._rows, self._next_id = rows, int(about["next_id"])
+        self._effort = None if about["effort"] is None else check_effort(about["effort"])
         used = np.flatnonzero(self._places() >= 0).astype(np.int32)
         self._count = len(used)
-        if "ids" in arrays:
-            self._ids.restore(arrays["ids"], used)
+        if (ids := arrays.get("ids")) is not None:
+            if ids.dtype != np.int64 or ids.shape != (rows,):
+                raise ValueError(f"ids of {ids.dtype}, shape {ids.shape}")
+            check_ids(ids[used])
+            self._ids.restore(ids, used)
         if not mapped:
             self._vacant = np.flatnonzero(self._places() < 0).tolist()

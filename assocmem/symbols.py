@@ -28,7 +28,7 @@ from numba import njit
 
 from assocmem.codes import U8, UNITS, as_matrix
 from assocmem.errors import InputError
-from assocmem.lanes import to_entries
+from assocmem.lanes import to_entries, to_signed_entries
 from assocmem.rotation import F32, make_signs, rotate_differences, rotate_rows
 from assocmem.shuffle import TOP
 
@@ -150,16 +150,11 @@ def _greatest(row, axes, levels):  # type: ignore[no-untyped-def]
 def _spell_units(row, axes, units, values):  # type: ignore[no-untyped-def]
     """Product of a query with every unit of every cluster, ``values``: float32 (16 * clusters,), filled."""
     for c in range(values.shape[0] >> 4):
-        if axes == 8:
-            for u in range(8):
-                values[16 * c + u] = row[8 * c + u]
-                values[16 * c + 8 + u] = -row[8 * c + u]
-        else:
+        for u in range(16):
+            values[16 * c + u] = row[c * axes] * units[u, 0]
+        for k in range(1, axes):
             for u in range(16):
-                values[16 * c + u] = row[c * axes] * units[u, 0]
-            for k in range(1, axes):
-                for u in range(16):
-                    values[16 * c + u] += row[c * axes + k] * units[u, k]
+                values[16 * c + u] += row[c * axes + k] * units[u, k]
 
 
 @njit(**_options)
@@ -180,13 +175,20 @@ def fill_tables(rotated, levels, tables, terms):  # type: ignore[no-untyped-def]
         top = _greatest(row, axes, levels)
         step = top / middle if top > np.float32(0.0) else np.float32(1.0)
         per_step = np.float32(1.0) / step
-        if axes == 16:
-            values = row
+        first = i * clusters  # row of the table of cluster 0; the odd ones' follow on all even ones'
+        other = first + (clusters >> 1)
+        if axes == 8:
+            for b in range(clusters >> 1):
+                to_signed_entries(row, 16 * b, per_step, rows, first + b)
+                to_signed_entries(row, 16 * b + 8, per_step, rows, other + b)
         else:
-            _spell_units(row, axes, units, values)
-        for b in range(clusters >> 1):
-            to_entries(values, 32 * b, per_step, rows, i * clusters + b)
-            to_entries(values, 32 * b + 16, per_step, rows, i * clusters + (clusters >> 1) + b)
+            if axes == 16:
+                values = row
+            else:
+                _spell_units(row, axes, units, values)
+            for b in range(clusters >> 1):
+                to_entries(values, 32 * b, per_step, rows, first + b)
+                to_entries(values, 32 * b + 16, per_step, rows, other + b)
         terms[i, 0] = step
         terms[i, 1] = -middle * step * np.float32(clusters)
 

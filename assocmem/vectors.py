@@ -20,6 +20,11 @@ from assocmem.rotation import F32
 
 I64 = npt.NDArray[np.int64]
 
+GREATEST = 1e15
+"""Greatest magnitude of a value, so that squared distances stay far from what float32 can hold."""
+LEAST = 1e-15
+"""Least magnitude of a vector's greatest value, where its direction counts; likewise."""
+
 
 def check_vectors(x: Any, dim: int, what: str, *, nonzero: bool) -> F32:
     """Return float32 (n, dim), C-contiguous; one vector (dim,) becomes a row.
@@ -32,8 +37,10 @@ def check_vectors(x: Any, dim: int, what: str, *, nonzero: bool) -> F32:
         Another dimension, or rows that do not lie one behind the other.
     NotFiniteError
         NaN or infinity; for a query of which a part is unknown, see ``fill_unknown``.
+    InputError
+        A value beyond ``GREATEST``.
     ZeroVectorError
-        With ``nonzero``: a vector without a direction.
+        With ``nonzero``: a vector without a direction, or with no value of ``LEAST`` or more.
     """
     if not isinstance(x, np.ndarray) or x.dtype != np.float32:
         found = f"dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
@@ -48,12 +55,18 @@ def check_vectors(x: Any, dim: int, what: str, *, nonzero: bool) -> F32:
             f"{what}: expected rows that lie one behind the other, found strides {x.strides}; "
             "copy them: np.ascontiguousarray(x)"
         )
-    if not np.isfinite(matrix).all():
-        row = int((~np.isfinite(matrix)).any(axis=1).argmax())
-        raise NotFiniteError(f"{what}: expected finite numbers, found NaN or infinity in row {row}; leave it out")
-    if nonzero and not matrix.any(axis=1).all():
-        row = int((~matrix.any(axis=1)).argmax())
-        raise ZeroVectorError(f"{what}: expected vectors with a direction, found zeros in row {row}; leave it out")
+    heights = np.abs(matrix).max(axis=1)
+    if not (heights <= GREATEST).all():
+        row = int((~(heights <= GREATEST)).argmax())
+        if not np.isfinite(heights[row]):
+            raise NotFiniteError(f"{what}: expected finite numbers, found NaN or infinity in row {row}; leave it out")
+        raise InputError(
+            f"{what}: expected values up to {GREATEST:g}, found {heights[row]:.4g} in row {row}; scale them"
+        )
+    if nonzero and (heights < LEAST).any():
+        row = int((heights < LEAST).argmax())
+        found, hint = ("no value above 1e-15", "scale it") if heights[row] else ("zeros", "leave it out")
+        raise ZeroVectorError(f"{what}: expected vectors with a direction, found {found} in row {row}; {hint}")
     return matrix
 
 
@@ -67,7 +80,10 @@ def check_ids(ids: Any, count: int | None = None) -> I64:
     DuplicateIdError
         One of them twice.
     """
-    array = np.atleast_1d(np.asarray(ids))
+    try:
+        array = np.atleast_1d(np.asarray(ids))
+    except ValueError as error:  # sequences of unequal lengths
+        raise IdError(f"ids: expected whole numbers in one row, found {error}") from error
     if array.size == 0 and array.ndim == 1:
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu" or array.ndim != 1:
@@ -87,3 +103,10 @@ def check_effort(effort: float) -> float:
     if not isinstance(effort, (int, float, np.floating, np.integer)) or not 0 < effort <= 1:
         raise InputError(f"effort: expected a number above 0 and at most 1, found {effort!r}; 1 is exact")
     return float(effort)
+
+
+def check_radius(radius: float) -> float:
+    """Return it, or InputError unless it is a number."""
+    if not isinstance(radius, (int, float, np.floating, np.integer)) or np.isnan(radius):
+        raise InputError(f"radius: expected a number, found {radius!r}")
+    return float(radius)

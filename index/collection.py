@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from typing import Any
 
 from assocmem.data.labels import Label
-from assocmem.errors import CollectionError, DamagedError, InputError
+from assocmem.errors import CollectionError, InputError
 from assocmem.extractors.base import Image
 from assocmem.extractors.masked import Box, MaskedExtractor, check_boxes
 from assocmem.index.adding import add_files
 from assocmem.index.answers import common_concepts, nearest_concepts, nearest_items
 from assocmem.index.catalog import Catalog
 from assocmem.index.disk import make_folder
-from assocmem.index.info import collect_info
 from assocmem.index.lock import writer_lock
 from assocmem.index.memories import imagenet_memory
 from assocmem.index.names import match_words
 from assocmem.index.opened import OpenCollection, StrPath
 from assocmem.index.query import Query, read_query
-from assocmem.index.reports import COPY, AddReport, ConceptHit, Copies, Hit, Info, Progress, Seen
+from assocmem.index.reports import COPY, AddReport, ConceptHit, Copies, Hit, Progress, Seen
 from assocmem.index.rows import Failure
 from assocmem.index.settings import ExtractorChoice, Settings
+from assocmem.index.tended import TendedCollection
 from assocmem.index.walk import absolute, listed
 from assocmem.index.writer import Writer
 
 Mask = Box | Sequence[Box]
 
 
-class Collection(OpenCollection):
+class Collection(TendedCollection):
     """A collection in a directory; made by ``assocmem.open``. One writer at a time, any number of readers.
 
     Threads may share one; a search does not wait for an ``add``.
@@ -288,43 +286,6 @@ class Collection(OpenCollection):
 
         _check_k(k)
         return find_query_originals(self, read_query(query, lambda: self.extractor, words=False), k)
-
-    # looking after it
-
-    def info(self) -> Info:
-        """Return what the collection holds."""
-        from assocmem.index.cliques import kept_info, memory_info
-        from assocmem.index.seen import kept_judgement
-
-        with self._reading() as catalog:
-            memory = kept_info(self.folder, catalog.generation)
-            seen = kept_judgement(self.folder, catalog.generation)
-        with contextlib.suppress(DamagedError):  # what the catalog holds is worth telling all the same
-            if memory is None:
-                memory = memory_info(self.refresh(), self.folder, self.coder)
-            if seen is None:
-                seen = self.familiar().judgement
-        with self._reading() as catalog:
-            return collect_info(catalog, self.folder, self._made_with(), memory, seen)
-
-    def failures(self) -> list[Failure]:
-        """Return the files that could not be read, or not to their end, with the reason."""
-        with self._reading() as catalog:
-            return catalog.failures()
-
-    def missing(self) -> list[str]:
-        """Return the files of the collection that are no longer on the disk."""
-        with self._reading() as catalog:
-            paths = catalog.paths()
-        return [path for _, path in paths if not os.path.lexists(path)]
-
-    def verify(self, *, progress: Callable[[int, int], Any] | None = None) -> list[str]:
-        """Check catalog, segments and memories against each other; returns what is wrong, nothing if all is well."""
-        from assocmem.index.verify import verify
-
-        self._made_with()
-        with closing(Catalog(self.folder)) as catalog:
-            return verify(catalog, self.folder, self.coder, self.message_coder, progress)
 
 
 _NO_CONCEPTS = "extractor {} gives no ImageNet concepts; ask with a picture, or use one with a 1,000-class output"

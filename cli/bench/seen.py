@@ -119,7 +119,8 @@ def _copies_table(figures: dict[str, Any]) -> Table:
     expected, alarms = percent(figures["held_false"]) or "too few to say", percent(figures["false"])
     note = (
         f"{figures['stored']} photographs stored among {figures['items']:,} items; the threshold is "
-        f"{figures['threshold']:.1f} bits. Of {figures['asked']} others {alarms} were taken for seen "
+        f"{figures['threshold']:.1f} bits. Of {figures['asked']} others {alarms} were taken for seen; of the "
+        f"{figures['unlike']} among them that are like nothing stored, {percent(figures['unlike_false']) or 'none'} "
         f"(predicted {percent(figures['theory_false'])}; of items held out {expected})."
     )
     return Table("Near copies of photographs", copies.HEADERS, copies.tell(figures), [note])

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import PIL.Image
 from PIL import ImageFilter
 
-from assocmem.alarms import Judgement, build, by_chance
+from assocmem.alarms import ALIKE, Judgement, build, by_chance
 from assocmem.cli.bench.seen_growth import percent
 from assocmem.errors import InputError, MediaError
 from assocmem.extractors.base import Extractor
@@ -96,7 +96,8 @@ def measure(pictures: list[Picture], extractor: Extractor, others: npt.NDArray[n
     beside = mine[:0] if others is None or others.shape[1] != extractor.dim else coder.messages(others)
     memory, judgement = build(np.concatenate([beside, mine]))
     shared = np.empty(len(new), np.int64)
-    most_shared(mine, new, np.full(len(new), -1), shared)
+    most_shared(np.concatenate([beside, mine]), new, np.full(len(new), -1), shared)
+    alarms = memory.seen(new, judgement.threshold)
     chance = _missed_by_theory(memory, judgement, mine)
     rows = []
     for name, distort in DISTORTIONS.items():
@@ -115,8 +116,9 @@ def measure(pictures: list[Picture], extractor: Extractor, others: npt.NDArray[n
         "threshold": judgement.threshold,
         "theory_false": judgement.theory_false,
         "held_false": judgement.held_false,
-        "false": float(memory.seen(new, judgement.threshold).mean()),
-        "most_shared": shared.tolist(),
+        "false": float(alarms.mean()),
+        "unlike": int((shared < ALIKE).sum()),
+        "unlike_false": float(alarms[shared < ALIKE].mean()) if (shared < ALIKE).any() else None,
         "copies": rows,
     }
 
