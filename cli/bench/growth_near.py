@@ -96,10 +96,8 @@ class Spread:
     """Distance of the nearest."""
     tenth: Percentiles
     dimension: Percentiles
-    """Local intrinsic dimension by maximum likelihood [1]_ from the 10th to the `DEEP`-th neighbour.
-
-    .. [1] Amsaleg et al., "Estimating local intrinsic dimensionality", KDD 2015.
-    """
+    """Local intrinsic dimension: how fast distances rise from the 10th to the `DEEP`-th neighbour, as in Amsaleg et
+    al., "Estimating local intrinsic dimensionality", KDD 2015, but without the nearest, which may be near copies."""
 
     def apart(self, other: Spread) -> float:
         """Mean difference of the medians' logarithms."""
@@ -108,9 +106,12 @@ class Spread:
 
 
 def measure(queries: F32, x: F32) -> Spread:
-    """Measure how neighbours are spread around queries, float32 (nq, dim), among x, float32 (n, dim)."""
+    """Measure how neighbours are spread around queries, float32 (nq, dim), among x, float32 (n, dim), n > 10."""
     found, _ = nearest(queries, x, min(DEEP, len(x)))
+    depth = found.shape[1]
     deepest = np.maximum(found[:, -1:], 1e-9)
     logs = np.log(deepest / np.maximum(found[:, 9:-1], 1e-6 * deepest)).mean(axis=1)
-    columns = (found[:, 0], found[:, min(9, found.shape[1] - 1)], 1 / np.maximum(logs, 1e-9))
+    steps = 1 / np.arange(10, depth)  # in one dimension, the i-th is by 1 / i nearer than the next, in logarithms
+    dimension = np.cumsum(steps[::-1]).mean() / np.maximum(logs, 1e-9)
+    columns = (found[:, 0], found[:, 9], dimension)
     return Spread(len(x), *(Percentiles(*np.percentile(column, (10, 50, 90)).tolist()) for column in columns))

@@ -23,6 +23,8 @@ HOME = "assocmem.cli.bench.growth_worker"
 OURS, GRAPH, LISTS = "CliqueIndex", "FAISS HNSW16", "FAISS IVF, PQ fast scan, refined"
 BATCH = 2**16
 """Vectors that are added together."""
+COMPILED = 6000
+"""Items of the index that only compiles."""
 SINGLES = 300
 """Queries that are asked one by one."""
 CLOSE = 1.04
@@ -81,8 +83,8 @@ def grow(folder: str, name: str, sizes: int) -> list[Row]:
 
 
 def _compile(plan: Plan) -> None:
-    """Let a small index go through all that is measured, before the clock starts."""
-    few = min(1500, plan.sizes[0])
+    """Let a small index go through all that is measured, before the clock starts; large enough that groups divide."""
+    few = min(COMPILED, len(plan.base) - 1)
     engine = make(Spec(OURS, "clique"), plan.task(few))
     engine.fit(plan.rows(0, few))
     engine.use({"effort": 0.5})
