@@ -33,9 +33,12 @@ def draw(path: Path, rows: Sequence[Row], recall: float) -> Path:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set(xlabel="items", ylabel=label)
-        axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        for axis, marks in ((axes.xaxis, (1,)), (axes.yaxis, (1, 2, 5))):
+            axis.set_major_locator(LogLocator(10, subs=marks))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+            axis.set_minor_formatter(NullFormatter())
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(low, high / 10), high * 1.2)  # a decade at least, or noise would look like growth
         axes.grid(color="#DDDDDD", linewidth=0.5)
     keys = [key(*STYLES[name], name, line="-") for name in names]
     figure.legend(handles=keys, fontsize=9, loc="outside lower center", ncols=len(keys))
