@@ -16,15 +16,32 @@ if TYPE_CHECKING:
     from assocmem.errors import AssocmemError
     from assocmem.index import open_collection as open
     from assocmem.index.collection import Collection
+    from assocmem.message_codes import MessageCoder
+    from assocmem.neighbors import CliqueNeighbors
+    from assocmem.seen import SeenMemory
     from assocmem.willshaw import WillshawMemory
 
-__all__ = ["AssocmemError", "CliqueIndex", "CliqueMemory", "Collection", "WillshawMemory", "__version__", "open"]
+__all__ = [
+    "AssocmemError",
+    "CliqueIndex",
+    "CliqueMemory",
+    "CliqueNeighbors",
+    "Collection",
+    "MessageCoder",
+    "SeenMemory",
+    "WillshawMemory",
+    "__version__",
+    "open",
+]
 
 _HOMES = {
     "AssocmemError": ("assocmem.errors", "AssocmemError"),
     "CliqueIndex": ("assocmem.clique_index", "CliqueIndex"),
     "CliqueMemory": ("assocmem.clique", "CliqueMemory"),
+    "CliqueNeighbors": ("assocmem.neighbors", "CliqueNeighbors"),
     "Collection": ("assocmem.index.collection", "Collection"),
+    "MessageCoder": ("assocmem.message_codes", "MessageCoder"),
+    "SeenMemory": ("assocmem.seen", "SeenMemory"),
     "WillshawMemory": ("assocmem.willshaw", "WillshawMemory"),
     "open": ("assocmem.index", "open_collection"),
 }

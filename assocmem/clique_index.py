@@ -166,13 +166,11 @@ class CliqueIndex(StoredVectors):
 
     def _plan(self, k: int, share: float) -> tuple[int, int, int]:
         """Groups, pools and items to keep."""
-        pools = max(1, round(share * self._tree.items.pools))
-        groups = (
-            max(8, round(max(0.3, 4 * share) * self._tree.pools.pools))
-            if self._tree.pools.pools < 1000
-            else max(300, round(4 * share * self._tree.pools.pools))
-        )
-        return groups, pools, 3 * k + round(share * len(self) / 100)
+        tree = self._tree
+        # A pool that has just divided may hold as few as eight.
+        pools = min(tree.items.pools, max(2 + k // 8, round(share * tree.items.pools)))
+        groups = max(round(4 * share * tree.pools.pools), min(300, round(0.3 * tree.pools.pools)))
+        return groups, pools, min(3 * k + round(share * len(self) / 100), POOL_ITEMS * 2 * pools)
 
     def _candidates(self, q: F32, k: int, share: float, kept: npt.NDArray[np.int64]) -> I32:
         """Rows to be compared, int32 (nq, r) or, where all are, (1, r)."""
@@ -190,6 +188,8 @@ class CliqueIndex(StoredVectors):
         refine_rows(self._queries(q), self._features.parts, candidates, self._ids.of_rows, self.cosine, out)
 
     def _queries(self, q: F32) -> tuple[F32, F32]:
+        if not self.cosine:
+            return self._features.widen(q), np.ones(len(q), np.float32)
         lengths = np.sqrt(np.einsum("ij,ij->i", q, q, dtype=np.float64))
         return self._features.widen(q), (1 / np.maximum(lengths, 1e-30)).astype(np.float32)
 

@@ -184,7 +184,8 @@ def test_adding_then_removing_leaves_answers_as_they_were(seed, sort):
     index, q = made(seed, 300, metric, kind), vectors(seed + 1, 4, kind)
     before, codes = answers(index, q, efforts=[1.0]), item_codes(index)
     new = index.add(vectors(seed + 2, 500, kind))
-    assert len(index) == 800 and item_codes(index) != codes
+    assert len(index) == 800
+    assert item_codes(index) != codes
     index.remove(np.random.default_rng(seed).permutation(new))
     assert answers(index, q, efforts=[1.0]) == before
     assert item_codes(index) == codes
