@@ -12,12 +12,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from assocmem.bfloat import from_short, to_short
 from assocmem.blocks import I32, POOL_ITEMS, Coded, Tables
 from assocmem.codes import UNITS, CliqueCoder, byte_tables, score_codes
 from assocmem.pools import CHUNK, PoolTree, Vectors
 from assocmem.rotation import F32
 from assocmem.search import I64, Block, ExhaustiveEngine, best_rows
-from assocmem.symbols import SymbolCoder, from_short, to_short
+from assocmem.symbols import SymbolCoder
 from assocmem.vectors import check_effort
 
 REACH = 24.0

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from assocmem.bfloat import from_short, to_short
 from assocmem.blocks import I32, POOL_ITEMS, Blocks, Coded, Tables
 from assocmem.halving import halve
 from assocmem.levels import Level
 from assocmem.pool_kernels import nearest_member, place_items, search_pools
 from assocmem.rotation import F32
-from assocmem.symbols import SymbolCoder, from_short, to_short
+from assocmem.symbols import SymbolCoder
 
 GROUPS_FROM = 4096
 """Pools from which on groups are asked first; fewer are quicker looked at one and all."""

@@ -133,7 +133,7 @@ class StoredVectors:
         self._features.check(x, nonzero=self.cosine)
         with self._adding:
             wanted = self._numbers(len(x)) if ids is None else check_ids(ids, len(x))
-            there = self._ids.rows(wanted, self._places()) >= 0
+            there = np.zeros(0, np.bool_) if ids is None else self._ids.rows(wanted, self._places()) >= 0
             if there.any():
                 if on_conflict == "refuse":
                     raise DuplicateIdError(

@@ -20,8 +20,6 @@ Long, RaBitQ, SIGMOD 2024). A score is ``s * <q, e> - |r|^2 / 2``: highest where
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -287,14 +285,3 @@ class SymbolCoder:
         terms = np.empty((len(rotated), 2), np.float32)
         fill_tables(rotated, self.levels, tables, terms)
         return tables, terms
-
-
-def to_short(values: F32) -> npt.NDArray[np.uint16]:
-    """Upper half of float32's bits, rounded to nearest: 8 bits of precision in two bytes (bfloat16)."""
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    return ((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)).astype(np.uint16)
-
-
-def from_short(values: Any) -> F32:
-    """Undo ``to_short``, but for the rounding."""
-    return np.asarray((values.astype(np.uint32) << np.uint32(16)).view(np.float32))

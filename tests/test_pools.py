@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assocmem import pool_kernels, pools
+from assocmem.bfloat import to_short
 from assocmem.blocks import POOL_ITEMS, Coded, Tables
 from assocmem.halving import halve
 from assocmem.levels import Level, chosen, grown
-from assocmem.symbols import SymbolCoder, to_short
+from assocmem.symbols import SymbolCoder
 from tests import naive_index
 from tests.strategies import PLAIN, law, seeds
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assocmem import symbols
+from assocmem import bfloat, symbols
 from assocmem.errors import InputError
 from assocmem.shuffle import TOP
 from tests import naive_index
@@ -149,18 +149,18 @@ def test_codes_are_the_same_on_every_machine_and_version():
 def test_shorts_are_floats_rounded_to_the_nearest(seed):
     values = (10.0 ** np.random.default_rng(seed).uniform(-30, 30, 20)).astype(np.float32)
     values[::2] *= -1
-    shorts = symbols.to_short(values)
-    back = symbols.from_short(shorts)
+    shorts = bfloat.to_short(values)
+    back = bfloat.from_short(shorts)
     assert back.tolist() == [naive_index.bfloat(short) for short in shorts]
     np.testing.assert_allclose(back, values, rtol=2.0**-8)
-    assert (symbols.to_short(back) == shorts).all()
+    assert (bfloat.to_short(back) == shorts).all()
     for step in (-1, 1):  # no other is nearer
-        neighbours = symbols.from_short((shorts.astype(np.int32) + step).astype(np.uint16))
+        neighbours = bfloat.from_short((shorts.astype(np.int32) + step).astype(np.uint16))
         assert (np.abs(back.astype(float) - values) <= np.abs(neighbours.astype(float) - values)).all()
 
 
 def test_shorts_of_nothing():
-    assert symbols.to_short(np.float32([-np.inf, 0.0])).tolist() == [naive_index.NOTHING, 0]
+    assert bfloat.to_short(np.float32([-np.inf, 0.0])).tolist() == [naive_index.NOTHING, 0]
 
 
 @pytest.mark.parametrize(
