@@ -14,12 +14,14 @@ import numpy.typing as npt
 from assocmem.blocks import POOL_ITEMS
 from assocmem.errors import DuplicateIdError, EmptyIndexError, InputError
 from assocmem.features import I32, measure_rows, refine_rows
-from assocmem.index_file import is_mapped, load_index, save_index
-from assocmem.index_reports import Stages, Stats
+from assocmem.index_file import load_index, save_index
+from assocmem.index_reports import Stages, Stats, take_stock
 from assocmem.messages import check_size
+from assocmem.partial import SAMPLE, Moments, complete, split_known
 from assocmem.rotation import F32
 from assocmem.stored import StoredVectors
 from assocmem.threads import check_threads, in_parts
+from assocmem.tuning import least_effort
 from assocmem.vectors import I64, check_effort, check_radius, check_vectors
 
 QUERIES = 256
@@ -128,11 +130,37 @@ class CliqueIndex(StoredVectors):
             rows = self._candidates(q, len(self), share, np.empty((1, 4), np.int64))[0]
             rows = rows[rows >= 0]
             values = np.empty((1, len(rows)), np.float32)
-            measure_rows(self._queries(q), self._features.parts, rows, self.cosine, values)
+            measure_rows(self._features.queries(q, cosine=self.cosine), self._features.parts, rows, self.cosine, values)
             inside = values[0] < border
             values, ids = values[0, inside], self._ids.ids(rows[inside])
         order = np.lexsort((ids, values))
         return values[order], ids[order]
+
+    def search_partial(
+        self, q: npt.ArrayLike, k: int = 10, *, effort: float | None = None, threads: int | None = 1
+    ) -> tuple[F32, I64]:
+        """Find the items nearest to queries of which a part is missing: NaN, in float32 (nq, dim).
+
+        What is missing is estimated from the known rest and the stored vectors (``partial.complete``), then searched.
+
+        Raises
+        ------
+        As ``search``; InputError for a query of which nothing is known.
+        """
+        rows, known = split_known(q, self.dim)
+        with self._lock.reading():
+            alive = np.flatnonzero(self._places() >= 0).astype(np.int32)
+            spread = alive[np.unique(np.linspace(0, max(len(alive) - 1, 0), SAMPLE).astype(np.int64))[: len(alive)]]
+            moments = Moments.of(self._features.get(spread), unit=self.cosine)
+        return self.search(complete(rows, known, moments, self._near), k, effort=effort, threads=threads)
+
+    def _near(self, query: F32) -> F32:
+        """Vectors of a query's candidates by their codes, float32 (m, dim)."""
+        with self._lock.reading():
+            rows = self._candidates(query[None, :], 100, min(self.default_effort(), 0.999), np.empty((1, 4), np.int64))[
+                0
+            ]
+            return self._features.get(rows[rows >= 0])
 
     def stages(self, q: F32, k: int = 10, *, effort: float | None = None) -> Stages:
         """Search, and return how much each stage looked at, mean per query."""
@@ -185,13 +213,14 @@ class CliqueIndex(StoredVectors):
         return found.members
 
     def _refine(self, q: F32, candidates: I32, out: tuple[F32, I32]) -> None:
-        refine_rows(self._queries(q), self._features.parts, candidates, self._ids.of_rows, self.cosine, out)
-
-    def _queries(self, q: F32) -> tuple[F32, F32]:
-        if not self.cosine:
-            return self._features.widen(q), np.ones(len(q), np.float32)
-        lengths = np.sqrt(np.einsum("ij,ij->i", q, q, dtype=np.float64))
-        return self._features.widen(q), (1 / np.maximum(lengths, 1e-30)).astype(np.float32)
+        refine_rows(
+            self._features.queries(q, cosine=self.cosine),
+            self._features.parts,
+            candidates,
+            self._ids.of_rows,
+            self.cosine,
+            out,
+        )
 
     def tune(self, queries: F32, recall: float = 0.95, k: int = 10) -> float:
         """Find the least effort that reaches a recall, use it from now on where none is named, and return it.
@@ -210,17 +239,8 @@ class CliqueIndex(StoredVectors):
         """
         if not 0 < recall <= 1 or not np.size(queries):
             raise InputError(f"recall: expected above 0 and at most 1, of one query or more, found {recall!r}")
-        truth, _ = self.search(queries, k, effort=1.0)
-        border = truth[:, -1:] if len(self) >= k else truth[:, len(self) - 1 : len(self)]
-        low, high = 1 / max(2, self._tree.items.pools), 1.0
-        while high / low > 1.05:  # recall rises with effort, so halve
-            middle = (low * high) ** 0.5
-            found, _ = self.search(queries, k, effort=middle)
-            near = found >= border if self.cosine else found <= border
-            reached = near.sum(axis=1).mean() / min(k, len(self))
-            low, high = (low, middle) if reached >= recall else (middle, high)
-        self._effort = high
-        return high
+        self._effort = least_effort(self, queries, recall, k)
+        return self._effort
 
     # Merging, measuring
 
@@ -249,17 +269,7 @@ class CliqueIndex(StoredVectors):
     def stats(self) -> Stats:
         """What the index holds and takes."""
         with self._lock.reading():
-            tree, features = self._tree, self._features
-            mapped = features.head.nbytes if is_mapped(features.head) else 0
-            memory = {
-                "codes and pools": tree.items.nbytes,
-                "routing": tree.pools.nbytes + tree.groups.nbytes,
-                "ids": self._ids.nbytes + 8 * len(self._vacant),
-                "vectors": features.head.nbytes - mapped + features.tail.nbytes,
-            }
-            used = tree.items.pools - len(tree.items.vacant)
-            fill = len(self) / (POOL_ITEMS * used) if used else 0.0
-            return Stats(len(self), used, tree.pools.pools, fill, self.clusters // 2, memory, mapped)
+            return take_stock(self)
 
     @property
     def memory_bytes(self) -> int:

@@ -193,3 +193,10 @@ class Features:
         out = np.zeros((len(queries), self.width), np.float32)
         out[:, : self.dim] = queries
         return out
+
+    def queries(self, q: F32, *, cosine: bool) -> tuple[F32, F32]:
+        """Queries float32 (n, dim) as the kernels want them, with one over their lengths where directions count."""
+        if not cosine:
+            return self.widen(q), np.ones(len(q), np.float32)
+        lengths = np.sqrt(np.einsum("ij,ij->i", q, q, dtype=np.float64))
+        return self.widen(q), (1 / np.maximum(lengths, 1e-30)).astype(np.float32)

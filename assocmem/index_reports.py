@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from assocmem.blocks import POOL_ITEMS
+from assocmem.index_file import is_mapped
+
+if TYPE_CHECKING:
+    from assocmem.stored import StoredVectors
 
 
 class Stages(NamedTuple):
@@ -32,3 +38,18 @@ class Stats(NamedTuple):
     """Bytes in memory, by what they are for; counted, arrays' spare room included."""
     mapped_bytes: int
     """Bytes of vectors in a mapped file."""
+
+
+def take_stock(index: StoredVectors) -> Stats:
+    """Count what an index holds and takes, while nobody writes to it."""
+    tree, features = index._tree, index._features
+    mapped = features.head.nbytes if is_mapped(features.head) else 0
+    memory = {
+        "codes and pools": tree.items.nbytes,
+        "routing": tree.pools.nbytes + tree.groups.nbytes,
+        "ids": index._ids.nbytes + 8 * len(index._vacant),
+        "vectors": features.head.nbytes - mapped + features.tail.nbytes,
+    }
+    used = tree.items.pools - len(tree.items.vacant)
+    fill = len(index) / (POOL_ITEMS * used) if used else 0.0
+    return Stats(len(index), used, tree.pools.pools, fill, index.clusters // 2, memory, mapped)

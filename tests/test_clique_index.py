@@ -394,3 +394,14 @@ def test_an_empty_index_says_so():
     assert index.add(np.empty((0, DIM), np.float32)).tolist() == []
     index.remove([])
     assert index.reconstruct([]).shape == (0, DIM)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_what_is_missing_of_a_query_counts_for_less_than_zeros(metric):
+    index = made(5, 3000, metric)
+    q = vectors(5, 3000)[:60]
+    q[:, ::3] = np.nan
+    truth = np.arange(60)
+    found = index.search_partial(q, 1)[1][:, 0]
+    zeros = index.search(np.nan_to_num(q), 1, effort=1.0)[1][:, 0]
+    assert (found == truth).mean() > max(0.8, (zeros == truth).mean())

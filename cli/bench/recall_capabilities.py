@@ -35,10 +35,13 @@ ROWS = (
         "no: add the vectors again", "no: several can be searched as one", "no"),
     Row("exact at full effort", "search", "yes, `effort=1`", "Flat, and IVF-Flat with all lists; others: no",
         "no (`BFIndex` is another index)", "yes, `exact=True`", "no"),
-    Row("partial cues: part of the vector missing", "search_partial", "yes", _FILL, _FILL, _FILL, _FILL),
-    Row("seen: is this, or a near copy of it, here?", "seen", "yes", _THRESHOLD, _THRESHOLD, _THRESHOLD, _THRESHOLD),
-    Row("duplicates: all groups of near copies", "duplicates", "yes", "no: a search per item, and a union of pairs",
-        "no: likewise", "no: likewise", "its graph of neighbours, and a union of pairs"),
+    Row("partial cues: part of the vector missing", "search_partial", "yes, `search_partial`",
+        _FILL, _FILL, _FILL, _FILL),
+    Row("seen: is this, or a near copy of it, here?", "search", "yes, `SeenMemory`, `Collection.seen`",
+        _THRESHOLD, _THRESHOLD, _THRESHOLD, _THRESHOLD),
+    Row("duplicates: all groups of near copies", "search", "yes, `Collection.duplicates`",
+        "no: a search per item, and a union of pairs", "no: likewise", "no: likewise",
+        "its graph of neighbours, and a union of pairs"),
 )  # fmt: skip
 
 
