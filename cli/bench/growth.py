@@ -158,9 +158,9 @@ def _followed(rows: list[dict[str, Any]]) -> Table:
 
     worst = ", ".join(f"{ratio:.2f} ({kind})" for kind, ratio in following.furthest(rows).items())
     notes = [
-        "Medians with the tenth and the ninetieth percentile. Drawn from a tenth, from a hundredth: at the largest size "
-        "ten and a hundred times as many are drawn as there were real ones to draw from. The medians differ by a factor "
-        f"of at most {worst}. Where ten are drawn of each real one, they are as hard to find; of a hundred, easier: what "
-        "is measured beyond ten times the real ones flatters."
+        "Medians with the tenth and the ninetieth percentile. Drawn from a tenth, from a hundredth: at the largest "
+        "size ten and a hundred times as many are drawn as there were real ones to draw from. The medians differ by a "
+        f"factor of at most {worst}. On SIFT descriptors, ten drawn of each real one were as hard to find as "
+        "real ones, and a hundred easier: what is measured beyond ten times the real ones flatters."
     ]
     return Table("Do the drawn vectors follow the real ones?", following.HEADERS, following.tell(rows), notes)
