@@ -94,18 +94,23 @@ def _rows(engine=OURS, exponent=0.5, per_item=20.0):
 
 def test_claims_are_met_missed_or_not_measured():
     ours, graph = _rows(), [{**row, "bytes": {"all": 600}} for row in _rows(GRAPH, per_item=300.0)]
-    assert [claim.met for claim in growth_report.claims([*ours, *graph])] == [True] * 5
+    assert [claim.met for claim in growth_report.claims([*ours, *graph], 10**6)] == [True] * 6
     slow = _rows(exponent=0.7, per_item=40.0)
     slow = [{**row, "add_us": [120.0], "remove_us": [100.0]} for row in slow]
-    assert [claim.verdict for claim in growth_report.claims([*slow, *graph])] == [
+    assert [claim.verdict for claim in growth_report.claims([*slow, *graph], 10**6)] == [
+        "missed",
         "missed",
         "met",
         "missed",
         "missed",
         "missed",
     ]
-    small = [row for row in ours if row["items"] < 10**6]
-    assert [claim.verdict for claim in growth_report.claims(small)] == ["not measured"] * 5
+    small = [row for row in ours if row["items"] < 10**5]
+    assert [claim.verdict for claim in growth_report.claims(small, 10**6)] == ["not measured"] * 6
+    bent = [{**row, "us": row["us"] if row["items"] < 10**6 else 30.0} for row in ours]
+    near, far = growth_report.claims(bent, 500_000)[:2]
+    assert near.measured == "n^0.50 (100,000 to 300,000)"
+    assert far.measured.endswith("(100,000 to 1,000,000)")
 
 
 def test_a_billion_on_paper_is_the_fit_at_a_billion():
@@ -154,8 +159,9 @@ def test_every_index_grows_through_all_sizes_and_reaches_the_recall(report):
 def test_drawn_vectors_are_held_against_real_ones_at_equal_sizes(report):
     _, _, kept = report
     rows = kept["followed"]
-    assert [row["items"] for row in rows] == [n for n in (200, 666, 2_000) for _ in range(3)]
-    assert [row["kind"] for row in rows[:3]] == ["real", "drawn from 2,000", "drawn from a tenth"]
+    assert [row["items"] for row in rows] == [n for n in (200, 666, 2_000) for _ in range(4)]
+    kinds = ["real", "drawn from 2,000", "drawn from a tenth", "drawn from a hundredth"]
+    assert [row["kind"] for row in rows[:4]] == kinds
     for row in rows:
         assert row["recalls"] == sorted(row["recalls"]) or max(row["recalls"]) > 0.95
 
@@ -173,7 +179,7 @@ def test_the_report_says_what_was_wanted_first_and_leaves_no_vectors(report):
         "Do the drawn vectors follow the real ones?",
     ]
     assert all(title in result.stdout for title in titles)
-    assert "| search time grows, from 100,000 items on |" in text
+    assert "| search time grows, from 100,000 items on, all sizes |" in text
     left = {"growth.md", "growth.json", *(["growth.png"] if MATPLOTLIB else [])}
     assert {path.name for path in folder.iterdir()} == left
 

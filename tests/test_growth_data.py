@@ -118,6 +118,15 @@ def test_what_is_drawn_follows_what_it_is_drawn_from_and_others_of_the_kind():
     assert growth_data.drawn_spread(source, 4_000, 200).apart(measure(queries, real.x)) < 0.35
 
 
+def test_neighbours_are_the_nearest_others_of_the_first_ones(monkeypatch):
+    monkeypatch.setattr(growth_data, "AMONG", 30)
+    x = _sheet(50)
+    x[7] = x[3]  # a copy is another
+    for row, found in enumerate(growth_data._others(x, 4, part=20)):
+        plain = sorted((math.dist(x[row], x[other]), other) for other in range(30) if other != row)
+        assert sorted(found) == sorted(other for _, other in plain[:4])
+
+
 def test_files_are_read_reduced_and_refused(tmp_path):
     x = np.random.default_rng(0).normal(size=(2_000, 20)).astype(np.float32) * ([10] * 8 + [0.01] * 12)
     with h5py.File(tmp_path / "a.hdf5", "w") as file:

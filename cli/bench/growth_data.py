@@ -20,7 +20,10 @@ from assocmem.errors import InputError
 
 CHUNK = 8192
 """Vectors that are drawn together, from random numbers of their own: so any chunk can be drawn alone."""
-SEEDS = 50_000
+SEEDS, AMONG = 200_000, 50_000
+"""Real vectors at most that others are drawn from, and among which their neighbours are looked for."""
+TRUSTED = 10
+"""Vectors drawn of each real one up to which they are as hard to find as real ones; of a hundred, they are easier."""
 HELD = 500
 """Real vectors that are kept out, to ask with."""
 NEIGHBOURS, REACHES = (8, 16, 32), (0.5, 0.6, 0.7, 0.85, 1.0)
@@ -168,7 +171,7 @@ def follow(real: Real, queries: F32, seeds: int = SEEDS) -> tuple[Source, Spread
     """
     seed = replace(real, x=np.ascontiguousarray(real.x[:seeds]))
     wanted = measure(queries, seed.x)
-    rows = _others(seed.x, max(NEIGHBOURS))
+    rows = _others(seed.x, min(max(NEIGHBOURS), len(seed.x) - 1))
     tried = [Source(seed, rows[:, :k], reach) for k in NEIGHBOURS for reach in REACHES]
     return min(tried, key=lambda source: drawn_spread(source, len(seed.x), len(queries)).apart(wanted)), wanted
 
@@ -179,5 +182,11 @@ def drawn_spread(source: Source, items: int, queries: int) -> Spread:
 
 
 def _others(x: F32, k: int, part: int = 1000) -> npt.NDArray[np.int64]:
-    """Return the rows of the k nearest of each row; itself comes first, and is left out."""
-    return np.concatenate([nearest(x[at : at + part], x, k + 1)[1][:, 1:] for at in range(0, len(x), part)])
+    """Return the rows of the k nearest of each row, among the first `AMONG`; itself is left out."""
+    found = []
+    for at in range(0, len(x), part):
+        rows = nearest(x[at : at + part], x[:AMONG], k + 1)[1]
+        itself = rows == np.arange(at, at + len(rows))[:, None]
+        order = np.argsort(itself, axis=1, kind="stable")[:, :k]
+        found.append(np.take_along_axis(rows, order, axis=1))
+    return np.concatenate(found)

@@ -16,27 +16,30 @@ from assocmem.cli.bench.recall_metrics import distances, shares
 EFFORTS = (4.0, 8.0, 16.0, 32.0)
 """Efforts times the square root of the number of items."""
 K = 10
-REAL, TENTH = "real", "drawn from a tenth"
+REAL, TENTH, HUNDREDTH = "real", "drawn from a tenth", "drawn from a hundredth"
 
 
 def compare(real: Real, queries: F32, source: Source, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Measure real vectors, vectors drawn from them, and vectors drawn from only a tenth of them, at three sizes.
+    """Measure real vectors, vectors drawn from them, and from only a tenth and a hundredth of them, at three sizes.
 
-    The last is the hard test: at the file's full size, ten times as many are drawn as there were to draw from, and the
-    real ones that they are held against took no part.
+    The last are the hard test: at the file's full size, ten and a hundred times as many are drawn as there were to draw
+    from, and the real ones that they are held against took no part.
 
     Returns
     -------
     rows
         ``kind``, the figures of `Spread`, and ``recalls`` at `EFFORTS`.
     """
-    few, _ = follow(replace(real, x=real.x[: len(real.x) // 10]), queries, SEEDS)
+    few = {
+        kind: follow(replace(real, x=real.x[: len(real.x) // share]), queries, SEEDS)[0]
+        for kind, share in ((TENTH, 10), (HUNDREDTH, 100))
+    }
     sizes = (len(real.x) // 10, len(real.x) // 3, len(real.x))
     rows = []
     for items in sizes:
         say(f"comparing real vectors with drawn ones at {items:,} ...")
         rows.append(_row(REAL, real, real.x[:items], queries))
-        for kind, drawing in ((f"drawn from {len(source.real.x):,}", source), (TENTH, few)):
+        for kind, drawing in ((f"drawn from {len(source.real.x):,}", source), *few.items()):
             x, asked = drawing.draw(0, items), drawing.draw(0, len(queries), QUERIES)
             rows.append(_row(kind, real, drawing.compared(x), drawing.compared(asked)))
     return rows
