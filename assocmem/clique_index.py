@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.blocks import POOL_ITEMS
-from assocmem.errors import DuplicateIdError, EmptyIndexError, InputError
+from assocmem.errors import EmptyIndexError, InputError
 from assocmem.features import I32, measure_rows, refine_rows
 from assocmem.index_file import load_index, save_index
 from assocmem.index_reports import Stages, Stats, take_stock
@@ -254,13 +254,7 @@ class CliqueIndex(StoredVectors):
         DuplicateIdError
             Both hold an id; nothing is changed.
         """
-        if not isinstance(other, CliqueIndex) or self.kind != other.kind:
-            found = other.kind if isinstance(other, CliqueIndex) else type(other).__name__
-            raise InputError(f"merge: expected an index of {self.kind}, found {found}; make both alike")
-        if not np.array_equal(self.mean, other.mean):
-            raise InputError("merge: expected an index with the same mean, found another; give both the same")
-        if other is self:
-            raise DuplicateIdError("merge: expected another index, found this one, whose ids are all here")
+        self._check_alike(other)
         first, second = sorted((self, other), key=id)  # two that merge with each other would wait for each other
         with first._adding, second._adding, other._lock.reading():
             self._take_over(other)

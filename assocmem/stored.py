@@ -211,6 +211,16 @@ class StoredVectors:
         with self._lock.reading():
             return self._features.get(self._rows_of(wanted))
 
+    def _check_alike(self, other: object) -> None:
+        """Raise unless ``other`` is another index whose codes mean the same."""
+        if not isinstance(other, StoredVectors) or self.kind != other.kind:
+            found = other.kind if isinstance(other, StoredVectors) else type(other).__name__
+            raise InputError(f"merge: expected an index of {self.kind}, found {found}; make both alike")
+        if not np.array_equal(self.mean, other.mean):
+            raise InputError("merge: expected an index with the same mean, found another; give both the same")
+        if other is self:
+            raise DuplicateIdError("merge: expected another index, found this one, whose ids are all here")
+
     def _take_over(self, other: StoredVectors) -> None:
         """Take in another's rows, ids, codes and pools; see ``CliqueIndex.__ior__``."""
         rows = np.flatnonzero(other._places() >= 0).astype(np.int32)
