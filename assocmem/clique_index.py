@@ -242,8 +242,6 @@ class CliqueIndex(StoredVectors):
         self._effort = least_effort(self, queries, recall, k)
         return self._effort
 
-    # Merging, measuring
-
     def __ior__(self, other: Self) -> Self:
         """Take in all items of another index, its codes and pools as they are: nothing is encoded again.
 
