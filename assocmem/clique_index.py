@@ -197,7 +197,7 @@ class CliqueIndex(StoredVectors):
         tree = self._tree
         # A pool that has just divided may hold as few as eight.
         pools = min(tree.items.pools, max(2 + k // 8, round(share * tree.items.pools)))
-        groups = max(round(4 * share * tree.pools.pools), min(300, round(0.3 * tree.pools.pools)))
+        groups = max(round(4 * share * tree.pools.pools), min(120, round(0.3 * tree.pools.pools)))
         return groups, pools, min(3 * k + round(share * len(self) / 100), POOL_ITEMS * 2 * pools)
 
     def _candidates(self, q: F32, k: int, share: float, kept: npt.NDArray[np.int64]) -> I32:

@@ -15,7 +15,7 @@ if os.environ.get("NUMBA_DISABLE_JIT"):
 
 import h5py
 
-from assocmem.cli.bench import recall_data, recall_plots, recall_report, recall_runs
+from assocmem.cli.bench import recall_data, recall_report, recall_runs
 from assocmem.cli.bench.recall_engine import KINDS, Spec, Task, UnableError, tell
 from assocmem.cli.bench.recall_specs import lists, pieces, plan_engines
 from assocmem.cli.main import app
@@ -138,8 +138,14 @@ def test_names_are_unique_and_every_metric_has_ours_and_theirs(tmp_path):
         names = [spec.name for spec in specs]
         assert len(set(names)) == len(names)
         assert {spec.ours for spec in specs} == {spec.ours for spec in specs if spec.quick} == {True, False}
-        assert all(recall_plots.family(name) in recall_plots.OURS | recall_plots.FAMILIES for name in names)
     assert tell({"nprobe": 8, "k_factor": 4}) == "nprobe=8, k_factor=4"
+
+
+def test_every_engine_has_a_colour(tmp_path):
+    plots = pytest.importorskip("assocmem.cli.bench.recall_plots", exc_type=ModuleNotFoundError)
+    for metric, dim, whole in (("angular", 1280, False), ("euclidean", 128, True), ("hamming", 256, True)):
+        names = [spec.name for spec in plan_engines(Task(metric, dim, 10_000, whole, 1, tmp_path))]
+        assert all(plots.family(name) in plots.OURS | plots.FAMILIES for name in names)
 
 
 @pytest.fixture(scope="module")
