@@ -52,6 +52,20 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def named_damage(path: Path, what: str, way_out: str) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into DamagedError, but for what has a better name."""
+    try:
+        yield
+    except (PermissionError, MemoryError, MismatchError):
+        raise
+    except Exception as error:  # h5py has nearly every built-in exception for a file that is not what it seems
+        detail = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DamagedError(
+            f"{path}: expected a whole {what}, found damage ({detail}); restore it from a copy, or {way_out}"
+        ) from error
+
+
 def save_bits(path: str | os.PathLike[str], kind: str, shape: Mapping[str, int], bits: Words) -> None:
     """Write a memory's bits with its kind and shape, so that they are on the disk, whole, before the name exists."""
     import h5py
@@ -94,27 +108,19 @@ def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) ->
     target = Path(path).expanduser()
     if not target.is_file():
         raise FileNotFoundError(errno.ENOENT, "expected a memory's file, found none", str(path))
-    try:
-        with h5py.File(target, "r") as file:
-            about = {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
-            about["kind"] = about["kind"].decode()
-            _check_kind(target, kind, about)
-            if file["bits"].dtype != np.dtype("<u8"):
-                raise ValueError(f"{file['bits'].dtype} and not 64-bit words")
-            if mmap:
-                place = file["bits"].id.get_offset()
-                bits = np.memmap(target, "<u8", "r", place, file["bits"].shape).view(np.ndarray)
-            else:
-                bits = file["bits"][:]
-            if not np.array_equal(_checksums(bits), file["checksums"][:]):
-                raise ValueError("the bits are not those that were written")
-    except (PermissionError, MemoryError, MismatchError):
-        raise
-    except Exception as error:  # h5py has nearly every built-in exception for a file that is not what it seems
-        detail = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DamagedError(
-            f"{target}: expected a whole {kind} memory, found damage ({detail}); restore it from a copy, or store again"
-        ) from error
+    with named_damage(target, f"{kind} memory", "store again"), h5py.File(target, "r") as file:
+        about = {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
+        about["kind"] = about["kind"].decode()
+        _check_kind(target, kind, about)
+        if file["bits"].dtype != np.dtype("<u8"):
+            raise ValueError(f"{file['bits'].dtype} and not 64-bit words")
+        if mmap:
+            place = file["bits"].id.get_offset()
+            bits = np.memmap(target, "<u8", "r", place, file["bits"].shape).view(np.ndarray)
+        else:
+            bits = file["bits"][:]
+        if not np.array_equal(_checksums(bits), file["checksums"][:]):
+            raise ValueError("the bits are not those that were written")
     return {name: value for name, value in about.items() if name not in ("format", "kind")}, bits
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.blocks import POOL_BLOCKS, POOL_ITEMS, Blocks
-from assocmem.errors import DamagedError, InputError, MismatchError
-from assocmem.files import LIBVER, PAGE, replacing
+from assocmem.errors import InputError, MismatchError
+from assocmem.files import LIBVER, PAGE, named_damage, replacing
 
 if TYPE_CHECKING:
     from assocmem.clique_index import CliqueIndex
@@ -63,7 +63,7 @@ def load_index(cls: type[CliqueIndex], path: str | os.PathLike[str], *, mmap: bo
     target = Path(path).expanduser()
     if not target.is_file():
         raise FileNotFoundError(errno.ENOENT, "expected an index's file, found none", str(path))
-    try:
+    with named_damage(target, KIND, "build it again"):
         with h5py.File(target, "r") as file:
             if "about" not in file:
                 raise MismatchError(f"{path}: expected a {KIND}, found another kind of file; load it as that")
@@ -84,13 +84,6 @@ def load_index(cls: type[CliqueIndex], path: str | os.PathLike[str], *, mmap: bo
             seed=about["seed"],
         )
         index._restore(about, arrays)
-    except (PermissionError, MemoryError, MismatchError):
-        raise
-    except Exception as error:  # h5py has nearly every built-in exception for a file that is not what it seems
-        detail = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DamagedError(
-            f"{target}: expected a whole {KIND}, found damage ({detail}); restore it from a copy, or build it again"
-        ) from error
     return index
 
 

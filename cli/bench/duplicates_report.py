@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assocmem.cli.bench.common import machine, median, spread
+from assocmem.cli.bench.common import Section, machine, median, spread
 from assocmem.files import replacing
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table and what is to be said about it."""
-
-    title: str
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
 
 
 OURS = "assocmem"
@@ -47,7 +36,7 @@ def best_peer(rows: Sequence[Row], copy: str) -> tuple[str, float]:
     return max(((name, figure(rows, name, copy, "recall")) for name in others), key=lambda pair: pair[1])
 
 
-def verdict(rows: Sequence[Row]) -> Table:
+def verdict(rows: Sequence[Row]) -> Section:
     """Ours beside the best of all others, one by one."""
     lines, below = [], []
     for copy in dict.fromkeys(row["copy"] for row in rows):
@@ -58,20 +47,22 @@ def verdict(rows: Sequence[Row]) -> Table:
             below.append(f"{copy} ({ours - theirs:+.3f})")
     told = f"below the best of others on: {', '.join(below)}" if below else "nowhere below the best of others"
     headers = ("copy", "recall@1", "best of others", "which", "difference")
-    return Table("Recall@1 of the original, beside the best of others", headers, lines, [f"assocmem is {told}.", NOTE])
+    return Section(
+        "Recall@1 of the original, beside the best of others", headers, lines, [f"assocmem is {told}.", NOTE]
+    )
 
 
-def everything(rows: Sequence[Row], what: str, title: str) -> Table:
+def everything(rows: Sequence[Row], what: str, title: str) -> Section:
     """One figure of all methods."""
     methods = names(rows)
     ways = list(dict.fromkeys(row["copy"] for row in rows))
     sizes = ["bytes per picture", *(str(next(r["bytes"] for r in rows if r["method"] == name)) for name in methods)]
     means = ["mean", *(f"{sum(figure(rows, name, way, what) for way in ways) / len(ways):.4f}" for name in methods)]
     lines = [[way, *(f"{figure(rows, name, way, what):.3f}" for name in methods)] for way in ways]
-    return Table(title, ("copy", *methods), [sizes, means, *lines])
+    return Section(title, ("copy", *methods), [sizes, means, *lines])
 
 
-def grouping(rows: Sequence[Row], items: int, real: int) -> Table:
+def grouping(rows: Sequence[Row], items: int, real: int) -> Section:
     """Times and quality of grouping."""
     ours = median(next(row["seconds"] for row in rows if row["way"] == f"{OURS}, copies"))
     lines = []
@@ -86,10 +77,10 @@ def grouping(rows: Sequence[Row], items: int, real: int) -> Table:
         "Precision and recall: pairs in one connected group against pairs of one original; severe copies count too."
     )
     headers = ("way", "ms", "ours / its", "groups", "precision of pairs", "recall of pairs")
-    return Table(f"Grouping {items:,} pictures", headers, lines, [note])
+    return Section(f"Grouping {items:,} pictures", headers, lines, [note])
 
 
-def write_markdown(path: Path, tables: Sequence[Table], about: str) -> Path:
+def write_markdown(path: Path, tables: Sequence[Section], about: str) -> Path:
     """Write the tables, and the machine they were measured on."""
     this = machine()
     lines = ["# Finding copies", "", f"`assocmem bench duplicates`: {about}", ""]
