@@ -5,6 +5,7 @@ The way of a query: rotation -> tables -> groups of pools -> pools -> items by t
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Literal, Self
 
@@ -12,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.blocks import POOL_ITEMS
-from assocmem.errors import EmptyIndexError, InputError
-from assocmem.features import I32, measure_rows, refine_rows
+from assocmem.errors import InputError
+from assocmem.features import I32
 from assocmem.index_file import load_index, save_index
-from assocmem.index_reports import Stages, Stats, take_stock
+from assocmem.index_reports import Stages
 from assocmem.messages import check_size
 from assocmem.partial import SAMPLE, Moments, complete, split_known
+from assocmem.pools import Found
+from assocmem.refining import measure_rows, refine_all, refine_promising
 from assocmem.rotation import F32
 from assocmem.stored import StoredVectors
 from assocmem.threads import check_threads, in_parts
@@ -28,6 +31,9 @@ QUERIES = 256
 """Queries that are prepared together."""
 EXACT_BELOW = 1024
 """Items up to which every search compares all vectors: there is nothing to gain."""
+MOST_CAUTION = 3.9
+"""Standard deviations that a code's score may be too low by for an item to be compared all the same, at full effort;
+0.6 less at each tenth of it, where more is missed by pools that are not looked at."""
 REACH = 16.0
 """Share of the items looked at unless told otherwise: this over the square root of their number."""
 
@@ -127,8 +133,7 @@ class CliqueIndex(StoredVectors):
 
     def _within(self, q: F32, border: float, share: float) -> tuple[F32, I64]:
         with self._lock.reading():
-            rows = self._candidates(q, len(self), share, np.empty((1, 4), np.int64))[0]
-            rows = rows[rows >= 0]
+            rows = self._candidates(q, len(self), share)
             values = np.empty((1, len(rows)), np.float32)
             measure_rows(self._features.queries(q, cosine=self.cosine), self._features.parts, rows, self.cosine, values)
             inside = values[0] < border
@@ -157,10 +162,7 @@ class CliqueIndex(StoredVectors):
     def _near(self, query: F32) -> F32:
         """Vectors of a query's candidates by their codes, float32 (m, dim)."""
         with self._lock.reading():
-            rows = self._candidates(query[None, :], 100, min(self.default_effort(), 0.999), np.empty((1, 4), np.int64))[
-                0
-            ]
-            return self._features.get(rows[rows >= 0])
+            return self._features.get(self._candidates(query[None, :], 100, min(self.default_effort(), 0.999)))
 
     def stages(self, q: F32, k: int = 10, *, effort: float | None = None) -> Stages:
         """Search, and return how much each stage looked at, mean per query."""
@@ -184,9 +186,7 @@ class CliqueIndex(StoredVectors):
             for at in range(start, stop, QUERIES):
                 part = slice(at, min(at + QUERIES, stop))
                 with self._lock.reading():
-                    candidates = self._candidates(q[part], k, share, kept[part])
-                    rows = np.empty((part.stop - at, k), np.int32)
-                    self._refine(q[part], candidates, (values[part], rows))
+                    values[part], rows = self._answer(q[part], k, share, kept[part])
                     ids[part] = self._ids.ids(rows)
 
         in_parts(work, len(q), threads, least=4)
@@ -198,29 +198,38 @@ class CliqueIndex(StoredVectors):
         # A pool that has just divided may hold as few as eight.
         pools = min(tree.items.pools, max(2 + k // 8, round(share * tree.items.pools)))
         groups = max(round(4 * share * tree.pools.pools), min(120, round(0.3 * tree.pools.pools)))
-        return groups, pools, min(3 * k + round(share * len(self) / 100), POOL_ITEMS * 2 * pools)
+        return groups, pools, min(3 * k + round(1.2 * math.sqrt(share * len(self))), POOL_ITEMS * (pools + pools // 8))
 
-    def _candidates(self, q: F32, k: int, share: float, kept: npt.NDArray[np.int64]) -> I32:
-        """Rows to be compared, int32 (nq, r) or, where all are, (1, r)."""
-        if not len(self):
-            raise EmptyIndexError("expected an index with items, found an empty one; add some first")
+    def _found(self, q: F32, k: int, share: float) -> Found:
+        """What the codes of queries, float32 (nq, dim), promise."""
+        self._check_filled()
+        plan = self._plan(k, share)
+        return self._tree.search(self._rotation(q), plan, most=2 * plan[2])
+
+    def _candidates(self, q: F32, k: int, share: float) -> I32:
+        """Rows to be compared with one query, float32 (1, dim): int32 (r,)."""
         if share == 1.0:
-            kept[:, 3] = len(self)
-            return np.flatnonzero(self._places() >= 0).astype(np.int32)[None, :]
-        found = self._tree.search(self._rotation(q), self._plan(k, share))
-        kept[:, :3] = found.kept
-        kept[:, 3] = (found.members >= 0).sum(axis=1)
-        return found.members
+            return self._every()
+        return self._tree.members(self._found(q, k, share), 0)
 
-    def _refine(self, q: F32, candidates: I32, out: tuple[F32, I32]) -> None:
-        refine_rows(
-            self._features.queries(q, cosine=self.cosine),
-            self._features.parts,
-            candidates,
-            self._ids.of_rows,
-            self.cosine,
-            out,
-        )
+    def _every(self) -> I32:
+        self._check_filled()
+        return np.flatnonzero(self._places() >= 0).astype(np.int32)
+
+    def _answer(self, q: F32, k: int, share: float, kept: I64) -> tuple[F32, I32]:
+        """Values, least first, and rows of the nearest, (nq, k); ``kept``: int64 (nq, 4), filled."""
+        values, rows = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int32)
+        queries, parts, ids = self._features.queries(q, cosine=self.cosine), self._features.parts, self._ids.of_rows
+        if share == 1.0:
+            refine_all(queries, parts, self._every(), ids, self.cosine, (values, rows))
+            kept[:, 3] = len(self)
+        else:
+            found = self._found(q, k, share)
+            counts, members = found.kept[:, 3].copy(), self._tree.items.blocks.members
+            caution = MOST_CAUTION + 0.6 * math.log10(share)
+            refine_promising(queries, parts, (*found[:2], counts), members, ids, self.cosine, caution, (values, rows))
+            kept[:, :3], kept[:, 3] = found.kept[:, :3], counts
+        return values, rows
 
     def tune(self, queries: F32, recall: float = 0.95, k: int = 10) -> float:
         """Find the least effort that reaches a recall, use it from now on where none is named, and return it.
@@ -257,21 +266,6 @@ class CliqueIndex(StoredVectors):
         with first._adding, second._adding, other._lock.reading():
             self._take_over(other)
         return self
-
-    def stats(self) -> Stats:
-        """What the index holds and takes."""
-        with self._lock.reading():
-            return take_stock(self)
-
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes in memory, counted."""
-        return sum(self.stats().memory.values())
-
-    @property
-    def mapped_bytes(self) -> int:
-        """Bytes of vectors in a mapped file."""
-        return self.stats().mapped_bytes
 
     # Files
 

@@ -1,7 +1,4 @@
-"""Features: the stored vectors, in memory or in a mapped file, and exact comparison with them.
-
-Numbers are added up in one fixed order, so that neither threads nor the machine change a distance.
-"""
+"""Features: the stored vectors, in memory or in a mapped file; `refining.py` compares queries with them."""
 
 from __future__ import annotations
 
@@ -12,10 +9,10 @@ import numpy.typing as npt
 from numba import njit
 
 from assocmem.errors import InputError
-from assocmem.lanes import LANES, prefetch_row
+from assocmem.lanes import LANES
 from assocmem.levels import grown
 from assocmem.rotation import F32
-from assocmem.row_lanes import products, squared_distance, widen_row
+from assocmem.row_lanes import widen_row
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -28,85 +25,6 @@ DTYPES: dict[str, np.dtype[Any]] = {
 """How vectors are kept -> dtype of the array they lie in; halves as their bits, as numba has no arithmetic for them."""
 
 _options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
-
-
-@njit(**_options)
-def _worse(query, scale, rows, row, cosine):  # type: ignore[no-untyped-def]
-    """What is least for the nearest: the squared distance, or minus the cosine similarity."""
-    if not cosine:
-        return squared_distance(query, rows, row)
-    product, square = products(query, rows, row)
-    return -min(max(product * scale / np.sqrt(square), np.float32(-1.0)), np.float32(1.0))
-
-
-@njit(**_options)
-def _enter(worse, row, ids, best, k, n):  # type: ignore[no-untyped-def]
-    """Put a row among the ``n`` best so far, at most ``k``, ties by id; returns how many there are now."""
-    values, rows = best
-    id_ = ids[row] if ids.shape[0] else row
-    at = n if n < k else k
-    while at > 0:
-        before = ids[rows[at - 1]] if ids.shape[0] else rows[at - 1]
-        if values[at - 1] < worse or (values[at - 1] == worse and before < id_):
-            break
-        if at < k:
-            values[at] = values[at - 1]
-            rows[at] = rows[at - 1]
-        at -= 1
-    if at < k:
-        values[at] = worse
-        rows[at] = row
-        n = min(n + 1, k)
-    return n
-
-
-@njit(**_options)
-def refine_rows(queries, parts, candidates, ids, cosine, out):  # type: ignore[no-untyped-def]
-    """Compare queries with their candidates and keep the nearest.
-
-    ``queries``: (float32 (n, d), one over their lengths float32 (n,)); ``parts``: two matrices that follow on each
-    other; ``candidates``: int32 (n, r), or (1, r) for all, -1 for none; ``ids``: int64 of rows, or empty; ``out``:
-    (float32 (n, k), int32 (n, k)), filled: values, least first, and rows; -1 for none.
-    """
-    head, tail = parts
-    border = np.int64(head.shape[0])
-    values, rows = out
-    k = values.shape[1]
-    for i in range(values.shape[0]):
-        n = 0
-        mine = candidates[min(i, candidates.shape[0] - 1)]
-        for j in range(mine.shape[0]):
-            row = np.int64(mine[j])
-            if j + 2 < mine.shape[0]:
-                ahead = np.int64(mine[j + 2])
-                if ahead >= border:
-                    prefetch_row(tail, ahead - border)
-                elif ahead >= 0:
-                    prefetch_row(head, ahead)
-            if row < 0:
-                continue
-            if row < border:
-                worse = _worse(queries[0][i], queries[1][i], head, row, cosine)
-            else:
-                worse = _worse(queries[0][i], queries[1][i], tail, row - border, cosine)
-            if n < k or worse <= values[i, k - 1]:
-                n = _enter(worse, row, ids, (values[i], rows[i]), k, n)
-        values[i, n:] = np.float32(np.inf)
-        rows[i, n:] = -1
-
-
-@njit(**_options)
-def measure_rows(queries, parts, candidates, cosine, out):  # type: ignore[no-untyped-def]
-    """Compare each query with the same rows; shapes as for ``refine_rows``, ``candidates`` int32 (r,), out (n, r)."""
-    head, tail = parts
-    border = np.int64(head.shape[0])
-    for j in range(candidates.shape[0]):
-        row = np.int64(candidates[j])
-        for i in range(out.shape[0]):
-            if row < border:
-                out[i, j] = _worse(queries[0][i], queries[1][i], head, row, cosine)
-            else:
-                out[i, j] = _worse(queries[0][i], queries[1][i], tail, row - border, cosine)
 
 
 @njit(**_options)

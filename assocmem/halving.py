@@ -8,9 +8,11 @@ from numba import njit
 
 @njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def halve(x, side, rounds):  # type: ignore[no-untyped-def]
-    """Divide vectors into two alike halves by 2-means, neither below an eighth; returns the two means.
+    """Divide vectors into two alike halves by 2-means, neither below an eighth.
 
     Starts from two far apart. ``x``: float32 (n, d), n >= 2; ``side``: bool (n,), filled: True for the second half.
+    Returns the two means, float32 (2, d), and how wide the halves are, float32 (2,): their members' mean squared
+    distance to them.
     """
     n, d = x.shape
     means = np.empty((2, d), np.float32)
@@ -59,4 +61,13 @@ def halve(x, side, rounds):  # type: ignore[no-untyped-def]
         for k in range(d):
             means[0, k] /= np.float32(n - seconds)
             means[1, k] /= np.float32(seconds)
-    return means
+    spreads, counts = np.zeros(2, np.float32), np.zeros(2, np.float32)
+    for i in range(n):
+        s = 1 if side[i] else 0
+        distance = np.float32(0.0)
+        for k in range(d):
+            difference = x[i, k] - means[s, k]
+            distance += difference * difference
+        spreads[s] += distance
+        counts[s] += np.float32(1.0)
+    return means, spreads / counts

@@ -1,39 +1,29 @@
-"""A CliqueIndex in an HDF5 file: arrays in one piece each, with a CRC-32 per mebibyte, whole or not there."""
+"""A CliqueIndex in an HDF5 file, which is whole or not there."""
 
 from __future__ import annotations
 
 import errno
 import json
-import mmap as memory_map
 import os
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from assocmem.blocks import POOL_BLOCKS, POOL_ITEMS, Blocks
+from assocmem.array_file import Arrays, is_mapped, level_arrays, read_array, write_arrays
 from assocmem.errors import InputError, MismatchError
+from assocmem.features import Features
 from assocmem.files import LIBVER, PAGE, named_damage, replacing
+from assocmem.levels import STORED
+from assocmem.vectors import check_effort, check_ids
 
 if TYPE_CHECKING:
     from assocmem.clique_index import CliqueIndex
+    from assocmem.stored import StoredVectors
 
 FORMAT = 1
 KIND = "clique index"
-CHECKED = 2**20
-"""Bytes per checksum."""
-
-Arrays = dict[str, npt.NDArray[Any]]
-
-
-def is_mapped(array: npt.NDArray[Any]) -> bool:
-    """Whether an array lies in a mapped file."""
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return isinstance(base, memory_map.mmap)
 
 
 def save_index(path: str | os.PathLike[str], index: CliqueIndex) -> None:
@@ -45,7 +35,7 @@ def save_index(path: str | os.PathLike[str], index: CliqueIndex) -> None:
         raise InputError(
             f"{path}: expected the name of a file in a folder that is there, found none such; name another"
         )
-    about, arrays = index._state()
+    about, arrays = state_of(index)
     with (
         replacing(target) as temporary,
         h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
@@ -83,43 +73,50 @@ def load_index(cls: type[CliqueIndex], path: str | os.PathLike[str], *, mmap: bo
             mean=arrays["mean"],
             seed=about["seed"],
         )
-        index._restore(about, arrays)
+        restore(index, about, arrays)
     return index
 
 
-def write_arrays(file: Any, arrays: Arrays) -> None:
-    """Put arrays into an open HDF5 file, made with ``LIBVER`` and aligned to ``PAGE``, with their checksums."""
-    for name, array in arrays.items():
-        array = np.ascontiguousarray(array)
-        file.create_dataset(name, data=array)
-        sums = _checksums(array)
-        file.create_dataset(f"{name} checksums", data=sums, chunks=(min(len(sums), 65536),), fletcher32=True)
+def state_of(index: StoredVectors) -> tuple[dict[str, Any], Arrays]:
+    """What a file has to hold: facts, and arrays without their spare room."""
+    head, tail = index._features.parts
+    tail = tail[: index._rows - len(head)]
+    arrays = {"mean": index.mean, "vectors": np.concatenate([head, tail]) if len(head) and len(tail) else head}
+    if len(tail) and not len(head):
+        arrays["vectors"] = tail
+    if not index._ids.plain:
+        arrays["ids"] = index._ids.of_rows[: index._rows]
+    tree = index._tree
+    for name, level in (("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)):
+        arrays |= level_arrays(name, level.blocks)
+    return {**index.kind, "rows": index._rows, "next_id": index._next_id, "effort": index._effort}, arrays
 
 
-def read_array(file: Any, path: Path, name: str, *, mapped: bool = False, checked: bool = True) -> npt.NDArray[Any]:
-    """Read what ``write_arrays`` wrote, or map it; ValueError when it is not that."""
-    data = file[name]
-    array: npt.NDArray[Any]
-    if mapped and data.size:
-        # Copy on write: never written, but of the same type to the kernels as an array in memory.
-        array = np.memmap(path, data.dtype, "c", data.id.get_offset(), data.shape).view(np.ndarray)
-    else:
-        array = data[:]
-    if checked and not np.array_equal(_checksums(array), file[f"{name} checksums"][:]):
-        raise ValueError(f"the {name} are not those that were written")
-    return array
-
-
-def _checksums(array: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
-    """CRC-32 of each mebibyte, uint32 (blocks,); one of nothing where there is nothing."""
-    data = array.reshape(-1).view(np.uint8)
-    starts = range(0, max(1, len(data)), CHECKED)
-    return np.array([zlib.crc32(data[i : i + CHECKED].data) for i in starts], np.uint32)
-
-
-def level_arrays(name: str, blocks: Blocks) -> Arrays:
-    """Arrays of a level without their spare room."""
-    pools = int(blocks.made[0])
-    rows = {"codes": POOL_BLOCKS, "scales": POOL_BLOCKS, "biases": POOL_BLOCKS, "members": POOL_ITEMS, "sizes": 1}
-    cut = {part: getattr(blocks, part)[: times * pools] for part, times in rows.items()}
-    return {f"{name} {part}": array for part, array in cut.items()}
+def restore(index: StoredVectors, about: dict[str, Any], arrays: Arrays) -> None:
+    """Undo ``state_of`` in an empty index; mapped vectors stay where they are."""
+    tree, rows = index._tree, int(about["rows"])
+    below: npt.NDArray[Any] | None = None  # who must be in a level, by the one before it
+    for name, level in (("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)):
+        present = level.restore({part: arrays[f"{name} {part}"] for part in STORED})
+        if int(present.max(initial=-1)) >= rows if below is None else not np.array_equal(present, below):
+            raise ValueError(f"{name} that are not those of the others")
+        below = np.flatnonzero(level.blocks.sizes[: level.pools])
+    tree.items.reserve(rows)
+    vectors = arrays["vectors"]
+    if vectors.shape != (rows, index._features.width) or vectors.dtype != index._features.tail.dtype:
+        raise ValueError(f"vectors of shape {vectors.shape} and dtype {vectors.dtype}")
+    mapped = is_mapped(vectors)
+    index._features = Features(index.dim, index._features.kind, vectors if mapped else None)
+    if not mapped:
+        index._features.tail = vectors
+    index._rows, index._next_id = rows, int(about["next_id"])
+    index._effort = None if about["effort"] is None else check_effort(about["effort"])
+    used = np.flatnonzero(index._places() >= 0).astype(np.int32)
+    index._count = len(used)
+    if (ids := arrays.get("ids")) is not None:
+        if ids.dtype != np.int64 or ids.shape != (rows,):
+            raise ValueError(f"ids of {ids.dtype}, shape {ids.shape}")
+        check_ids(ids[used])
+        index._ids.restore(ids, used)
+    if not mapped:
+        index._vacant = np.flatnonzero(index._places() < 0).tolist()

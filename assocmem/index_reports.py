@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from assocmem.array_file import is_mapped
 from assocmem.blocks import POOL_ITEMS
-from assocmem.index_file import is_mapped
 
 if TYPE_CHECKING:
     from assocmem.stored import StoredVectors

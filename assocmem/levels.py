@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.blocks import I32, LANES, NOTHING, POOL_BLOCKS, POOL_ITEMS, Blocks, Coded
-from assocmem.pool_kernels import append, empty_pool, read_out, take_out
+from assocmem.pool_kernels import append, move_members, read_out, take_out
 
 GROWTH = 1.125
 """Arrays that are full grow by this factor: what is allotted in vain stays below an eighth."""
@@ -20,20 +20,21 @@ STORED = ("codes", "scales", "biases", "members", "sizes")
 """Arrays that a file has to hold; the others follow from them."""
 
 
-def grown(array: npt.NDArray[Any], needed: int, fill: int = 0) -> npt.NDArray[Any]:
-    """Return the array, or a longer copy with at least ``needed`` rows, the new ones filled."""
+def grown(array: npt.NDArray[Any], needed: int, fill: int = 0, *, exact: bool = False) -> npt.NDArray[Any]:
+    """Return the array, or a longer copy with at least, or exactly, ``needed`` rows, the new ones filled."""
     if needed <= len(array):
         return array
-    rows = max(needed, int(len(array) * GROWTH))
+    rows = needed if exact else max(needed, int(len(array) * GROWTH))
     longer = np.empty((rows, *array.shape[1:]), array.dtype)
     longer[: len(array)] = array
     longer[len(array) :] = fill
     return longer
 
 
-def chosen(coded: Coded, which: npt.NDArray[np.bool_]) -> Coded:
-    """Return those items for which ``which`` is true."""
-    return Coded(coded.codes[which], coded.scales[which], coded.biases[which], coded.members[which])
+def part_of(coded: Coded, i: int) -> Coded:
+    """Return one of the items, as if it were all."""
+    one = slice(i, i + 1)
+    return Coded(coded.codes[one], coded.scales[one], coded.biases[one], coded.members[one])
 
 
 class Level:
@@ -76,12 +77,18 @@ class Level:
     def reserve(self, members: int, pools: int = 0) -> None:
         """Make room for members below ``members`` and for ``pools`` more pools."""
         b, pools = self.blocks, self.pools + pools
-        wanted = {"codes": (POOL_BLOCKS * pools, 0), "scales": (POOL_BLOCKS * pools, 0), "sizes": (pools, 0)}
-        wanted |= {"biases": (POOL_BLOCKS * pools, int(NOTHING)), "members": (POOL_ITEMS * pools, -1)}
-        wanted |= {"places": (members, -1)}
-        longer = {name: grown(getattr(b, name), needed, fill) for name, (needed, fill) in wanted.items()}
-        if any(array is not getattr(b, name) for name, array in longer.items()):
-            self.blocks = b._replace(**longer)
+        if members <= len(b.places) and pools <= len(b.sizes):
+            return
+        sizes = grown(b.sizes, pools)
+        pools = len(sizes)
+        self.blocks = b._replace(
+            codes=grown(b.codes, POOL_BLOCKS * pools, exact=True),
+            scales=grown(b.scales, POOL_BLOCKS * pools, exact=True),
+            biases=grown(b.biases, POOL_BLOCKS * pools, int(NOTHING), exact=True),
+            members=grown(b.members, POOL_ITEMS * pools, -1, exact=True),
+            sizes=sizes,
+            places=grown(b.places, members, -1),
+        )
 
     def new_pool(self) -> int:
         """Make an empty pool, or take one that was left empty; returns its number."""
@@ -124,12 +131,8 @@ class Level:
 
     def divide(self, pool: int, side: npt.NDArray[np.bool_]) -> int:
         """Move the members of a pool for which ``side`` is true into a new pool; returns that."""
-        members = self.members_of(pool)
-        coded = self.coded(members)
-        empty_pool(self.blocks, pool)
         other = self.new_pool()
-        self.append(pool, chosen(coded, ~side))
-        self.append(other, chosen(coded, side))
+        move_members(self.blocks, pool, other, side)
         return other
 
     def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> I32:

@@ -1,4 +1,4 @@
-"""Kernels of pools: scanning them, choosing among what was scanned, putting items into them and taking them out.
+"""Kernels of pools: scanning them and keeping the best, putting items into them and taking them out.
 
 A level's arrays come as one named tuple, ``Blocks``; scores are those of ``symbols.py``, highest best.
 """
@@ -9,15 +9,11 @@ import numpy as np
 from numba import njit
 
 from assocmem.blocks import NOTHING, POOL_BLOCKS, POOL_ITEMS
-from assocmem.intrinsics import lowest_bit
-from assocmem.lanes import lanes_above, lift_block, prefetch_row
+from assocmem.choosing import LOWEST, floor_above, keep_above, sampled_floor, slots_above
+from assocmem.lanes import lift_block, prefetch_row
 from assocmem.shuffle import sum_block
 
-LOWEST = -1e38
-"""Below every score, and above minus infinity, which empty lanes have."""
-
 _options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
-_no_nan = {**_options, "fastmath": {"nnan", "nsz"}}  # a greatest value may be looked for in any order
 
 
 @njit(**_options)
@@ -36,102 +32,20 @@ def _scan(level, blocks, count, query, scores):  # type: ignore[no-untyped-def]
         lift_block(sums, level.scales, level.biases, block, terms, scores, 16 * i)
 
 
-@njit(**_no_nan)
-def _count_above(scores, n, floor):  # type: ignore[no-untyped-def]
-    count = np.int32(0)
-    for i in range(n):
-        count += np.int32(scores[i] > floor)
-    return count
-
-
-@njit(**_no_nan)
-def _floor(scores, n, keep):  # type: ignore[no-untyped-def]
-    """Return a score that ``keep`` to 9/8 ``keep`` of the first ``n`` are above, or nearly, where many are equal.
-
-    Found by halving: a pass that counts is a sixteenth of a compare per score.
-    """
-    if n <= keep or _count_above(scores, n, np.float32(LOWEST)) <= keep:
-        return np.float32(LOWEST)
-    high = scores[0]
-    for i in range(n):
-        high = max(high, scores[i])
-    low = high
-    reach = np.float32(abs(high)) * np.float32(1e-3) + np.float32(1e-30)
-    while True:  # from the top down, in growing steps
-        low = high - reach
-        if _count_above(scores, n, low) >= keep:
-            break
-        reach *= np.float32(4.0)
-    while True:
-        middle = (low + high) * np.float32(0.5)
-        if middle <= low or middle >= high:
-            return low
-        count = _count_above(scores, n, middle)
-        if count >= keep:
-            low = middle
-            if count <= keep + (keep >> 3):
-                return low
-        else:
-            high = middle
-
-
 @njit(**_options)
-def _sampled_floor(scores, count, keep):  # type: ignore[no-untyped-def]
-    """Guess a score that a little more than ``keep`` of 16 * count are above, from every eighth block."""
-    n = 2 * count
-    sample = np.empty(n, np.float32)
-    for i in range(count >> 3):
-        for lane in range(16):
-            sample[16 * i + lane] = scores[128 * i + lane]
-    n = 16 * (count >> 3)
-    return _floor(sample, n, 8 + n * keep // (12 * count))
+def _best(level, blocks, count, query, keep, most, scores, slots):  # type: ignore[no-untyped-def]
+    """Scan blocks and list the slots of about the ``keep`` best; returns how many, at most ``most``.
 
-
-@njit(**_options)
-def _keep_above(scores, slots, n, floor):  # type: ignore[no-untyped-def]
-    """Of the first n, move those above a floor to the front; returns how many."""
-    kept = 0
-    for i in range(n):
-        if scores[i] > floor:
-            scores[kept] = scores[i]
-            slots[kept] = slots[i]
-            kept += 1
-    return kept
-
-
-@njit(**_options)
-def _slots_above(scores, blocks, count, floor, slots):  # type: ignore[no-untyped-def]
-    """List the slots, int32, of scores above a floor in the order of the blocks; returns how many.
-
-    The scores that were listed are moved to the front of ``scores``.
-    """
-    n = 0
-    for i in range(count):
-        mask = lanes_above(scores, 16 * i, floor)
-        while mask != 0:
-            lane = lowest_bit(np.uint64(mask))
-            slots[n] = 16 * blocks[i] + lane
-            scores[n] = scores[16 * i + lane]
-            n += 1
-            mask &= mask - 1
-    return n
-
-
-@njit(**_options)
-def _best(level, blocks, count, query, keep, scores, slots):  # type: ignore[no-untyped-def]
-    """Scan blocks and list the slots of about the ``keep`` best; returns how many, at most 9/8 of that.
-
-    ``scores``: float32, ``slots``: int32, room for 16 each per block.
+    ``most``: 9/8 of ``keep`` or more; ``scores``: float32, ``slots``: int32, room for 16 each per block.
     """
     _scan(level, blocks, count, query, scores)
-    floor = _sampled_floor(scores, count, keep) if count >= 64 else np.float32(LOWEST)
-    n = _slots_above(scores, blocks, count, floor, slots)
+    floor = sampled_floor(scores, count, keep) if count >= 64 else np.float32(LOWEST)
+    n = slots_above(scores, blocks, count, floor, slots)
     if n < keep and floor > np.float32(LOWEST):  # guessed too high, and what was passed over is partly overwritten
         _scan(level, blocks, count, query, scores)
-        n = _slots_above(scores, blocks, count, np.float32(LOWEST), slots)
-    most = keep + (keep >> 3)
+        n = slots_above(scores, blocks, count, np.float32(LOWEST), slots)
     if n > most:
-        n = _keep_above(scores, slots, n, _floor(scores, n, keep))
+        n = keep_above(scores, slots, n, floor_above(scores, n, keep))
     return min(n, most)
 
 
@@ -170,13 +84,19 @@ def _all_blocks(level, blocks):  # type: ignore[no-untyped-def]
 
 
 @njit(**_options)
+def _room(keep):  # type: ignore[no-untyped-def]
+    return keep + (keep >> 3)
+
+
+@njit(**_options)
 def search_pools(levels, coarse, fine, plan, found, kept):  # type: ignore[no-untyped-def]
     """Groups -> pools -> items, the best of each by their codes.
 
     ``levels``: (items, pools, groups), each ``Blocks``; ``coarse``: ``Tables`` for the codes of pools and groups;
     ``fine``: for those of items; ``plan``: int64 (3,), how many groups, pools and items to keep, a number of groups
-    below 1 for looking at all pools; ``found``: (scores float32 (n, r), members int32 (n, r)), filled, -1 for none;
-    ``kept``: int64 (n, 3), filled with how many groups, pools and items were scored.
+    below 1 for looking at all pools; ``found``: (scores float32 (n, r), slots int32 (n, r)), in no order, r at least
+    9/8 of the items to keep; ``kept``: int64 (n, 4), filled with how many groups, pools and items were scored, and how
+    many of ``found`` are filled.
     """
     items, pools, groups = levels
     widest = POOL_BLOCKS * max(groups.made[0], 2 * max(plan[0], plan[1]))  # what is kept may exceed its number by 1/8
@@ -190,19 +110,21 @@ def search_pools(levels, coarse, fine, plan, found, kept):  # type: ignore[no-un
         if plan[0] > 0:
             count = _all_blocks(groups, blocks)
             kept[i, 0] = count * 16
-            n = _best(groups, blocks, count, query, plan[0], scores, slots)
+            n = _best(groups, blocks, count, query, plan[0], _room(plan[0]), scores, slots)
             count = _blocks_of(pools, groups, slots, n, blocks)
         else:
             kept[i, 0] = 0
             count = _all_blocks(pools, blocks)
         kept[i, 1] = count * 16
-        n = _best(pools, blocks, count, query, plan[1], scores, slots)
+        n = _best(pools, blocks, count, query, plan[1], _room(plan[1]), scores, slots)
         count = _blocks_of(items, pools, slots, n, blocks)
         kept[i, 2] = count * 16
-        n = _best(items, blocks, count, (fine.entries[i], fine.terms[i]), plan[2], scores, slots)
-        for k in range(found[0].shape[1]):
-            found[0][i, k] = scores[k] if k < n else np.float32(-np.inf)
-            found[1][i, k] = items.members[slots[k]] if k < n else -1
+        fine_query = (fine.entries[i], fine.terms[i])
+        n = _best(items, blocks, count, fine_query, plan[2], found[0].shape[1], scores, slots)
+        kept[i, 3] = n
+        for k in range(n):
+            found[0][i, k] = scores[k]
+            found[1][i, k] = slots[k]
 
 
 @njit(**_options)
@@ -242,7 +164,7 @@ def place_items(levels, coarse, coded, start, groups_kept):  # type: ignore[no-u
         query = (coarse.entries[i], coarse.terms[i])
         if groups_kept > 0:
             count = _all_blocks(groups, blocks)
-            n = _best(groups, blocks, count, query, groups_kept, scores, slots)
+            n = _best(groups, blocks, count, query, groups_kept, _room(groups_kept), scores, slots)
             count = _blocks_of(pools, groups, slots, n, blocks)
         pool = _nearest(pools, blocks, count, query, scores)
         if items.sizes[pool] == POOL_ITEMS:
@@ -270,12 +192,24 @@ def take_out(level, member):  # type: ignore[no-untyped-def]
 
 
 @njit(**_options)
-def empty_pool(level, pool):  # type: ignore[no-untyped-def]
-    """Remove all members of a pool."""
-    for slot in range(POOL_ITEMS * pool, POOL_ITEMS * pool + level.sizes[pool]):
-        level.places[level.members[slot]] = -1
+def move_members(level, pool, other, side):  # type: ignore[no-untyped-def]
+    """Move the members for which ``side``, bool (n,), is true to an empty pool; all stay in their order."""
+    counts = np.zeros(2, np.int64)
+    first = POOL_ITEMS * pool, POOL_ITEMS * other
+    for i in range(level.sizes[pool]):
+        there = first[0] + i
+        which = 1 if side[i] else 0
+        here = (first[1] if side[i] else first[0]) + counts[which]  # never behind what is still to be moved
+        counts[which] += 1
+        for b in range(level.codes.shape[1]):
+            level.codes[here >> 4, b, here & 15] = level.codes[there >> 4, b, there & 15]
+        level.scales[here >> 4, here & 15] = level.scales[there >> 4, there & 15]
+        level.biases[here >> 4, here & 15] = level.biases[there >> 4, there & 15]
+        level.members[here] = level.members[there]
+        level.places[level.members[here]] = here
+    for slot in range(first[0] + counts[0], first[0] + level.sizes[pool]):
         level.biases[slot >> 4, slot & 15] = NOTHING
-    level.sizes[pool] = 0
+    level.sizes[pool], level.sizes[other] = counts[0], counts[1]
 
 
 @njit(**_options)

@@ -111,8 +111,7 @@ class Pools:
             min(items.pools, max(1, round(wanted * items.pools))),
             count,
         )
-        found = self.tree.search(rotated[None, :], plan).members[0]
-        ids: I64 = self.ids[found[found >= 0]]
+        ids: I64 = self.ids[self.tree.members(self.tree.search(rotated[None, :], plan), 0)]
         return ids
 
 

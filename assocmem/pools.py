@@ -8,7 +8,7 @@ Nothing is trained, and what was stored is never encoded again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +16,14 @@ import numpy.typing as npt
 from assocmem.bfloat import from_short, to_short
 from assocmem.blocks import I32, POOL_ITEMS, Blocks, Coded, Tables
 from assocmem.halving import halve
-from assocmem.levels import Level
+from assocmem.levels import Level, part_of
 from assocmem.pool_kernels import nearest_member, place_items, search_pools
 from assocmem.rotation import F32
 from assocmem.symbols import SymbolCoder
 
 GROUPS_FROM = 4096
 """Pools from which on groups are asked first; fewer are quicker looked at one and all."""
-GROUPS_KEPT = 12
+GROUPS_KEPT = 6
 """Groups in which the pool of a new item is looked for."""
 SPREAD = 0.35
 """How much of its members' mean squared distance to their mean is added to a pool's squared distance: a wide pool has
@@ -38,16 +38,15 @@ Vectors = Callable[[I32], F32]
 """Members -> their vectors before rotation, float32 (n, d)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """Candidates of queries by their codes, and what was looked at on the way."""
 
     scores: F32
-    """float32 (n, r), in no order; -inf for none"""
-    members: I32
-    """int32 (n, r); -1 for none"""
+    """float32 (n, r), in no order"""
+    slots: I32
+    """int32 (n, r), where they are among the tree's items"""
     kept: npt.NDArray[np.int64]
-    """int64 (n, 3): lanes of groups, of pools and of items that were scored"""
+    """int64 (n, 4): lanes of groups, of pools and of items that were scored; how many of the r are candidates"""
 
 
 class PoolTree:
@@ -109,7 +108,7 @@ class PoolTree:
 
     def _start(self, coded: Coded, vectors: Vectors) -> None:
         first = np.ascontiguousarray(vectors(coded.members[:1]), dtype=np.float32)
-        self._enter(self.items.new_pool(), self.rotate(first), 0.0)
+        self._enter([self.items.new_pool()], self.rotate(first), np.zeros(1, np.float32))
 
     def remove(self, member: int) -> None:
         """Take an item out; a pool that is left empty is no longer found."""
@@ -117,19 +116,23 @@ class PoolTree:
         if not self.items.blocks.sizes[pool]:
             self._leave(pool)
 
-    def search(self, rotated: F32, plan: tuple[int, int, int]) -> Found:
+    def search(self, rotated: F32, plan: tuple[int, int, int], most: int | None = None) -> Found:
         """Find candidates for rotated queries, float32 (n, width).
 
-        ``plan``: groups, pools and items to keep; the groups count only where there are many pools.
+        ``plan``: groups, pools and items to keep; the groups count only where there are many pools. ``most``: items
+        that may be kept, 9/8 as many by default; choosing fewer of what a guess left takes time.
         """
-        n = len(rotated)
-        most = plan[2] + plan[2] // 8
-        found = Found(np.empty((n, most), np.float32), np.empty((n, most), np.int32), np.empty((n, 3), np.int64))
+        n, most = len(rotated), plan[2] + plan[2] // 8 if most is None else most
+        found = Found(np.empty((n, most), np.float32), np.empty((n, most), np.int32), np.empty((n, 4), np.int64))
         coarse = Tables(*self.router.tables(rotated))
         fine = coarse if self.coder is self.router else Tables(*self.coder.tables(rotated))
         numbers = np.array([self._groups_kept(plan[0]), *plan[1:]], np.int64)
-        search_pools(self._levels(), coarse, fine, numbers, (found.scores, found.members), found.kept)
+        search_pools(self._levels(), coarse, fine, numbers, (found.scores, found.slots), found.kept)
         return found
+
+    def members(self, found: Found, i: int) -> I32:
+        """Members that are candidates of query ``i``, int32 (m,)."""
+        return self.items.blocks.members[found.slots[i, : found.kept[i, 3]]]
 
     def take_over(self, other: PoolTree, members: I32) -> None:
         """Take in another tree's items, pools and groups as they are; ``members``: its members' numbers here."""
@@ -140,24 +143,24 @@ class PoolTree:
     def _divide_pool(self, pool: int, vectors: Vectors) -> None:
         x = np.ascontiguousarray(vectors(self.items.members_of(pool)), dtype=np.float32)
         side = np.empty(len(x), np.bool_)
-        means = halve(x, side, ROUNDS)
+        means, spreads = halve(x, side, ROUNDS)
         other = self.items.divide(pool, side)
         self._leave(pool)
-        rotated = self.rotate(means)
-        self._enter(pool, rotated[:1], _spread(x[~side]))
-        self._enter(other, rotated[1:], _spread(x[side]))
+        self._enter([pool, other], self.rotate(means), spreads)
 
-    def _enter(self, pool: int, mean: F32, spread: float) -> None:
-        """Make a pool known to the level above by its rotated mean, float32 (1, width)."""
-        coded, tables = self._code(pool, mean, spread), Tables(*self.router.tables(mean))
-        group = self._nearest_group(tables)
-        if group < 0:
-            group = self.pools.new_pool()
-            self._enter_group(group, mean, 0.0)
-        while self.pools.blocks.sizes[group] == POOL_ITEMS:  # another full one may be the nearest then
-            self._divide_group(group)
-            group = self._nearest_group(tables)
-        self.pools.append(group, coded)
+    def _enter(self, pools: list[int], means: F32, spreads: F32) -> None:
+        """Make pools known to the level above by their rotated means, float32 (n, width)."""
+        coded, tables = self._code(pools, means, spreads), self.router.tables(means)
+        for i in range(len(pools)):
+            mine = Tables(tables[0][i : i + 1], tables[1][i : i + 1])
+            group = self._nearest_group(mine)
+            if group < 0:
+                group = self.pools.new_pool()
+                self._enter_group([group], means[i : i + 1], np.zeros(1, np.float32))
+            while self.pools.blocks.sizes[group] == POOL_ITEMS:  # another full one may be the nearest then
+                self._divide_group(group)
+                group = self._nearest_group(mine)
+            self.pools.append(group, part_of(coded, i))
 
     def _leave(self, pool: int) -> None:
         group = self.pools.remove(pool)
@@ -171,21 +174,17 @@ class PoolTree:
         coded = self.pools.coded(self.pools.members_of(group))
         x = self.router.decode(coded.codes, from_short(coded.scales), from_short(coded.biases) * -2)
         side = np.empty(len(x), np.bool_)
-        means = halve(x, side, ROUNDS)
+        means, spreads = halve(x, side, ROUNDS)
         other = self.pools.divide(group, side)
         self.groups.remove(group)
-        self._enter_group(group, means[:1], _spread(x[~side]))
-        self._enter_group(other, means[1:], _spread(x[side]))
+        self._enter_group([group, other], means, spreads)
 
-    def _enter_group(self, group: int, mean: F32, spread: float) -> None:
-        self.groups.append(self.groups.roomy_pool(), self._code(group, mean, spread))
+    def _enter_group(self, groups: list[int], means: F32, spreads: F32) -> None:
+        coded = self._code(groups, means, spreads)
+        for i in range(len(groups)):
+            self.groups.append(self.groups.roomy_pool(), part_of(coded, i))
 
-    def _code(self, member: int, mean: F32, spread: float) -> Coded:
-        codes, scales, squares = self.router.encode(mean)
-        biases = (squares + np.float32(SPREAD * spread)) * np.float32(-0.5)
-        return Coded(codes, to_short(scales), to_short(biases), np.array([member], np.int32))
-
-
-def _spread(x: F32) -> float:
-    """Mean squared distance of rows to their mean."""
-    return float(((x - x.mean(axis=0)) ** 2).sum(axis=1).mean())
+    def _code(self, members: list[int], means: F32, spreads: F32) -> Coded:
+        codes, scales, squares = self.router.encode(means)
+        biases = (squares + np.float32(SPREAD) * spreads) * np.float32(-0.5)
+        return Coded(codes, to_short(scales), to_short(biases), np.array(members, np.int32))

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from assocmem.errors import DuplicateIdError, IdError, InputError, UnknownIdError
+from assocmem.errors import DuplicateIdError, EmptyIndexError, IdError, InputError, UnknownIdError
 from assocmem.features import I32, Features
 from assocmem.id_table import IdTable
-from assocmem.index_file import Arrays, is_mapped, level_arrays
-from assocmem.levels import STORED
+from assocmem.index_reports import Stats, take_stock
 from assocmem.locks import SharedLock
 from assocmem.messages import check_size
 from assocmem.pools import CHUNK, PoolTree
 from assocmem.rotation import F32, next_power_of_two
 from assocmem.symbols import Rotation, SymbolCoder
-from assocmem.vectors import I64, check_effort, check_ids, check_vectors
+from assocmem.vectors import I64, check_ids, check_vectors
 
 Conflict = Literal["refuse", "replace", "skip"]
 
@@ -111,6 +110,25 @@ class StoredVectors:
         """All ids, int64 (n,), ascending."""
         with self._lock.reading():
             return np.sort(self._ids.ids(np.flatnonzero(self._places() >= 0)))
+
+    def _check_filled(self) -> None:
+        if not self._count:
+            raise EmptyIndexError("expected an index with items, found an empty one; add some first")
+
+    def stats(self) -> Stats:
+        """What the index holds and takes."""
+        with self._lock.reading():
+            return take_stock(self)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes in memory, counted."""
+        return sum(self.stats().memory.values())
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Bytes of vectors in a mapped file."""
+        return self.stats().mapped_bytes
 
     # Adding and removing
 
@@ -244,46 +262,3 @@ class StoredVectors:
                 self._rows += len(rows)
                 self._count += len(rows)
                 self._next_id = max(self._next_id, int(ids.max(initial=-1)) + 1)
-
-    def _state(self) -> tuple[dict[str, Any], Arrays]:
-        """What a file has to hold: facts, and arrays without their spare room."""
-        head, tail = self._features.parts
-        tail = tail[: self._rows - len(head)]
-        arrays = {"mean": self.mean, "vectors": np.concatenate([head, tail]) if len(head) and len(tail) else head}
-        if len(tail) and not len(head):
-            arrays["vectors"] = tail
-        if not self._ids.plain:
-            arrays["ids"] = self._ids.of_rows[: self._rows]
-        tree = self._tree
-        for name, level in (("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)):
-            arrays |= level_arrays(name, level.blocks)
-        return {**self.kind, "rows": self._rows, "next_id": self._next_id, "effort": self._effort}, arrays
-
-    def _restore(self, about: dict[str, Any], arrays: Arrays) -> None:
-        """Undo ``_state`` in an empty index; mapped vectors stay where they are."""
-        tree, rows = self._tree, int(about["rows"])
-        below: npt.NDArray[Any] | None = None  # who must be in a level, by the one before it
-        for name, level in (("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)):
-            present = level.restore({part: arrays[f"{name} {part}"] for part in STORED})
-            if int(present.max(initial=-1)) >= rows if below is None else not np.array_equal(present, below):
-                raise ValueError(f"{name} that are not those of the others")
-            below = np.flatnonzero(level.blocks.sizes[: level.pools])
-        tree.items.reserve(rows)
-        vectors = arrays["vectors"]
-        if vectors.shape != (rows, self._features.width) or vectors.dtype != self._features.tail.dtype:
-            raise ValueError(f"vectors of shape {vectors.shape} and dtype {vectors.dtype}")
-        mapped = is_mapped(vectors)
-        self._features = Features(self.dim, self._features.kind, vectors if mapped else None)
-        if not mapped:
-            self._features.tail = vectors
-        self._rows, self._next_id = rows, int(about["next_id"])
-        self._effort = None if about["effort"] is None else check_effort(about["effort"])
-        used = np.flatnonzero(self._places() >= 0).astype(np.int32)
-        self._count = len(used)
-        if (ids := arrays.get("ids")) is not None:
-            if ids.dtype != np.int64 or ids.shape != (rows,):
-                raise ValueError(f"ids of {ids.dtype}, shape {ids.shape}")
-            check_ids(ids[used])
-            self._ids.restore(ids, used)
-        if not mapped:
-            self._vacant = np.flatnonzero(self._places() < 0).tolist()

@@ -55,7 +55,7 @@ def check_vectors(x: Any, dim: int, what: str, *, nonzero: bool) -> F32:
             f"{what}: expected rows that lie one behind the other, found strides {x.strides}; "
             "copy them: np.ascontiguousarray(x)"
         )
-    heights = np.abs(matrix).max(axis=1)
+    heights = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))  # no copy of all
     if not (heights <= GREATEST).all():
         row = int((~(heights <= GREATEST)).argmax())
         if not np.isfinite(heights[row]):

@@ -18,13 +18,13 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from assocmem.array_file import Arrays, level_arrays, read_array, write_arrays
 from assocmem.codes import CliqueCoder
 from assocmem.errors import AssocmemError
 from assocmem.files import PAGE
 from assocmem.index.memories import keep_file
 from assocmem.index.reports import EngineInfo
 from assocmem.index.snapshot import Snapshot
-from assocmem.index_file import Arrays, level_arrays, read_array, write_arrays
 from assocmem.levels import STORED, Level
 from assocmem.pooled import Pools, default_effort
 

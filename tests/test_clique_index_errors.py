@@ -17,6 +17,7 @@ from assocmem.errors import (
     UnknownIdError,
     ZeroVectorError,
 )
+from assocmem.index_file import state_of
 
 DIM = 24
 GOOD = np.random.default_rng(0).standard_normal((6, DIM)).astype(np.float32)
@@ -30,7 +31,7 @@ def index_of(metric="cosine", features="float16", n=5):
 
 def state(index):
     """All that a file of it would hold."""
-    about, arrays = index._state()
+    about, arrays = state_of(index)
     return about, {name: array.tobytes() for name, array in arrays.items()}, index._effort
 
 

@@ -16,7 +16,7 @@ from assocmem.cli.bench.recall_engine import Setting, Spec, Task
 Lines = tuple[tuple[Setting, ...], ...]
 LONG = 256
 """Vectors of more numbers than this are shortened by PCA."""
-EFFORTS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 0.75, 1.0)
+EFFORTS = (0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 0.75, 1.0)
 CANDIDATES = (20, 50, 100, 200, 300, 500)
 WIDTHS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 FACTORS = (2, 4, 8, 16, 32)
