@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from assocmem.candidates import COSINE_FROM
+from assocmem.candidates import COSINE_FROM, sketch_likeness
 from assocmem.sketches import SKETCH_FROM
 
 _options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
@@ -46,16 +46,9 @@ def likeness(vectors, i, j):  # type: ignore[no-untyped-def]
     """
     features, places, scales, sketches, sketch_scales = vectors
     cosine = dot(features, places[i], places[j]) * scales[i] * scales[j]
-    scale = sketch_scales[i] * sketch_scales[j]
-    if scale == np.float32(0.0):
+    if sketch_scales[i] * sketch_scales[j] == np.float32(0.0):
         return cosine + np.float32(2.0) * max(np.float32(0.0), cosine - np.float32(COSINE_FROM))
-    half = sketches.shape[1] // 2
-    same, turned = np.int32(0), np.int32(0)
-    for k in range(half):
-        same += np.int32(sketches[i, k]) * np.int32(sketches[j, k])
-    for k in range(half, 2 * half):
-        turned += np.int32(sketches[i, k]) * np.int32(sketches[j, k])
-    alike = np.float32(same + abs(turned)) * scale
+    alike = sketch_likeness(sketches, sketch_scales, i, j)
     return cosine + max(np.float32(0.0), alike - np.float32(SKETCH_FROM))
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assocmem.cli.bench.common import DEFAULT_OUT, OutOption, Section, installed, load_average, write_raw
-from assocmem.cli.common import emit, emit_table, guarded, say
+from assocmem.cli.bench.common import DEFAULT_OUT, OutOption, installed, load_average, write_raw
+from assocmem.cli.bench.tables import Section
+from assocmem.cli.common import emit, guarded, say
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:
@@ -142,10 +143,7 @@ def _measure(
         sections.insert(-len(experiments), about)
     paths.append(report.write_markdown(out / "capacity.md", sections, load))
     for section in sections[: -len(experiments)]:
-        emit(f"\n{section.title}\n")
-        emit_table(section.headers, section.rows)
-        for note in section.notes:
-            emit(note)
+        section.show()
     if installed("matplotlib", "no pictures are drawn"):
         from assocmem.cli.bench import capacity_plots as plots
 

@@ -27,7 +27,8 @@ from assocmem.cli.bench.capacity_speed import (
     Row,
     Settings,
 )
-from assocmem.cli.bench.common import Section, machine_lines, median, spread, write_sections
+from assocmem.cli.bench.common import median, spread
+from assocmem.cli.bench.tables import Section, machine_lines, write_sections
 
 # what is told of them
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine, its cores, whole processes, raw figures on disk, tables in Markdown."""
+"""What the benchmarks share: the machine, its cores, whole processes, raw figures on disk."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -143,42 +142,3 @@ def write_raw(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]], opt
 
 def _kind(value: object, text: Any) -> Any:
     return text if isinstance(value, str) else type(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A table and what is to be said about it."""
-
-    title: str
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
-
-
-def machine_lines(load: float) -> list[str]:
-    """Name the machine that figures were measured on, and its load average before."""
-    about = machine()
-    return [
-        f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, assocmem {about['assocmem']};",
-        f"load average before the run {load:.1f}.",
-    ]
-
-
-def write_sections(path: Path, title: str, heading: Sequence[str], parts: Sequence[Section]) -> Path:
-    """Write tables as Markdown."""
-    from assocmem.files import replacing
-
-    lines = [f"# {title}", "", *heading]
-    for part in parts:
-        lines += ["", f"## {part.title}", ""]
-        if part.headers:
-            lines += [_line(part.headers), _line(["---"] * len(part.headers))]
-        lines += [_line([*row, *[""] * (len(part.headers) - len(row))]) for row in part.rows]
-        lines += [text for note in part.notes for text in ("", note)]
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from assocmem.cli.bench.common import DEFAULT_OUT, OutOption, keep
-from assocmem.cli.common import emit, emit_table, guarded, say
+from assocmem.cli.common import emit, guarded, say
 
 
 @guarded
@@ -75,12 +75,9 @@ def duplicates(
     about = f"{asked} originals among {pictures:,} unlike pictures, {len(material.copies)} copies of each, seed {seed}."
     taken = {"seconds": time.perf_counter() - started, "load": load}
     paths = [keep(out, "duplicates", {"about": about, **taken, "copies": rows, "grouping": timed})]
-    paths.append(report.write_markdown(out / "duplicates.md", tables, about))
+    paths.append(report.write_markdown(out / "duplicates.md", tables, about, load))
     for table in (tables[0], *tables[3:]):
-        emit(f"\n{table.title}\n")
-        emit_table(table.headers, table.rows)
-        for note in table.notes:
-            emit(note)
+        table.show()
     if importlib.util.find_spec("matplotlib"):
         paths.append(report.draw(out / "duplicates.png", rows))
     emit(f"\n{about} Raw figures, all tables, picture: {', '.join(map(str, paths))}")

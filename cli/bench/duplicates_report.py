@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from assocmem.cli.bench.common import Section, machine, median, spread
+from assocmem.cli.bench.common import median, spread
+from assocmem.cli.bench.tables import Section, machine_lines, write_sections
 from assocmem.files import replacing
 
 Row = dict[str, Any]
@@ -80,22 +81,11 @@ def grouping(rows: Sequence[Row], items: int, real: int) -> Section:
     return Section(f"Grouping {items:,} pictures", headers, lines, [note])
 
 
-def write_markdown(path: Path, tables: Sequence[Section], about: str) -> Path:
+def write_markdown(path: Path, tables: Sequence[Section], about: str, load: float) -> Path:
     """Write the tables, and the machine they were measured on."""
-    this = machine()
-    lines = ["# Finding copies", "", f"`assocmem bench duplicates`: {about}", ""]
-    lines.append(f"{this['cpu']}, {this['cores']} cores, Python {this['python']}, assocmem {this['assocmem']}.")
-    for table in tables:
-        lines += ["", f"## {table.title}", "", _line(table.headers), _line(["---"] * len(table.headers))]
-        lines += [_line(row) for row in table.rows]
-        lines += [text for note in table.notes for text in ("", note)]
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return write_sections(
+        path, "Finding copies", [f"`assocmem bench duplicates`: {about}", *machine_lines(load)], tables
+    )
 
 
 def draw(path: Path, rows: Sequence[Row]) -> Path:

@@ -26,7 +26,7 @@ from assocmem.errors import InputError
 if TYPE_CHECKING:
     from assocmem.cli.bench.growth_data import Real, Source
     from assocmem.cli.bench.growth_plan import Plan
-    from assocmem.cli.bench.tables import Table
+    from assocmem.cli.bench.tables import Section
 
 ITEMS = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 QUICK_ITEMS = (1_000, 2_000, 4_000)
@@ -73,7 +73,7 @@ def growth(
     from assocmem.cli.bench import growth_data as data
     from assocmem.cli.bench import growth_follow as following
     from assocmem.cli.bench import growth_report as report
-    from assocmem.cli.bench.tables import write_page
+    from assocmem.cli.bench.tables import machine_lines, write_sections
 
     load = load_average()
     real = data.made_up(dim) if file is None else data.read(file, dim)
@@ -94,7 +94,8 @@ def growth(
         from assocmem.cli.bench.growth_plots import draw
 
         picture = draw(out / "growth.png", rows, RECALL).name
-    page = write_page(out / "growth.md", "Growth", _described(real, source), tables, load, picture)
+    heading = [_described(real, source), *machine_lines(load)]
+    page = write_sections(out / "growth.md", "Growth", heading, tables, picture)
     for table in tables:
         table.show()
     emit(f"\ntables: {page}; raw figures: {path}")
@@ -152,9 +153,9 @@ def _described(real: Real, source: Source) -> str:
     )
 
 
-def _followed(rows: list[dict[str, Any]]) -> Table:
+def _followed(rows: list[dict[str, Any]]) -> Section:
     from assocmem.cli.bench import growth_follow as following
-    from assocmem.cli.bench.tables import Table
+    from assocmem.cli.bench.tables import Section
 
     worst = ", ".join(f"{ratio:.2f} ({kind})" for kind, ratio in following.furthest(rows).items())
     notes = [
@@ -163,4 +164,4 @@ def _followed(rows: list[dict[str, Any]]) -> Table:
         f"factor of at most {worst}. On SIFT descriptors, ten drawn of each real one were as hard to find as "
         "real ones, and a hundred easier: what is measured beyond ten times the real ones flatters."
     ]
-    return Table("Do the drawn vectors follow the real ones?", following.HEADERS, following.tell(rows), notes)
+    return Section("Do the drawn vectors follow the real ones?", following.HEADERS, following.tell(rows), notes)

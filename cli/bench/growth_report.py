@@ -11,7 +11,7 @@ import numpy as np
 
 from assocmem.cli.bench.growth_fit import Power, fit, tell
 from assocmem.cli.bench.growth_worker import GRAPH, LISTS, OURS, Row
-from assocmem.cli.bench.tables import Table
+from assocmem.cli.bench.tables import Section
 from assocmem.cli.common import size
 
 BILLION = 10**9
@@ -67,7 +67,7 @@ def power(rows: Sequence[Row], name: str, engine: str = OURS) -> Power | None:
     return fit(items, values, FROM if len(known) > 2 else 0)
 
 
-def measured(rows: Sequence[Row], recall: float) -> Table:
+def measured(rows: Sequence[Row], recall: float) -> Section:
     """Tell what was measured, a row per engine and size."""
     headers = ("index", "items", "us per query", "asked alone", "at", "add: us each", "one more, us",
                "one less, us", "bytes each", "without vectors", "build, s")  # fmt: skip
@@ -79,7 +79,7 @@ def measured(rows: Sequence[Row], recall: float) -> Table:
         "Bytes are counted, not those of the process; FAISS's are those of the file it writes.",
         "Whether an item was seen before is asked of another memory, whose growth `assocmem bench seen` measures.",
     ]
-    return Table("Growth", headers, [_told(row) for row in rows], notes)
+    return Section("Growth", headers, [_told(row) for row in rows], notes)
 
 
 def _told(row: Row) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ GROWING = {
 }  # fmt: skip
 
 
-def exponents(rows: Sequence[Row]) -> Table:
+def exponents(rows: Sequence[Row]) -> Section:
     """Tell the fitted powers of n, ours beside the others'."""
     engines = list(dict.fromkeys(row["engine"] for row in rows))
     lines = [(what, *(tell(power(rows, name, engine)) for engine in engines)) for what, name in GROWING.items()]
@@ -119,10 +119,10 @@ def exponents(rows: Sequence[Row]) -> Table:
         f"Least squares of the logarithms, ± one standard error, from {FROM:,} items on where there are three sizes, "
         "else over all; in brackets the sizes that they hold for."
     )
-    return Table("How it grows", ("", *engines), lines, [note])
+    return Section("How it grows", ("", *engines), lines, [note])
 
 
-def stages(rows: Sequence[Row]) -> Table | None:
+def stages(rows: Sequence[Row]) -> Section | None:
     """Tell what a search of ours looks at, and how that grows."""
     own = [row for row in rows if row.get("stages")]
     if not own:
@@ -130,7 +130,7 @@ def stages(rows: Sequence[Row]) -> Table | None:
     lines = [(f"{row['items']:,}", *(f"{row['stages'][name]:,.0f}" for name in STAGES)) for row in own]
     lines.append(("grows as", *(tell(power(own, name)) for name in STAGES)))
     note = "Codes that are scored per query on the way, and items compared by their vectors."
-    return Table("What a search looks at", ("items", *STAGES), lines, [note])
+    return Section("What a search looks at", ("items", *STAGES), lines, [note])
 
 
 def claims(rows: Sequence[Row], trusted: float) -> list[Claim]:
@@ -177,13 +177,13 @@ def _one(rows: Sequence[Row], what: str, name: str) -> Claim:
     return Claim(f"{what}, of a million", f"under {CHANGE_US:g} us", f"{us:.0f} us, of {n:,.0f}", met)
 
 
-def judged(found: Sequence[Claim]) -> Table:
+def judged(found: Sequence[Claim]) -> Section:
     """Tell the claims."""
     lines = [(claim.what, claim.wanted, claim.measured, claim.verdict) for claim in found]
-    return Table("Wanted and measured", ("", "wanted", "measured", ""), lines)
+    return Section("Wanted and measured", ("", "wanted", "measured", ""), lines)
 
 
-def on_paper(rows: Sequence[Row], recall: float) -> Table:
+def on_paper(rows: Sequence[Row], recall: float) -> Section:
     """Tell what a billion items would take if all went on as it did."""
     last = max((row for row in rows if row["engine"] == OURS), key=lambda row: row["items"])
     lines = [
@@ -199,7 +199,7 @@ def on_paper(rows: Sequence[Row], recall: float) -> Table:
         "measured this. Between: two standard errors of the fit, which know nothing of what may change: caches that no "
         "longer hold the codes, and groups of pools, all of which are looked at for every query.",
     ]
-    return Table("A billion, on paper", ("", "by the fit", "between"), lines, notes)
+    return Section("A billion, on paper", ("", "by the fit", "between"), lines, notes)
 
 
 def _beyond(what: str, fitted: Power | None, scale: float) -> tuple[str, str, str]:

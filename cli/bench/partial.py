@@ -13,7 +13,7 @@ from assocmem.cli.bench.common import DEFAULT_OUT, OutOption, keep
 from assocmem.cli.common import emit, guarded, say
 
 if TYPE_CHECKING:
-    from assocmem.cli.bench.tables import Table
+    from assocmem.cli.bench.tables import Section
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 PICTURES = 100
@@ -54,7 +54,7 @@ def partial(
     Example: assocmem bench partial photos-angular.hdf5
     """
     from assocmem.cli.bench import partial_ways as ways
-    from assocmem.cli.bench.tables import write_page
+    from assocmem.cli.bench.tables import machine_lines, write_sections
 
     load = os.getloadavg()[0]
     task = ways.read_task(file, items, queries)
@@ -70,17 +70,16 @@ def partial(
     tables = [_table(rows, pattern) for pattern in ways.PATTERNS]
     tables += [_masks_table(masks)] if masks else []
     told = f"`assocmem bench partial {file.name}`: {about['items']:,} items, {about['queries']} queries."
-    page = write_page(
-        out / f"partial-{file.stem}.md", "Partial cues", told, tables, load, picture.name if picture else ""
-    )
+    heading, shown = [told, *machine_lines(load)], picture.name if picture else ""
+    page = write_sections(out / f"partial-{file.stem}.md", "Partial cues", heading, tables, shown)
     for table in tables:
         table.show()
     emit(f"\ntables: {page}; raw figures: {path}" + (f"; picture: {picture}" if picture else ""))
 
 
-def _table(rows: list[dict[str, Any]], pattern: str) -> Table:
+def _table(rows: list[dict[str, Any]], pattern: str) -> Section:
     from assocmem.cli.bench import partial_ways as ways
-    from assocmem.cli.bench.tables import Table
+    from assocmem.cli.bench.tables import Section
 
     mine = [row for row in rows if row["pattern"] == pattern]
     names = [name for name in ways.WAYS if any(name in row["recall"] for row in mine)]
@@ -90,7 +89,7 @@ def _table(rows: list[dict[str, Any]], pattern: str) -> Table:
     ]
     times = [row["complete_ms"] for row in mine]
     note = f"Completing a batch took {min(times):.1f} to {max(times):.1f} ms per query, the search of it not counted."
-    return Table(f"Recall@10, numbers missing {pattern}", ("missing", *names), cells, [note])
+    return Section(f"Recall@10, numbers missing {pattern}", ("missing", *names), cells, [note])
 
 
 def _masks(folder: Path, file: Path) -> list[dict[str, Any]]:
@@ -106,13 +105,13 @@ def _masks(folder: Path, file: Path) -> list[dict[str, Any]]:
     return partial_masks.measure(photographs, open_extractor(), read(file))
 
 
-def _masks_table(rows: list[dict[str, Any]]) -> Table:
+def _masks_table(rows: list[dict[str, Any]]) -> Section:
     from assocmem.cli.bench.partial_masks import WAYS
-    from assocmem.cli.bench.tables import Table
+    from assocmem.cli.bench.tables import Section
 
     cells = [(f"{row['area']:.0%}", *(f"{row['recall'][way]:.3f}" for way in WAYS)) for row in rows]
     note = f"{rows[0]['pictures']} photographs, each asked for among {rows[0]['items']:,} items."
-    return Table("Recall@1 of the original, part of the picture covered", ("covered", *WAYS), cells, [note])
+    return Section("Recall@1 of the original, part of the picture covered", ("covered", *WAYS), cells, [note])
 
 
 def _draw(path: Path, rows: list[dict[str, Any]], about: dict[str, Any]) -> Path | None:

@@ -19,11 +19,10 @@ from assocmem.cli.bench.common import (
     available_cores,
     installed,
     load_average,
-    machine_lines,
     write_raw,
-    write_sections,
 )
-from assocmem.cli.common import emit, emit_table, guarded, say
+from assocmem.cli.bench.tables import machine_lines, write_sections
+from assocmem.cli.common import emit, guarded, say
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:
@@ -156,8 +155,7 @@ def _report(course: Course, out: Path, load: float, options: dict[str, Any]) -> 
     paths.append(write_sections(out / f"{name}.md", f"Recall: {data.name}", [said, *machine_lines(load)], sections))
     for section in sections:
         if section.title.startswith(("Verdict", "Engines")):
-            emit(f"\n{section.title}\n")
-            emit_table(section.headers, section.rows)
+            section.show()
     if installed("matplotlib", "no pictures are drawn"):
         from assocmem.cli.bench import recall_plots
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from assocmem.cli.bench.common import Section
+from assocmem.cli.bench.tables import Section
 
 
 class Row(NamedTuple):

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from assocmem.cli.bench import recall_capabilities
-from assocmem.cli.bench.common import Section, median, spread
+from assocmem.cli.bench.common import median, spread
 from assocmem.cli.bench.recall_data import Data
 from assocmem.cli.bench.recall_metrics import TARGETS, Curve, Verdict, verdicts
 from assocmem.cli.bench.recall_runs import Course, Engaged, K, Point
+from assocmem.cli.bench.tables import Section
 
 BATCH, SINGLE = "batch", "single"
 ALL, SEEN, UNSEEN = "all", "seen pictures", "unseen pictures"

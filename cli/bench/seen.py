@@ -13,7 +13,7 @@ from assocmem.cli.bench.common import DEFAULT_OUT, OutOption, keep, run_function
 from assocmem.cli.common import emit, guarded, say
 
 if TYPE_CHECKING:
-    from assocmem.cli.bench.tables import Table
+    from assocmem.cli.bench.tables import Section
     from assocmem.message_codes import U16
 
 ITEMS = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -53,7 +53,7 @@ def seen(
     Example: assocmem bench seen ~/Pictures --features photos-angular.hdf5 --items 100000
     """
     from assocmem.cli.bench import seen_growth as growth
-    from assocmem.cli.bench.tables import write_page
+    from assocmem.cli.bench.tables import machine_lines, write_sections
 
     load = os.getloadavg()[0]
     real = None if features is None else growth.real_messages(features)
@@ -64,7 +64,8 @@ def seen(
         figures["copies"] = _copies(folder, pictures, features)
         tables.append(_copies_table(figures["copies"]))
     path = keep(out, "seen", {"load": load, **figures})
-    page = write_page(out / "seen.md", "Have I seen this?", "`assocmem bench seen`.", tables, load)
+    heading = ["`assocmem bench seen`.", *machine_lines(load)]
+    page = write_sections(out / "seen.md", "Have I seen this?", heading, tables)
     for table in tables:
         table.show()
     emit(f"\ntables: {page}; raw figures: {path}")
@@ -88,9 +89,9 @@ def _grow(counts: list[int], real: U16 | None) -> list[dict[str, Any]]:
     return runs
 
 
-def _growth_table(runs: list[dict[str, Any]]) -> Table:
+def _growth_table(runs: list[dict[str, Any]]) -> Section:
     from assocmem.cli.bench import seen_growth as growth
-    from assocmem.cli.bench.tables import Table
+    from assocmem.cli.bench.tables import Section
 
     notes = [
         "Microseconds of one core per message, in batches; near copies keep half of the symbols of a stored one. False "
@@ -98,7 +99,7 @@ def _growth_table(runs: list[dict[str, Any]]) -> Table:
         f"Messages like real ones take {growth.SHARED:.0%} of their symbols from one real message, and each other "
         "symbol from another, so that symbols are as popular as they are, and some go together.",
     ]
-    return Table("Growth", growth.HEADERS, [growth.tell(run) for run in runs], notes)
+    return Section("Growth", growth.HEADERS, [growth.tell(run) for run in runs], notes)
 
 
 def _copies(folder: Path, most: int, features: Path | None) -> dict[str, Any]:
@@ -111,10 +112,10 @@ def _copies(folder: Path, most: int, features: Path | None) -> dict[str, Any]:
     return copies.measure(copies.read_pictures(folder, most), open_extractor(), others)
 
 
-def _copies_table(figures: dict[str, Any]) -> Table:
+def _copies_table(figures: dict[str, Any]) -> Section:
     from assocmem.cli.bench import seen_copies as copies
     from assocmem.cli.bench.seen_growth import percent
-    from assocmem.cli.bench.tables import Table
+    from assocmem.cli.bench.tables import Section
 
     expected, alarms = percent(figures["held_false"]) or "too few to say", percent(figures["false"])
     note = (
@@ -123,4 +124,4 @@ def _copies_table(figures: dict[str, Any]) -> Table:
         f"{figures['unlike']} among them that are like nothing stored, {percent(figures['unlike_false']) or 'none'} "
         f"(predicted {percent(figures['theory_false'])}; of items held out {expected})."
     )
-    return Table("Near copies of photographs", copies.HEADERS, copies.tell(figures), [note])
+    return Section("Near copies of photographs", copies.HEADERS, copies.tell(figures), [note])

@@ -12,7 +12,7 @@ from assocmem.files import replacing
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Section:
     """A table and what is to be said about it."""
 
     title: str
@@ -28,18 +28,26 @@ class Table:
             emit(note)
 
 
-def write_page(path: Path, title: str, about: str, tables: Sequence[Table], load: float, picture: str = "") -> Path:
-    """Write the tables, and the machine they were measured on with its load average before."""
-    here = machine()
-    lines = [f"# {title}", "", about]
-    lines.append(f"{here['cpu']}, {here['cores']} cores, Python {here['python']}, assocmem {here['assocmem']};")
-    lines.append(f"load average before the run {load:.1f}.")
+def machine_lines(load: float) -> list[str]:
+    """Name the machine that figures were measured on, and its load average before."""
+    about = machine()
+    return [
+        f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, assocmem {about['assocmem']};",
+        f"load average before the run {load:.1f}.",
+    ]
+
+
+def write_sections(path: Path, title: str, heading: Sequence[str], parts: Sequence[Section], picture: str = "") -> Path:
+    """Write tables as Markdown; ``picture``: name of a file beside it, shown before them."""
+    lines = [f"# {title}", "", *heading]
     if picture:
         lines += ["", f"![{title}]({picture})"]
-    for table in tables:
-        lines += ["", f"## {table.title}", "", _line(table.headers), _line(["---"] * len(table.headers))]
-        lines += [_line(row) for row in table.rows]
-        lines += [text for note in table.notes for text in ("", note)]
+    for part in parts:
+        lines += ["", f"## {part.title}", ""]
+        if part.headers:
+            lines += [_line(part.headers), _line(["---"] * len(part.headers))]
+        lines += [_line([*row, *[""] * (len(part.headers) - len(row))]) for row in part.rows]
+        lines += [text for note in part.notes for text in ("", note)]
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
