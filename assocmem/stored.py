@@ -151,20 +151,20 @@ class StoredVectors:
         self._features.check(x, nonzero=self.cosine)
         with self._adding:
             wanted = self._numbers(len(x)) if ids is None else check_ids(ids, len(x))
-            there = np.zeros(0, np.bool_) if ids is None else self._ids.rows(wanted, self._places()) >= 0
+            there = np.zeros(len(x), np.bool_) if ids is None else self._ids.rows(wanted, self._places()) >= 0
             if there.any():
                 if on_conflict == "refuse":
                     raise DuplicateIdError(
                         f"ids: expected new ones, found {wanted[there][0]} in the index ({there.sum()} such); "
                         "say on_conflict='replace' or 'skip'"
                     )
-                if on_conflict == "replace":
-                    self._remove(wanted[there])
-                else:
+                if on_conflict == "skip":
                     x, wanted = np.ascontiguousarray(x[~there]), wanted[~there]
             self._make_ids(wanted)
             for start in range(0, len(x), CHUNK):
-                self._add_chunk(x[start : start + CHUNK], wanted[start : start + CHUNK])
+                part = slice(start, start + CHUNK)
+                replaced = wanted[part][there[part]] if on_conflict == "replace" else wanted[:0]
+                self._add_chunk(x[part], wanted[part], replaced)
             return wanted
 
     def _numbers(self, count: int) -> I64:
@@ -181,9 +181,11 @@ class StoredVectors:
             with self._lock.writing():
                 self._ids.spell_out(self._rows, np.flatnonzero(self._places() >= 0).astype(np.int32))
 
-    def _add_chunk(self, x: F32, ids: I64) -> None:
+    def _add_chunk(self, x: F32, ids: I64, replaced: I64) -> None:
         rotated = self._rotation(x)
         with self._lock.writing():
+            if len(replaced):
+                self._take_out(replaced, self._rows_of(replaced))
             again = 0 if self._ids.plain else min(len(self._vacant), len(x))
             old = [self._vacant.pop() for _ in range(again)]
             rows = np.array([*old, *range(self._rows, self._rows + len(x) - again)], np.int32)
@@ -191,7 +193,7 @@ class StoredVectors:
             self._ids.put(ids, rows)
             self._tree.add(rotated, rows, self._vectors)
             self._rows += len(x) - again
-            self._count += len(x)
+            self._count += len(x) - len(replaced)  # in one step, as it is read without the lock
             self._next_id = max(self._next_id, int(ids.max()) + 1)
 
     def remove(self, ids: npt.ArrayLike) -> None:
@@ -202,12 +204,15 @@ class StoredVectors:
     def _remove(self, ids: I64) -> None:
         rows = self._rows_of(ids)
         with self._lock.writing():
-            for row in rows.tolist():
-                self._tree.remove(row)
-                if row >= len(self._features.head):  # mapped rows are never written again
-                    self._vacant.append(row)
-            self._ids.drop(ids)
+            self._take_out(ids, rows)
             self._count -= len(ids)
+
+    def _take_out(self, ids: I64, rows: I32) -> None:
+        for row in rows.tolist():
+            self._tree.remove(row)
+            if row >= len(self._features.head):  # mapped rows are never written again
+                self._vacant.append(row)
+        self._ids.drop(ids)
 
     def update(self, ids: npt.ArrayLike, x: F32) -> None:
         """Give items other vectors, float32 (n, dim); UnknownIdError when one of them is not there."""

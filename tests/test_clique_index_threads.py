@@ -103,6 +103,29 @@ def test_readers_and_a_writer_who_takes_away_and_moves():
     together(write, read, read)
 
 
+def test_an_item_that_is_updated_is_there_all_the_time():
+    x, other = vectors(1, 60), vectors(2, 60)
+    index, done = CliqueIndex(DIM, "l2", features="float32"), threading.Event()
+    index.add(x)
+    ids = np.arange(60)
+
+    def write():
+        try:
+            for number in range(300):
+                index.update(ids, other if number % 2 == 0 else x)
+        finally:
+            done.set()
+
+    def read():
+        while not done.is_set():
+            assert len(index) == 60
+            found = index.reconstruct(ids)
+            assert np.array_equal(found, x) or np.array_equal(found, other)
+            assert (np.sort(index.search(x[:1], 60, effort=1.0)[1][0]) == ids).all()
+
+    together(write, read, read)
+
+
 def test_two_that_merge_with_each_other_do_not_wait_for_ever():
     def merge(here, there):
         try:
