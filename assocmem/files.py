@@ -110,6 +110,8 @@ def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) ->
         raise FileNotFoundError(errno.ENOENT, "expected a memory's file, found none", str(path))
     with named_damage(target, f"{kind} memory", "store again"), h5py.File(target, "r") as file:
         about = {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
+        if "about" in file:  # as an index has
+            raise MismatchError(f"{path}: expected a {kind} memory, found another kind of file; load it as that")
         about["kind"] = about["kind"].decode()
         _check_kind(target, kind, about)
         if file["bits"].dtype != np.dtype("<u8"):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from assocmem.clique import CliqueMemory
+from assocmem.clique_index import CliqueIndex
 from assocmem.errors import DamagedError, InputError, MismatchError
 from assocmem.willshaw import WillshawMemory
 from tests.strategies import cues, messages, sets
@@ -327,6 +328,12 @@ def test_a_file_without_what_belongs_to_it_is_damaged(path, missing, mmap):
 
 
 # other files
+
+
+def test_the_file_of_an_index_is_told_from_a_damaged_one(tmp_path):
+    CliqueIndex(16).save(tmp_path / "index.h5")
+    with pytest.raises(MismatchError, match="expected a clique memory, found another kind of file; load it as that"):
+        CliqueMemory.load(tmp_path / "index.h5")
 
 
 @MAPPED
