@@ -246,8 +246,10 @@ class CliqueIndex(StoredVectors):
         ------
         As ``search``; InputError unless the recall is above 0 and at most 1.
         """
-        if not 0 < recall <= 1 or not np.size(queries):
-            raise InputError(f"recall: expected above 0 and at most 1, of one query or more, found {recall!r}")
+        if not 0 < recall <= 1:
+            raise InputError(f"recall: expected above 0 and at most 1, found {recall!r}")
+        if not np.size(queries):
+            raise InputError("queries: expected one or more to tune by, found none")
         self._effort = least_effort(self, queries, recall, k)
         return self._effort
 
@@ -283,7 +285,7 @@ class CliqueIndex(StoredVectors):
 
         Raises
         ------
-        FileNotFoundError
+        MissingFileError
         DamagedError
             The file is cut short, altered, or no such file at all; its checksums are checked, mapped or not.
         MismatchError

@@ -50,6 +50,10 @@ class DamagedError(CollectionError):
     """A file of the collection is missing, cut short or fails its checksum."""
 
 
+class MissingFileError(AssocmemError, FileNotFoundError):
+    """There is no file of the name that was given."""
+
+
 class DtypeError(InputError):
     """An array has another dtype than the one asked for; converting it is the caller's decision."""
 

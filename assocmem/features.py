@@ -24,6 +24,9 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 """How vectors are kept -> dtype of the array they lie in; halves as their bits, as numba has no arithmetic for them."""
 
+CHECKED = 256
+"""Vectors that are checked at a time."""
+
 _options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
 
 
@@ -81,16 +84,20 @@ class Features:
             heights, halves = np.abs(x).max(axis=1), np.finfo(np.float16)
             if heights.max() > halves.max:
                 raise InputError(
-                    f"expected values up to 65504, found {heights.max():.4g}; scale them, or keep float32 "
-                    "(features='float32')"
+                    f"vectors: expected values up to 65504, found {heights.max():.6g} in row {heights.argmax()}; "
+                    "scale them, or keep float32 (features='float32')"
                 )
             if nonzero and heights.min() < halves.smallest_normal:
                 raise InputError(
-                    f"expected vectors with a value of at least {halves.smallest_normal:.4g}, found one of at most "
-                    f"{heights.min():.4g}; scale them, or keep float32 (features='float32')"
+                    f"vectors: expected a value of at least {halves.smallest_normal:.4g} in each, found at most "
+                    f"{heights.min():.4g} in row {heights.argmin()}; scale them, or keep float32 (features='float32')"
                 )
-        if self.kind == "uint8" and not ((x >= 0) & (x <= 255) & (x == np.floor(x))).all():
-            raise InputError("expected whole numbers from 0 to 255, found others; keep float16 (features='float16')")
+        for start in range(0, len(x) if self.kind == "uint8" else 0, CHECKED):  # small enough to stay near
+            part = x[start : start + CHECKED]
+            if not ((part >= 0) & (part <= 255) & (part == np.floor(part))).all():
+                raise InputError(
+                    "vectors: expected whole numbers from 0 to 255, found others; keep float16 (features='float16')"
+                )
 
     def put(self, rows: I32, x: F32) -> None:
         """Store float32 (n, dim) in rows, which are not among the mapped ones."""

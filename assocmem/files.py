@@ -7,7 +7,6 @@ a CRC-32 beside it (which finds every burst of up to 32 wrong bits).
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from assocmem.errors import DamagedError, InputError, MismatchError
+from assocmem.errors import DamagedError, InputError, MismatchError, MissingFileError
 
 Words = npt.NDArray[np.uint64]
 
@@ -97,7 +96,7 @@ def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) ->
 
     Raises
     ------
-    FileNotFoundError
+    MissingFileError
     DamagedError
         The file is cut short, altered, or no such file at all.
     MismatchError
@@ -107,7 +106,8 @@ def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) ->
 
     target = Path(path).expanduser()
     if not target.is_file():
-        raise FileNotFoundError(errno.ENOENT, "expected a memory's file, found none", str(path))
+        found = "a folder" if target.is_dir() else "none"
+        raise MissingFileError(f"{path}: expected a memory's file, found {found}; name one that was saved")
     with named_damage(target, f"{kind} memory", "store again"), h5py.File(target, "r") as file:
         about = {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
         if "about" in file:  # as an index has

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.array_file import Arrays, is_mapped, level_arrays, read_array, write_arrays
-from assocmem.errors import InputError, MismatchError
+from assocmem.errors import InputError, MismatchError, MissingFileError
 from assocmem.features import Features
 from assocmem.files import LIBVER, PAGE, named_damage, replacing
 from assocmem.levels import STORED
@@ -52,7 +51,8 @@ def load_index(cls: type[CliqueIndex], path: str | os.PathLike[str], *, mmap: bo
 
     target = Path(path).expanduser()
     if not target.is_file():
-        raise FileNotFoundError(errno.ENOENT, "expected an index's file, found none", str(path))
+        found = "a folder" if target.is_dir() else "none"
+        raise MissingFileError(f"{path}: expected an index's file, found {found}; name one that was saved")
     with named_damage(target, KIND, "build it again"):
         with h5py.File(target, "r") as file:
             if "about" not in file:

@@ -117,7 +117,7 @@ class BitMemory:
 
         Raises
         ------
-        FileNotFoundError
+        MissingFileError
         DamagedError
             The file is cut short, altered, or no such file at all; its checksums are checked, mapped or not.
         MismatchError

@@ -11,7 +11,7 @@ from assocmem.clique_index import CliqueIndex
 from assocmem.errors import InputError
 from assocmem.messages import check_size
 from assocmem.rotation import F32
-from assocmem.vectors import I64
+from assocmem.vectors import I64, check_vectors
 
 F64 = npt.NDArray[np.float64]
 
@@ -22,10 +22,11 @@ class CliqueNeighbors:
     Parameters
     ----------
     n_neighbors : int
-    metric : {"cosine", "euclidean"}
+    metric : {"cosine", "euclidean", "l2"}
         Distances are 1 - similarity, or Euclidean.
     effort : float, optional
-        As for ``CliqueIndex.search``; 1 is exact.
+        As for ``CliqueIndex.search``; 1 is exact. The default finds about 0.95 of the neighbours of features, less
+        where vectors have little structure: ``index_.tune`` finds what a recall takes.
     n_jobs : int, optional
         Threads of a search; None or below 1 for one per core.
 
@@ -39,11 +40,14 @@ class CliqueNeighbors:
         self,
         n_neighbors: int = 5,
         *,
-        metric: Literal["cosine", "euclidean"] = "euclidean",
+        metric: Literal["cosine", "euclidean", "l2"] = "euclidean",
         effort: float | None = None,
         n_jobs: int | None = 1,
     ) -> None:
         self.n_neighbors, self.metric, self.effort, self.n_jobs = n_neighbors, metric, effort, n_jobs
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters, as scikit-learn's ``clone`` asks for them."""
@@ -59,12 +63,13 @@ class CliqueNeighbors:
 
     def fit(self, X: npt.ArrayLike, y: object = None) -> Self:
         """Index the rows of a matrix of numbers, converted to float32; ``y`` is not looked at."""
-        if self.metric not in ("cosine", "euclidean"):
+        if self.metric not in ("cosine", "euclidean", "l2"):
             raise InputError(f"metric: expected cosine or euclidean, found {self.metric!r}")
         x = _as_float32(X)
         if x.ndim != 2:
             raise InputError(f"X: expected shape (n, dim), found {x.shape}")
         metric: Literal["cosine", "l2"] = "cosine" if self.metric == "cosine" else "l2"
+        x = check_vectors(x, x.shape[1], "X", nonzero=metric == "cosine")
         self.index_ = CliqueIndex(x.shape[1], metric, features="float32", mean=_mean(x, unit=metric == "cosine"))
         self.index_.add(x)
         self.n_features_in_, self.n_samples_fit_ = x.shape[1], len(x)

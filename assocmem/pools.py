@@ -23,8 +23,11 @@ from assocmem.symbols import SymbolCoder
 
 GROUPS_FROM = 4096
 """Pools from which on groups are asked first; fewer are quicker looked at one and all."""
-GROUPS_KEPT = 6
+GROUPS_KEPT = 12
 """Groups in which the pool of a new item is looked for."""
+ADDED_BY_GROUPS_FROM = 256
+"""Pools from which on a new item's is looked for in those groups only; finding the one nearest takes fewer than finding
+many near ones, and pools are as good."""
 SPREAD = 0.35
 """How much of its members' mean squared distance to their mean is added to a pool's squared distance: a wide pool has
 fewer near items than a narrow one at the same distance. 0.25 to 0.5 measure alike; without it half as much again must
@@ -100,7 +103,7 @@ class PoolTree:
             self._start(coded, vectors)
         at = 0
         while True:
-            kept = self._groups_kept(GROUPS_KEPT)
+            kept = GROUPS_KEPT if self.items.pools >= ADDED_BY_GROUPS_FROM else 0
             at, pool = place_items(self._levels(), coarse, coded, at, kept)
             if at == n:
                 return

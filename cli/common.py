@@ -96,9 +96,14 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def emit_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table for people at a terminal; lines of tab-separated fields for pipes."""
+def emit_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, wide: bool = False) -> None:
+    """A table for people at a terminal; lines of tab-separated fields for pipes.
+
+    ``wide``: many columns, whose cells are not to be folded where the terminal is narrow, and named in a pipe too.
+    """
     if not sys.stdout.isatty():
+        if wide:
+            emit("\t".join(map(one_line, headers)))
         for row in rows:
             emit("\t".join(map(one_line, row)).rstrip("\t"))
         return
@@ -112,7 +117,10 @@ def emit_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         column.overflow = "fold"
     for row in rows:
         table.add_row(*(Text(one_line(field).encode(errors="backslashreplace").decode()) for field in row))
-    Console().print(table)
+    console = Console()
+    if wide:
+        console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
+    console.print(table)
 
 
 def clock(seconds: float | None) -> str:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _MOST = 100
 """Copies of one file that are told at most."""
+ITSELF = 1.4
+"""Likeness of a picture to itself."""
 
 
 @guarded
@@ -68,10 +70,10 @@ def duplicates(
 ) -> None:
     """Find pictures and video shots that are near copies of each other.
 
-    Copies that were scaled, compressed, cropped, turned, mirrored, captioned or coloured are found too. Each group is
-    printed with the item first that most of the others are like, and the likeness of each to it. With --against or
-    --other, each group is an item and its copies there. Nothing is removed. Through a pipe each member is a line:
-    group, likeness, path, start, end.
+    Copies that were scaled, compressed, blurred, mirrored or coloured are found, and most that were cropped, turned or
+    captioned a little. Each group is printed with the item first that most of the others are like, and the likeness of
+    each to it. With --against or --other, each group is an item and its copies there; both places have to be indexed.
+    Nothing is removed. Through a pipe each member is a line: group, likeness, path, start, end.
 
     Example: assocmem duplicates ~/Pictures/2024 --against ~/Backup
     """
@@ -108,8 +110,9 @@ def _copies_of(photos: Collection, file: str, least: float) -> list[Copies]:
     """What is in the collection of one file, as a group of which the file is the first."""
     from assocmem.index.reports import Copies, Hit
 
-    found = [hit for hit in photos.originals(file, k=_MOST) if hit.score >= least]
-    return [Copies(Hit(1, -1, os.path.abspath(file), "query", None, None, 1.0), found)] if found else []
+    path = os.path.abspath(file)
+    found = [hit for hit in photos.originals(file, k=_MOST) if hit.score >= least and hit.path != path]
+    return [Copies(Hit(1, -1, path, "query", None, None, ITSELF), found)] if found else []
 
 
 def _rows(found: list[Copies]) -> Any:

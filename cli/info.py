@@ -98,8 +98,8 @@ def _seen(judged: Judgement) -> list[tuple[str, str]]:
         ("seen", f"{shape}; yes from {judged.threshold:.1f} bits of evidence on"),
         (
             "false alarms",
-            f"predicted {_percent(judged.theory_false)} of random messages, {_percent(judged.held_false)} of "
-            f"{count(judged.held, 'item')} held out",
+            f"predicted {_percent(judged.theory_false)} of random messages, {_percent(judged.held_false)} of half "
+            f"of the {count(judged.held, 'item')} held out (the other half chose the threshold)",
         ),
         (
             "near copies missed",

@@ -22,10 +22,15 @@ from assocmem.cli.common import (
     say,
 )
 from assocmem.cli.sheet import Section, check_place, write_sheet
+from assocmem.errors import InputError
 
 if TYPE_CHECKING:
     from assocmem.index.collection import Collection
+    from assocmem.index.query import Query
     from assocmem.index.reports import Hit
+
+
+Box = tuple[float, float, float, float]
 
 
 @guarded
@@ -76,27 +81,50 @@ def search(
         raise typer.BadParameter(f"expected one picture or video at a time, or words; found {len(query)} arguments")
     if html is not None:
         check_place(html)
+    if exact and effort not in (None, 1.0):
+        raise typer.BadParameter(f"expected --exact or --effort, found both, and --effort {effort:g}")
     effort = 1.0 if exact else effort
     boxes = [_box(words) for words in mask] if mask else None
     with open_collection(collection) as photos:
         with kernels_meanwhile(lambda: photos.warm(_share(photos, effort))):
-            asked = photos.ask(text, mask=boxes)
+            asked = _ask(photos, text, boxes)
         started = time.perf_counter()
         hits = photos.answer(asked, k, effort=_share(photos, effort))
         elapsed_ms = (time.perf_counter() - started) * 1000
-        nothing = "" if hits else _nothing(photos, asked.words)
+        meant = None if asked.words is None else [label.name for label in photos.meant(asked.words)]
+        note = _understood(text, meant) if hits else _nothing(photos, text, meant)
     if json_:
         emit_json({
             "query": text,
+            **({} if meant is None else {"meant": meant}),
             "elapsed_ms": round(elapsed_ms, 2),
             "hits": [dataclasses.asdict(hit) for hit in hits],
         })  # fmt: skip
     else:
         _print(hits)
-    if nothing:
-        say(nothing)
+    if note:
+        say(note)
     if html is not None or open_:
         _sheet(text, hits, html, open_)
+
+
+def _ask(photos: Collection, text: str, boxes: list[Box] | None) -> Query:
+    """Turn the question into features; a folder, and words with a mask, are told from what they are taken for."""
+    from assocmem.index.names import UnknownConceptError
+
+    if boxes and not os.path.lexists(text):
+        raise InputError(f"--mask: expected a picture or video to leave a part of out, found no file {text!r}")
+    try:
+        asked = photos.ask(text, mask=boxes)
+        if asked.words is not None:
+            photos.meant(asked.words)
+    except UnknownConceptError as error:
+        if os.path.isdir(text):
+            raise InputError(
+                f"{text}: expected a picture, a video or words for a concept, found a folder; name a picture in it"
+            ) from error
+        raise
+    return asked
 
 
 def _share(photos: Collection, effort: float | None) -> float | None:
@@ -106,7 +134,7 @@ def _share(photos: Collection, effort: float | None) -> float | None:
     return 1.0 if effort is None and len(photos.refresh()) < snapshot.ONCE_FROM else effort
 
 
-def _box(words: str) -> tuple[float, float, float, float]:
+def _box(words: str) -> Box:
     try:
         left, top, right, bottom = map(float, words.split(","))
     except ValueError:
@@ -120,15 +148,26 @@ def _print(hits: list[Hit]) -> None:
         emit_table(("score", "path", "from", "to"), rows)
 
 
-def _nothing(photos: Collection, words: str | None) -> str:
+def _understood(words: str, meant: list[str] | None) -> str:
+    """What words were taken to mean, unless that is what they say."""
+    if meant is None or meant == [" ".join(words.split())]:
+        return ""
+    return f"taken to mean: {_some(meant)}"
+
+
+def _some(meant: list[str]) -> str:
+    more = f" and {len(meant) - 5} more" if len(meant) > 5 else ""
+    return ", ".join(meant[:5]) + more
+
+
+def _nothing(photos: Collection, words: str, meant: list[str] | None) -> str:
     """Why there is no hit, and what there is instead."""
     if not len(photos):
         return "nothing found: the collection is empty, or its first pictures are just being indexed"
-    if words is None:
+    if meant is None:
         return "nothing found"
-    meant = ", ".join(label.name for label in photos.meant(words)[:5])
     return (
-        f"nothing in the collection looks like {words!r}, taken to mean: {meant}\n"
+        f"nothing in the collection looks like {words!r}, taken to mean: {_some(meant)}\n"
         f"what the collection holds most: {', '.join(photos.common_concepts())}"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def _card(hit: Hit) -> str:
     return (
         f'<li><div class="frame">{_image(hit.path, middle, name.name)}</div>'
         f'<div class="bar" style="width:{width:.0f}%"></div>'
-        f'<div class="text"><div class="name"><a href="{_text(_link(name, hit.start))}">{_text(name.name)}</a>'
+        f'<div class="text"><div class="name"><a href="{_text(_link(name, hit.start))}">{_breakable(name.name)}</a>'
         f'<span class="score">{hit.score:.3f}</span></div>'
         f"<p>{time}{_breakable(str(name.parent))}</p></div></li>"
     )
@@ -137,9 +138,9 @@ def _thumbnail(path: str, seconds: float | None) -> bytes:
     return thumbnail_jpeg(read_image(path, min_side=SIDE // 2), SIDE)
 
 
-def _breakable(folder: str) -> str:
-    """A path that is broken behind its slashes, not within its words."""
-    return _text(folder).replace("/", "/<wbr>")
+def _breakable(path: str) -> str:
+    """A path that is broken behind what parts its words, not within them."""
+    return re.sub(r"([/_.-])(?=\w)", r"\1<wbr>", _text(path))
 
 
 def _text(text: str) -> str:

@@ -16,7 +16,8 @@ HEAD = """\
 # Commands
 
 Written from the program itself (`make docs`); a test keeps it in step.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Data goes to stdout, everything else to stderr.
+Exit codes: 0 done; 1 failed, or a value that cannot be; 2 wrong usage; 3 `seen` has not seen all; 130 interrupted. Data
+goes to stdout, everything else to stderr.
 """
 
 
@@ -35,7 +36,7 @@ def _is_option(parameter):
 
 
 def _shown(argument):
-    name = argument.metavar + ("..." if argument.nargs == -1 else "")
+    name = argument.metavar.removesuffix("...").strip("[]") + ("..." if argument.nargs == -1 else "")
     return name if argument.required else f"[{name}]"
 
 
@@ -48,7 +49,7 @@ def _paragraphs(text):
 
 def _option_line(option):
     names = ", ".join(f"`{name}`" for name in sorted(option.opts, key=len))
-    value = "" if option.is_flag else f" `{option.metavar}`"
+    value = "" if option.is_flag or not option.metavar else f" `{option.metavar}`"
     default = option.default
     shown = "" if option.is_flag or default is None or callable(default) else f" Default: {default}."
     return f"- {names}{value}: {option.help}{shown}\n"

@@ -347,6 +347,7 @@ def recall(index, q, k, effort):
 @pytest.mark.parametrize("few_groups", [False, True])
 def test_default_effort_finds_nine_of_ten_and_tuning_what_was_asked_for(metric, few_groups, monkeypatch):
     monkeypatch.setattr(pools, "GROUPS_FROM", 2 if few_groups else 10**9)
+    monkeypatch.setattr(pools, "ADDED_BY_GROUPS_FROM", 2 if few_groups else 10**9)
     x, q = crowd(6000, 64, 1)
     index = CliqueIndex(64, metric)
     index.add(x)

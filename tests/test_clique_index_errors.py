@@ -106,7 +106,7 @@ def test_a_zero_vector_has_no_direction(call):
 @pytest.mark.parametrize(
     ("features", "x", "message"),
     [
-        ("float16", changed((1, 1), 65_520), r"expected values up to 65504, found 6\.552e\+04; scale them, or keep"),
+        ("float16", changed((1, 1), 65_520), r"expected values up to 65504, found 65520 in row 1; scale them, or keep"),
         ("float16", changed((1, 1), -1e9), r"expected values up to 65504, found 1e\+09"),
         ("uint8", GOOD, "expected whole numbers from 0 to 255, found others; keep float16"),
         ("uint8", np.full((6, DIM), 0.5, np.float32), "expected whole numbers from 0 to 255"),
@@ -269,10 +269,10 @@ def test_an_empty_index_cannot_be_asked(call):
         (lambda index: index.range_search(GOOD, float("nan")), "radius: expected a number, found nan"),
         (lambda index: index.range_search(GOOD, None), "radius: expected a number, found None"),
         (lambda index: index.search(GOOD, threads=0), "threads: expected a whole number of at least 1, found 0"),
-        (lambda index: index.tune(GOOD, recall=0), "recall: expected above 0 and at most 1, .* found 0"),
-        (lambda index: index.tune(GOOD, recall=1.5), r"recall: expected above 0 and at most 1, .* found 1\.5"),
+        (lambda index: index.tune(GOOD, recall=0), "recall: expected above 0 and at most 1, found 0"),
+        (lambda index: index.tune(GOOD, recall=1.5), r"recall: expected above 0 and at most 1, found 1\.5"),
         (lambda index: index.tune(GOOD, k=0), "k: expected a whole number of at least 1, found 0"),
-        (lambda index: index.tune(GOOD[:0]), r"of one query or more, found 0\.95"),
+        (lambda index: index.tune(GOOD[:0]), "queries: expected one or more to tune by, found none"),
         (
             lambda index: index.add(GOOD, on_conflict="merge"),
             "on_conflict: expected refuse, replace or skip, found 'mer",

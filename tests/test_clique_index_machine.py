@@ -167,5 +167,6 @@ class Life(RuleBasedStateMachine):
 @pytest.mark.parametrize("groups_from", [3, 10**9])
 def test_the_index_lives_like_a_dictionary(groups_from, monkeypatch):
     monkeypatch.setattr(pools, "GROUPS_FROM", groups_from)
+    monkeypatch.setattr(pools, "ADDED_BY_GROUPS_FROM", groups_from)
     steps = settings(max_examples=15, stateful_step_count=20, deadline=None, derandomize=True)
     run_state_machine_as_test(Life, settings=steps)

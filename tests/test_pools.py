@@ -389,6 +389,7 @@ def test_every_item_is_in_one_pool_whatever_comes_and_goes(seed, few_groups):
     store, present = Store(clustered(seed, n)), set()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pools, "GROUPS_FROM", 2 if few_groups else 10**9)
+        patch.setattr(pools, "ADDED_BY_GROUPS_FROM", 2 if few_groups else 10**9)
         for _ in range(6):
             absent = rng.permutation([m for m in range(n) if m not in present])
             new = absent[: int(rng.integers(0, 1 + len(absent)))]
@@ -407,6 +408,7 @@ def test_every_item_is_in_one_pool_whatever_comes_and_goes(seed, few_groups):
 def test_groups_divide_as_pools_do(monkeypatch, few_groups):
     """So many pools that they fill groups; the structure holds, and what is asked for by its own vector is found."""
     monkeypatch.setattr(pools, "GROUPS_FROM", 2 if few_groups else 10**9)
+    monkeypatch.setattr(pools, "ADDED_BY_GROUPS_FROM", 2 if few_groups else 10**9)
     store = Store(normal(5, 12_000, WIDTH))
     for part in np.array_split(np.random.default_rng(0).permutation(12_000), 5):
         store.add(part)

@@ -13,6 +13,9 @@ import typer
 from assocmem.cli.bench.common import DEFAULT_OUT, OutOption, keep
 from assocmem.cli.common import emit, guarded, say
 
+FEW = 100
+"""Originals below which methods are hardly told apart: one of them is more than a percent."""
+
 
 @guarded
 def duplicates(
@@ -73,6 +76,10 @@ def duplicates(
         tables.append(report.grouping(timed, items, real))
     asked, pictures = len(material.originals), len(material.base.features)
     about = f"{asked} originals among {pictures:,} unlike pictures, {len(material.copies)} copies of each, seed {seed}."
+    if asked < FEW:
+        say(
+            f"only {asked} originals: too few to tell the methods apart; name a FOLDER of {FEW * 2} photographs or more"
+        )
     taken = {"seconds": time.perf_counter() - started, "load": load}
     paths = [keep(out, "duplicates", {"about": about, **taken, "copies": rows, "grouping": timed})]
     paths.append(report.write_markdown(out / "duplicates.md", tables, about, load))

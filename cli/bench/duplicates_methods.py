@@ -136,6 +136,9 @@ class Faiss:
         faiss.omp_set_num_threads(1)
         unit = _unit(base.features)
         self._index = faiss.index_factory(unit.shape[1], self._factory, faiss.METRIC_L2)
+        code = faiss.downcast_index(getattr(self._index, "index", self._index))
+        if hasattr(code, "pq"):
+            code.pq.cp.min_points_per_centroid = 1  # else it warns of each of its hundreds of small clusterings
         self._index.train(unit)
         self._index.add(unit)
 

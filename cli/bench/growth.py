@@ -85,7 +85,8 @@ def growth(
     found = report.claims(rows, data.TRUSTED * len(source.real.x))
     stages = [table for table in [report.stages(rows)] if table is not None]
     tables = [report.judged(found), report.measured(rows, RECALL), report.exponents(rows), *stages]
-    tables += [report.on_paper(rows, RECALL), *([_followed(followed)] if followed else [])]
+    tables += [] if quick else [report.on_paper(rows, RECALL)]
+    tables += [_followed(followed)] if followed else []
     about = {"load": load, "source": real.name, "dim": real.x.shape[1], "seeds": len(source.real.x)}
     about |= {"neighbours": source.neighbours.shape[1], "reach": source.reach, "rounds": rounds, "quick": quick}
     path = keep(out, "growth", {**about, "rows": rows, "followed": followed, "claims": report.facts(found)})
@@ -98,7 +99,7 @@ def growth(
     page = write_sections(out / "growth.md", "Growth", heading, tables, picture)
     for table in tables:
         table.show()
-    emit(f"\ntables: {page}; raw figures: {path}")
+    emit(f"\ntables: {page}; raw figures: {path}" + (f"; picture: {out / picture}" if picture else ""))
 
 
 def _grow(

@@ -34,7 +34,13 @@ def partial(
     queries: Annotated[int, typer.Option(min=10, metavar="N", help="At most so many are asked.")] = 200,
     shares: Annotated[
         list[float] | None,
-        typer.Option("--share", min=0.01, max=0.99, help="Share of the numbers that is missing; may be repeated."),
+        typer.Option(
+            "--share",
+            metavar="SHARE",
+            min=0.01,
+            max=0.99,
+            help="Share of the numbers that is missing; may be repeated.",
+        ),
     ] = None,
     pictures: Annotated[
         Path | None,

@@ -151,7 +151,8 @@ def draw(path: Path, rows: list[dict[str, Any]], about: dict[str, Any]) -> Path:
         axes.set(title=f"missing {pattern}", xlabel="share of the query's numbers missing", xlim=(0, 1), ylim=(0, 1))
         axes.grid(color="#DDDDDD", linewidth=0.5)
     panels[0].set_ylabel("recall@10")
-    panels[0].legend(fontsize=8)
+    drawn = {text: line for axes in panels for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    panels[0].legend(list(drawn.values()), list(drawn), fontsize=8)
     figure.suptitle(f"{about['file']}: {about['items']:,} items, {about['queries']} queries", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:

@@ -22,7 +22,7 @@ from assocmem.cli.bench.common import (
     write_raw,
 )
 from assocmem.cli.bench.tables import machine_lines, write_sections
-from assocmem.cli.common import emit, guarded, say
+from assocmem.cli.common import count, emit, guarded, say
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def present(specs: Sequence[Spec], course: Course) -> list[Spec]:
         else:
             there.append(spec)
     for reason in dict.fromkeys(reason for _, reason in course.skipped):
-        say(f"{sum(r == reason for _, r in course.skipped)} engines are left out: {reason}")
+        say(f"{count(sum(r == reason for _, r in course.skipped), 'engine')} left out: {reason}")
     return there
 
 

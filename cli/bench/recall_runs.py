@@ -22,7 +22,7 @@ from assocmem.cli.bench.common import available_cores
 from assocmem.cli.bench.recall_data import Data
 from assocmem.cli.bench.recall_engine import Ids, Setting, Spec, Task, UnableError, tell
 from assocmem.cli.bench.recall_metrics import distances, front, shares
-from assocmem.cli.common import say
+from assocmem.cli.common import count, say
 from assocmem.errors import AssocmemError
 
 K, MORE = 10, 100
@@ -199,7 +199,7 @@ class Course:
 
     def _rounds(self, alive: list[tuple[Worker, Engaged]]) -> None:
         for turn in range(self.rounds):
-            say(f"round {turn + 1} of {self.rounds}, {len(alive)} engines in turns ...")
+            say(f"round {turn + 1} of {self.rounds}, {count(len(alive), 'engine')} in turns ...")
             for worker, engaged in list(alive):
                 try:
                     self._clock(worker, engaged)

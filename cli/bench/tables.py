@@ -23,7 +23,7 @@ class Section:
     def show(self) -> None:
         """Print it."""
         emit(f"\n{self.title}\n")
-        emit_table(self.headers, self.rows)
+        emit_table(self.headers, self.rows, wide=True)
         for note in self.notes:
             emit(note)
 
