@@ -213,16 +213,6 @@ def move_members(level, pool, other, side):  # type: ignore[no-untyped-def]
 
 
 @njit(**_options)
-def nearest_member(level, entries, terms):  # type: ignore[no-untyped-def]
-    """Return the member whose code scores highest in the whole level, -1 when there is none."""
-    blocks = np.empty(POOL_BLOCKS * level.made[0] + 1, np.int32)
-    count = _all_blocks(level, blocks)
-    if count == 0:
-        return -1
-    return _nearest(level, blocks, count, (entries, terms), np.empty(16 * count, np.float32))
-
-
-@njit(**_options)
 def read_out(level, slots, codes, scales, biases):  # type: ignore[no-untyped-def]
     """Copy codes (n, code_bytes), scales (n,) and biases (n,) from slots int32 (n,)."""
     for i in range(slots.shape[0]):

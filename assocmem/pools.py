@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.bfloat import from_short, to_short
-from assocmem.blocks import I32, POOL_ITEMS, Blocks, Coded, Tables
+from assocmem.blocks import I32, Blocks, Coded, Tables
 from assocmem.halving import halve
 from assocmem.levels import Level, part_of
-from assocmem.pool_kernels import nearest_member, place_items, search_pools
+from assocmem.pool_kernels import place_items, search_pools
 from assocmem.rotation import F32
 from assocmem.symbols import SymbolCoder
 
@@ -153,25 +153,22 @@ class PoolTree:
 
     def _enter(self, pools: list[int], means: F32, spreads: F32) -> None:
         """Make pools known to the level above by their rotated means, float32 (n, width)."""
-        coded, tables = self._code(pools, means, spreads), self.router.tables(means)
-        for i in range(len(pools)):
-            mine = Tables(tables[0][i : i + 1], tables[1][i : i + 1])
-            group = self._nearest_group(mine)
-            if group < 0:
-                group = self.pools.new_pool()
-                self._enter_group([group], means[i : i + 1], np.zeros(1, np.float32))
-            while self.pools.blocks.sizes[group] == POOL_ITEMS:  # another full one may be the nearest then
-                self._divide_group(group)
-                group = self._nearest_group(mine)
-            self.pools.append(group, part_of(coded, i))
+        coded, coarse = self._code(pools, means, spreads), Tables(*self.router.tables(means))
+        self.pools.reserve(max(pools) + 1)
+        if not self.groups.blocks.sizes.any():
+            self._enter_groups([self.pools.new_pool()], means[:1], np.zeros(1, np.float32))
+        at = 0
+        while True:
+            levels = self.pools.blocks, self.groups.blocks, self.groups.blocks  # a pool finds its group as items pools
+            at, group = place_items(levels, coarse, coded, at, 0)
+            if at == len(pools):
+                return
+            self._divide_group(int(group))
 
     def _leave(self, pool: int) -> None:
         group = self.pools.remove(pool)
         if not self.pools.blocks.sizes[group]:
             self.groups.remove(group)
-
-    def _nearest_group(self, tables: Tables) -> int:
-        return int(nearest_member(self.groups.blocks, tables.entries[0], tables.terms[0]))
 
     def _divide_group(self, group: int) -> None:
         coded = self.pools.coded(self.pools.members_of(group))
@@ -180,9 +177,9 @@ class PoolTree:
         means, spreads = halve(x, side, ROUNDS)
         other = self.pools.divide(group, side)
         self.groups.remove(group)
-        self._enter_group([group, other], means, spreads)
+        self._enter_groups([group, other], means, spreads)
 
-    def _enter_group(self, groups: list[int], means: F32, spreads: F32) -> None:
+    def _enter_groups(self, groups: list[int], means: F32, spreads: F32) -> None:
         coded = self._code(groups, means, spreads)
         for i in range(len(groups)):
             self.groups.append(self.groups.roomy_pool(), part_of(coded, i))

@@ -59,21 +59,20 @@ def _prototypes(axes, levels):  # type: ignore[no-untyped-def]
 
 
 @njit(**_options)
-def _level(value, levels):  # type: ignore[no-untyped-def]
-    """Number of the nearest level: how many midpoints lie below."""
+def _level(value, borders):  # type: ignore[no-untyped-def]
+    """Number of the nearest level: how many borders lie below."""
     n = 0
-    for k in range(levels.shape[0] - 1):
-        if value > (levels[k] + levels[k + 1]) * np.float32(0.5):
-            n += 1
+    for k in range(borders.shape[0]):
+        n += value > borders[k]
     return n
 
 
 @njit(**_options)
-def _winner(block, axes, unit, levels):  # type: ignore[no-untyped-def]
-    """Winning unit of a block of axes; ``unit``: what one standard deviation is, for levels."""
+def _winner(block, axes, borders):  # type: ignore[no-untyped-def]
+    """Winning unit of a block of axes; ``borders``: midpoints of levels, float32 (number of levels - 1,)."""
     if axes <= 2:
-        winner = _level(block[0] / unit, levels)
-        return winner if axes == 1 else winner + 4 * _level(block[1] / unit, levels)
+        winner = _level(block[0], borders)
+        return winner if axes == 1 else winner + 4 * _level(block[1], borders)
     winner = 0
     if axes == 4:
         for k in range(4):
@@ -99,6 +98,8 @@ def encode_rows(rotated, levels, codes, scales, squares):  # type: ignore[no-unt
     n, width = rotated.shape
     axes = min(16, width // (2 * codes.shape[1]))
     units = _prototypes(axes, levels)
+    midpoints = (levels[:-1] + levels[1:]) * np.float32(0.5)
+    borders = np.empty_like(midpoints)
     sums = np.empty(16, np.float32)  # side by side, because one sum would wait for itself
     for i in range(n):
         row = rotated[i]
@@ -109,13 +110,15 @@ def encode_rows(rotated, levels, codes, scales, squares):  # type: ignore[no-unt
         square = np.float32(0.0)
         for k in range(16):
             square += sums[k]
-        unit = np.sqrt(square / np.float32(width)) + np.float32(1e-30)
+        unit = np.sqrt(square / np.float32(width)) + np.float32(1e-30)  # one standard deviation
+        for k in range(midpoints.shape[0]):
+            borders[k] = midpoints[k] * unit
         product = np.float32(0.0)
         for b in range(codes.shape[1]):
             byte = 0
             for half in range(2):
                 block = row[(2 * b + half) * axes : (2 * b + half + 1) * axes]
-                winner = _winner(block, axes, unit, levels)
+                winner = _winner(block, axes, borders)
                 byte |= winner << (4 * half)
                 for k in range(axes):
                     product += block[k] * units[winner, k]

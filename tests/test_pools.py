@@ -210,16 +210,6 @@ def best(scores, keep):
     return [name for name in order if scores[name] >= scores[order[min(keep, len(order)) - 1]] - 1e-4]
 
 
-def test_the_nearest_member_is_that_of_the_highest_score():
-    level = level_of(normal(1, 90, WIDTH), [40, 50])
-    entries, terms = CODER.tables(normal(2, 5, WIDTH))
-    for i in range(5):
-        scores = naive_index.scores(level.blocks, entries[i], terms[i])
-        found = pool_kernels.nearest_member(level.blocks, entries[i], terms[i])
-        assert scores[found] >= max(scores.values()) - 1e-4
-    assert pool_kernels.nearest_member(Level(CODER.code_bytes).blocks, entries[0], terms[0]) == -1
-
-
 # one level
 
 
@@ -472,15 +462,28 @@ def test_a_tree_that_is_taken_over_is_whole(seed):
     one.check(range(n + len(left)))
 
 
-def test_a_full_group_divides_and_so_does_the_next_one_if_that_is_full(monkeypatch):
-    """After a group has divided, another one, itself full, may be the nearest to the pool that is to be entered."""
-    store = Store(normal(1, 200, WIDTH))
+@law
+@given(seed=seeds)
+def test_a_pool_that_is_entered_stands_in_its_nearest_group_and_full_ones_divide_before(seed):
+    """Also where all groups are full, and another one, itself full, may be the nearest after the first has divided."""
+    store = Store(normal(seed, 200, WIDTH))
     tree = store.tree
     for group in range(2):
         tree.pools.append(tree.pools.new_pool(), coded(store.x[64 * group :][:64], range(64 * group, 64 * group + 64)))
-        tree._enter_group([group], store.x[group : group + 1], np.zeros(1, np.float32))
-    answers = iter([0, 1, 2])
-    monkeypatch.setattr(tree, "_nearest_group", lambda tables: next(answers))
-    tree._enter([128], store.x[:1], np.zeros(1, np.float32))
-    naive_index.check_level(tree.pools.blocks, range(129))
-    naive_index.check_level(tree.groups.blocks, range(4))
+        tree._enter_groups([group], store.x[group : group + 1], np.zeros(1, np.float32))
+    tree._enter([128, 129], store.x[128:130], np.zeros(2, np.float32))
+    naive_index.check_level(tree.pools.blocks, range(130))
+    naive_index.check_level(tree.groups.blocks, range(tree.pools.pools))
+    assert tree.pools.pools > 2
+    entries, terms = tree.router.tables(store.x[129:130])
+    scores = naive_index.scores(tree.groups.blocks, entries[0], terms[0])
+    assert 129 in tree.pools.members_of(max(scores, key=scores.get))
+
+
+def test_the_first_pool_after_all_were_left_makes_a_group():
+    tree = Store(normal(1, 3, WIDTH)).tree
+    for _ in range(2):
+        tree._enter([tree.items.new_pool()], normal(2, 1, WIDTH), np.zeros(1, np.float32))
+        naive_index.check_level(tree.groups.blocks, [0])
+        tree._leave(tree.items.pools - 1)
+        assert not tree.groups.blocks.sizes.any()
