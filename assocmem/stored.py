@@ -57,8 +57,8 @@ class StoredVectors:
         self.clusters = clusters_for(width) if clusters is None else check_size("clusters", clusters, 8)
         self._rotation = Rotation(dim, width, unit=self.cosine, mean=mean, seed=seed)
         coder = SymbolCoder(width, self.clusters)
-        finer = min(2 * self.clusters, 256, width)  # costs little above, and finds the pools better
-        router = SymbolCoder(width, finer) if finer > self.clusters else coder
+        # Finer codes of pools pay where an item's are coarse: on SIFT they cost what they save.
+        router = coder if coder.axes <= 4 else SymbolCoder(width, min(2 * self.clusters, 256))
         self._tree = PoolTree(coder, router, self._rotate_means)
         self._features = Features(dim, features)
         self._ids = IdTable()
