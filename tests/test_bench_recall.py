@@ -217,7 +217,7 @@ def test_a_missing_package_is_said_and_the_others_are_measured(report, monkeypat
     result = CliRunner().invoke(app, ["bench", "recall", str(report[0] / "tiny.hdf5"), *words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     reason = 'faiss is not installed; `pip install "assocmem[bench]"` brings it'
-    assert f"1 engines are left out: {reason}" in result.stderr
+    assert f"1 engine left out: {reason}" in result.stderr
     assert f"| faiss:Flat | {reason} |" in (tmp_path / "recall-tiny.md").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recall-tiny.h5", "recall-tiny.md"]
 
