@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import assocmem
 from assocmem.cli.main import app
 from tests.fakes import pictures
 
@@ -146,6 +147,31 @@ def test_words_are_joined_and_unknown_ones_answered_with_names(run, indexed):
     assert result.stdout == ""
 
 
+def test_words_with_hits_say_what_they_were_taken_to_mean(run, indexed, tmp_path):
+    """Unless that is what they say."""
+    from assocmem.data.labels import imagenet_labels
+
+    with assocmem.open(tmp_path / "photos.amem") as photos:
+        name = next(
+            label.name
+            for label in imagenet_labels()
+            if " " in label.name
+            and [meant.name for meant in photos.meant(label.name)] == [label.name]
+            and photos.search(label.name)
+        )
+    assert "taken to mean" not in run("search", name).stderr
+    loosely = run("search", max(name.split(), key=len), "--json")
+    meant = json.loads(loosely.stdout)["meant"]
+    assert name in meant
+    assert f"taken to mean: {', '.join(meant[:5])}" in loosely.stderr
+
+
+def test_a_folder_is_no_question(run, indexed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused = run("search", "in", code=1)
+    assert "in: expected a picture, a video or words for a concept, found a folder" in refused.stderr
+
+
 def test_a_concept_that_nothing_looks_like_says_what_there_is(run, indexed):
     from assocmem.data.labels import imagenet_labels
 
@@ -190,6 +216,9 @@ def test_info_lists_failures(run, indexed, tmp_path):
         (["search", "missing.jpg"], 1, "missing.jpg: no such file"),
         (["search"], 2, "Missing argument"),
         (["search", ""], 1, "found an empty one"),
+        (["search", "tabby", "--mask", "0,0,0.5,0.5"], 1, "--mask: expected a picture or video"),
+        (["search", "x.jpg", "--exact", "--effort", "0.5"], 2, "expected --exact or --effort, found both"),
+        (["search", "/"], 1, "/: is a directory"),
         (["remove", ""], 1, "found an empty one"),
         (["index", ""], 1, "found an empty one"),
         (["info", "-c", ""], 1, "found an empty one"),

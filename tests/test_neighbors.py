@@ -53,6 +53,17 @@ def test_parameters_go_in_and_out_as_scikit_learn_clones_them():
     assert other.get_params() == {"n_neighbors": 7, "metric": "cosine", "effort": 0.5, "n_jobs": 2}
 
 
+def test_l2_is_another_name_of_euclidean():
+    x = matrix(60)
+    one, other = (CliqueNeighbors(4, metric=metric, effort=1.0).fit(x).kneighbors(x) for metric in ("l2", "euclidean"))
+    np.testing.assert_array_equal(one[0], other[0])
+    np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_it_says_what_it_is():
+    assert repr(CliqueNeighbors(7)) == "CliqueNeighbors(n_neighbors=7, metric='euclidean', effort=None, n_jobs=1)"
+
+
 def test_scikit_learn_clones_it():
     base = pytest.importorskip("sklearn.base")
     assert base.clone(CliqueNeighbors(7)).n_neighbors == 7
