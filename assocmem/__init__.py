@@ -13,6 +13,7 @@ from assocmem._version import __version__
 if TYPE_CHECKING:
     from assocmem.clique import CliqueMemory
     from assocmem.clique_index import CliqueIndex
+    from assocmem.concepts import ConceptMemory
     from assocmem.errors import AssocmemError
     from assocmem.index import open_collection as open
     from assocmem.index.collection import Collection
@@ -27,6 +28,7 @@ __all__ = [
     "CliqueMemory",
     "CliqueNeighbors",
     "Collection",
+    "ConceptMemory",
     "MessageCoder",
     "SeenMemory",
     "WillshawMemory",
@@ -40,6 +42,7 @@ _HOMES = {
     "CliqueMemory": ("assocmem.clique", "CliqueMemory"),
     "CliqueNeighbors": ("assocmem.neighbors", "CliqueNeighbors"),
     "Collection": ("assocmem.index.collection", "Collection"),
+    "ConceptMemory": ("assocmem.concepts", "ConceptMemory"),
     "MessageCoder": ("assocmem.message_codes", "MessageCoder"),
     "SeenMemory": ("assocmem.seen", "SeenMemory"),
     "WillshawMemory": ("assocmem.willshaw", "WillshawMemory"),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import mmap as memory_map
+import os
 import zlib
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.blocks import POOL_BLOCKS, POOL_ITEMS, Blocks
+from assocmem.errors import InputError, MismatchError, MissingFileError
+from assocmem.files import LIBVER, PAGE, named_damage, replacing
 
+FORMAT = 1
 CHECKED = 2**20
 """Bytes per checksum."""
 
@@ -24,6 +31,62 @@ def is_mapped(array: npt.NDArray[Any]) -> bool:
     while isinstance(base, np.ndarray):
         base = base.base
     return isinstance(base, memory_map.mmap)
+
+
+def save_arrays(path: str | os.PathLike[str], kind: str, about: dict[str, Any], arrays: Arrays) -> None:
+    """Write a file of a kind: facts, which JSON can hold, and arrays; InputError when the path cannot be a file's."""
+    import h5py
+
+    target = Path(path).expanduser().resolve()  # what a link points to is replaced, not the link
+    if not target.parent.is_dir() or (target.exists() and not target.is_file()):
+        raise InputError(
+            f"{path}: expected the name of a file in a folder that is there, found none such; name another"
+        )
+    with (
+        replacing(target) as temporary,
+        h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
+    ):
+        file.attrs["format"] = FORMAT
+        # Not a str: those of h5py lie in a heap without checksum, where one wrong bit can make HDF5 read for ever.
+        facts = np.frombuffer(json.dumps({"kind": kind, **about}).encode(), np.uint8)
+        write_arrays(file, {"about": facts, **arrays})
+
+
+@contextlib.contextmanager
+def loaded_arrays(
+    path: str | os.PathLike[str], kind: str, way_out: str, *, mapped: Collection[str] = ()
+) -> Iterator[tuple[dict[str, Any], Arrays]]:
+    """Read what ``save_arrays`` wrote; what goes wrong with it in the body is damage too.
+
+    Raises
+    ------
+    MissingFileError, DamagedError, MismatchError
+    """
+    import h5py
+
+    target = Path(path).expanduser()
+    if not target.is_file():
+        found = "a folder" if target.is_dir() else "none"
+        raise MissingFileError(f"{path}: expected {_a(kind)}'s file, found {found}; name one that was saved")
+    with named_damage(target, kind, way_out):
+        with h5py.File(target, "r") as file:
+            if "about" not in file:
+                raise MismatchError(f"{path}: expected {_a(kind)}, found another kind of file; load it as that")
+            if file.attrs["format"] != FORMAT:
+                raise MismatchError(
+                    f"{path}: expected format {FORMAT}, found {file.attrs['format']}; "
+                    "it was written by a newer assocmem: update this one"
+                )
+            names = {name.removesuffix(" checksums") for name in file}
+            arrays = {name: read_array(file, target, name, mapped=name in mapped) for name in names}
+        about = json.loads(arrays.pop("about").tobytes())
+        if about["kind"] != kind:
+            raise MismatchError(f"{path}: expected {_a(kind)}, found {_a(about['kind'])}; load it as that")
+        yield about, arrays
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def write_arrays(file: Any, arrays: Arrays) -> None:

@@ -1,150 +1,139 @@
-"""Concept memory: which units of a code go with which concept; connections by existence, learning by their count.
+"""ConceptMemory: named concepts learned from examples, one at a time; an answer depends on the examples alone.
 
-Teaching adds small integers to the counts of an item's winning units, so the order of teaching never matters and a
-teaching can be taken back exactly. Knows arrays only.
+Teaching puts an example into a table; nothing is trained. When something is asked, what is known is read in one of two
+ways: by counting connections of units to concepts, or by a ridge regression in closed form.
 """
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
+from typing import Literal, Self
+
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from assocmem.codes import U8, UNITS, unpack
-from assocmem.errors import InputError
+from assocmem.concept_file import load_memory, save_memory
+from assocmem.errors import EmptyIndexError, InputError
+from assocmem.lessons import Lessons
+from assocmem.messages import check_size
+from assocmem.readers import COUNTED_FROM, CountReader, Reader, RidgeReader
 from assocmem.rotation import F32
-
-FULL = 255
-"""Weight of an example that is certain; a probability p teaches with weight round(255 p)."""
+from assocmem.vectors import I64, check_vectors
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
-def add_counts(codes, concepts, weights, counts):  # type: ignore[no-untyped-def]
-    """Add each item's weights to the counts of its winning units.
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The nearest concepts of n questions."""
 
-    ``codes``: uint8 (n, b), packed; ``concepts``: int64 (n, m), -1 = none; ``weights``: int64 (n, m), may be negative;
-    ``counts``: int64 (32 * b, concepts), changed in place.
-    """
-    for i in range(codes.shape[0]):
-        for m in range(concepts.shape[1]):
-            concept = concepts[i, m]
-            weight = weights[i, m]
-            if concept < 0 or weight == 0:
-                continue
-            for b in range(codes.shape[1]):
-                byte = np.int64(codes[i, b])  # as plain Python too: uint8 has no 256
-                counts[32 * b + (byte & 15), concept] += weight
-                counts[32 * b + 16 + (byte >> 4), concept] += weight
+    probabilities: F32
+    """float32 (n, k), greatest first; 0 where there are fewer than k concepts"""
+    concepts: I64
+    """int64 (n, k): positions in ``names``, -1 where there are fewer"""
+    none: npt.NDArray[np.bool_]
+    """bool (n,): it is none of these; a concept is named all the same, the least unlikely"""
+    names: tuple[str, ...]
 
 
-class ConceptMemory:
-    """Associates the units of clique codes with concepts, numbered from 0.
+class ConceptMemory(Lessons):
+    """Concepts by their examples: taught, corrected, forgotten, renamed and merged at any time, in any order.
 
     Parameters
     ----------
-    clusters : int
-        Clusters of the codes (16 units each).
-    concepts : int
-        Number of concepts.
+    dim : int
+        Length of a vector.
+    metric : {"cosine", "l2"}
+        Whether only the direction of a vector counts.
+    mean : array, shape (dim,), optional
+        Taken off (of unit vectors for cosine) before anything else. Only codes are the better for it.
+    code_bytes : int, optional
+        Keep examples as clique codes of so many bytes, 1 to 512; by default as float16 vectors.
+    seed : int
+        Chooses rotations. Memories that are to be merged need the same.
+
+    Notes
+    -----
+    An example is known by its id; what was said of it last stands. Ids that are not given are made of the vector's
+    content, so the same picture is one example however often it is taught. One thread writes at a time.
     """
 
-    SMOOTHING = 0.5
-    """Pseudo-examples per cluster, spread by how often each unit wins overall."""
+    def reader(self, name: str | None = None) -> Reader:
+        """Return what answers, brought up to date: "ridge" or "counts"; by default ridge for up to 4,000 concepts."""
+        name = name or ("counts" if len(self.concepts) >= COUNTED_FROM else "ridge")
+        if name not in ("ridge", "counts"):
+            raise InputError(f"reader: expected 'ridge' or 'counts', found {name!r}")
+        if name not in self._readers:
+            self._readers[name] = (RidgeReader if name == "ridge" else CountReader)(self._examples, self.seed)
+        self._readers[name].refresh(self.concepts, self._background)
+        return self._readers[name]
 
-    def __init__(self, clusters: int, concepts: int) -> None:
-        if clusters < 2 or clusters % 2 or concepts < 1:
-            raise InputError(
-                f"expected an even number of clusters and at least 1 concept, found {clusters} and {concepts}"
-            )
-        self.clusters = clusters
-        self.counts: npt.NDArray[np.int64] = np.zeros((clusters * UNITS, concepts), np.int64)
+    def set_background(self, x: F32) -> None:
+        """Say what the world looks like that is asked about, in place of what was said before.
 
-    @property
-    def concepts(self) -> int:
-        """Number of concepts."""
-        return int(self.counts.shape[1])
-
-    @property
-    def weight(self) -> npt.NDArray[np.int64]:
-        """int64 (concepts,): how much was taught of each, in units of 1/255 example."""
-        return np.asarray(self.counts[:UNITS].sum(axis=0))
-
-    def teach(self, codes: U8, concepts: npt.NDArray[np.integer], probabilities: npt.ArrayLike) -> None:
-        """Teach n items, each with up to m concepts.
+        Some hundreds of vectors of nothing in particular, such as a sample of a collection: what is nearer to them than
+        to any example is none of the concepts. They are no examples, and are not merged.
 
         Parameters
         ----------
-        codes : uint8 (n, clusters // 2)
-        concepts : integers (n, m)
-            -1 = no concept.
-        probabilities : (n, m)
-            How sure each is, 0 to 1.
+        x : float32 (n, dim)
+        """
+        rows = check_vectors(x, self.dim, "x", nonzero=self.metric == "cosine")
+        self._background = self._examples.keeper.keep(self._prepared(rows))
+        self._changed([])
+
+    def scores(self, x: F32, *, reader: str | None = None) -> F32:
+        """Return the score of every concept, float32 (n, concepts), in the order of ``concepts``.
 
         Raises
         ------
-        InputError
-            Wrong shapes, unknown concepts, probabilities outside 0 to 1; nothing is taught.
+        DtypeError, ShapeError, NotFiniteError, ZeroVectorError
+        EmptyIndexError
+            No concept has been taught.
         """
-        self._add(codes, concepts, probabilities, 1)
+        values = self._kept(x)
+        if not self.concepts:
+            raise EmptyIndexError("concepts: expected at least one that was taught, found none; teach one first")
+        return self.reader(reader).scores(values)[:, : len(self.concepts)]
 
-    def unteach(self, codes: U8, concepts: npt.NDArray[np.integer], probabilities: npt.ArrayLike) -> None:
-        """Take a teaching back: afterwards the memory is as if it had never been.
+    def nearest(self, x: F32, k: int = 5, *, reader: Literal["ridge", "counts"] | None = None) -> Nearest:
+        """Find the k most probable concepts of each vector.
+
+        Parameters
+        ----------
+        x : float32 (n, dim) or (dim,)
+        k : int
+        reader : {"ridge", "counts"}, optional
 
         Raises
         ------
-        InputError
-            As ``teach``, or these items cannot have been taught; nothing is changed.
+        DtypeError, ShapeError, NotFiniteError, ZeroVectorError, InputError
         """
-        self._add(codes, concepts, probabilities, -1)
+        check_size("k", k, 1)
+        values, names = self._kept(x), self.concepts
+        shares, which = np.zeros((len(values), k), np.float32), np.full((len(values), k), -1, np.int64)
+        if not names:
+            return Nearest(shares, which, np.ones(len(values), bool), names)
+        mine = self.reader(reader)
+        scores = mine.scores(values)
+        probabilities = mine.calibration.probabilities(scores)
+        none = mine.calibration.none(scores, len(names))
+        best = np.argsort(-scores[:, : len(names)], axis=1, kind="stable")[:, :k]
+        which[:, : best.shape[1]] = best
+        shares[:, : best.shape[1]] = np.take_along_axis(probabilities, best, axis=1)
+        return Nearest(shares, which, none, names)
 
-    def _add(self, codes: U8, concepts: npt.NDArray[np.integer], probabilities: npt.ArrayLike, sign: int) -> None:
-        codes, concepts, shares = np.asarray(codes), np.asarray(concepts), np.asarray(probabilities)
-        if codes.dtype != np.uint8 or concepts.dtype.kind not in "iu" or shares.dtype.kind not in "fiu":
-            raise InputError(
-                "teach: expected uint8 codes, integer concepts and real probabilities, "
-                f"found {codes.dtype}, {concepts.dtype} and {shares.dtype}"
-            )
-        if codes.ndim != 2 or codes.shape[1] != self.clusters // 2 or concepts.ndim != 2 or len(concepts) != len(codes):
-            raise InputError(
-                f"teach: expected codes (n, {self.clusters // 2}) and concepts (n, m), "
-                f"found {codes.shape} and {concepts.shape}"
-            )
-        if shares.shape != concepts.shape or not ((shares >= 0) & (shares <= 1)).all():
-            raise InputError(f"teach: expected probabilities 0 to 1 of shape {concepts.shape}, found other")
-        if concepts.size and not -1 <= concepts.min() <= concepts.max() < self.concepts:
-            raise InputError(
-                f"teach: expected concepts -1 to {self.concepts - 1}, found {concepts.min()} to {concepts.max()}"
-            )
-        weights = np.rint(shares.astype(np.float64) * FULL).astype(np.int64)
-        codes, concepts = np.ascontiguousarray(codes), np.ascontiguousarray(concepts, np.int64)
-        add_counts(codes, concepts, sign * weights, self.counts)
-        if sign < 0 and (self.counts[:, np.unique(concepts[concepts >= 0])] < 0).any():
-            add_counts(codes, concepts, weights, self.counts)
-            raise InputError("unteach: expected what was taught before, found items that cannot have been")
+    # files
 
-    def log_odds(self, concept: int) -> F32:
-        """Return for each unit how much its winning speaks for the concept, float32 (16 * clusters,).
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it to a file, which is whole or not there; InputError when the path cannot be a file's."""
+        save_memory(path, self)
 
-        ``log P(unit | concept) / P(unit)`` of a naive Bayes classifier; its sum over an item's winners ranks items.
-        A concept that was never taught has only zeros.
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what ``save`` wrote.
+
+        Raises
+        ------
+        MissingFileError, DamagedError, MismatchError
         """
-        return self._tables(slice(concept, concept + 1))[:, 0]
-
-    def _tables(self, which: slice) -> F32:
-        """Log-odds per unit of some concepts, float32 (16 * clusters, m)."""
-        overall = self.counts.sum(axis=1, dtype=np.float64).reshape(self.clusters, UNITS, 1)
-        prior = (overall + FULL / UNITS) / (overall.sum(axis=1, keepdims=True) + FULL)
-        mine = self.counts[:, which].astype(np.float64).reshape(self.clusters, UNITS, -1)
-        total = mine.sum(axis=1, keepdims=True)
-        smooth = self.SMOOTHING * FULL
-        given = np.where(total > 0, (mine + smooth * prior) / (total + smooth), prior)
-        return np.asarray(np.log(given / prior).reshape(self.clusters * UNITS, -1), dtype=np.float32)
-
-    def scores(self, codes: U8) -> F32:
-        """Return the summed log-odds of every concept for n packed codes, float32 (n, concepts)."""
-        tables = self._tables(slice(None))
-        units = np.arange(self.clusters) * UNITS
-        out = np.empty((len(codes), self.concepts), np.float32)
-        for i, winners in enumerate(unpack(codes)):
-            out[i] = tables[units + winners].sum(axis=0)
-        return out
+        return load_memory(cls, path)

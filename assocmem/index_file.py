@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from assocmem.array_file import Arrays, is_mapped, level_arrays, read_array, write_arrays
-from assocmem.errors import InputError, MismatchError, MissingFileError
+from assocmem.array_file import Arrays, is_mapped, level_arrays, loaded_arrays, save_arrays
 from assocmem.features import Features
-from assocmem.files import LIBVER, PAGE, named_damage, replacing
 from assocmem.levels import STORED
 from assocmem.vectors import check_effort, check_ids
 
@@ -21,50 +17,17 @@ if TYPE_CHECKING:
     from assocmem.clique_index import CliqueIndex
     from assocmem.stored import StoredVectors
 
-FORMAT = 1
 KIND = "clique index"
 
 
 def save_index(path: str | os.PathLike[str], index: CliqueIndex) -> None:
     """Write an index; InputError when the path cannot be a file's."""
-    import h5py
-
-    target = Path(path).expanduser().resolve()  # what a link points to is replaced, not the link
-    if not target.parent.is_dir() or (target.exists() and not target.is_file()):
-        raise InputError(
-            f"{path}: expected the name of a file in a folder that is there, found none such; name another"
-        )
-    about, arrays = state_of(index)
-    with (
-        replacing(target) as temporary,
-        h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
-    ):
-        file.attrs["format"] = FORMAT
-        # Not a str: those of h5py lie in a heap without checksum, where one wrong bit can make HDF5 read for ever.
-        arrays = {"about": np.frombuffer(json.dumps({"kind": KIND, **about}).encode(), np.uint8), **arrays}
-        write_arrays(file, arrays)
+    save_arrays(path, KIND, *state_of(index))
 
 
 def load_index(cls: type[CliqueIndex], path: str | os.PathLike[str], *, mmap: bool) -> Any:
     """Read what ``save_index`` wrote; errors as of ``CliqueIndex.load``."""
-    import h5py
-
-    target = Path(path).expanduser()
-    if not target.is_file():
-        found = "a folder" if target.is_dir() else "none"
-        raise MissingFileError(f"{path}: expected an index's file, found {found}; name one that was saved")
-    with named_damage(target, KIND, "build it again"):
-        with h5py.File(target, "r") as file:
-            if "about" not in file:
-                raise MismatchError(f"{path}: expected a {KIND}, found another kind of file; load it as that")
-            if file.attrs["format"] != FORMAT:
-                raise MismatchError(
-                    f"{path}: expected format {FORMAT}, found {file.attrs['format']}; "
-                    "it was written by a newer assocmem: update this one"
-                )
-            names = {name.removesuffix(" checksums") for name in file}
-            arrays = {name: read_array(file, target, name, mapped=mmap and name == "vectors") for name in names}
-        about = json.loads(arrays.pop("about").tobytes())
+    with loaded_arrays(path, KIND, "build it again", mapped=("vectors",) if mmap else ()) as (about, arrays):
         index = cls(
             about["dim"],
             about["metric"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from assocmem.concepts import ConceptMemory
+from assocmem.unit_counts import UnitCounts
 from assocmem.data.labels import imagenet_labels
 from assocmem.index.reports import ConceptHit
 from assocmem.search import SearchEngine
@@ -40,7 +40,7 @@ def nearest_concepts(logits: npt.NDArray[np.float32], k: int) -> list[ConceptHit
     return [ConceptHit(rank, labels[i].name, float(shares[i]), "imagenet") for rank, i in enumerate(best, 1)]
 
 
-def common_concepts(memory: ConceptMemory, k: int) -> list[str]:
+def common_concepts(memory: UnitCounts, k: int) -> list[str]:
     """Return the names of the ImageNet concepts that a memory was taught most of."""
     weight = memory.weight
     best = [i for i in np.argsort(-weight, kind="stable")[:k].tolist() if weight[i] > 0]

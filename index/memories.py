@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from assocmem.concepts import ConceptMemory
+from assocmem.unit_counts import UnitCounts
 from assocmem.files import LIBVER, sync
 from assocmem.index.snapshot import Snapshot
 
@@ -20,13 +20,13 @@ IMAGENET_CLASSES = 1000
 _ROWS = 65536
 
 
-def imagenet_memory(snapshot: Snapshot, folder: Path, clusters: int, *, keep: bool = False) -> ConceptMemory:
+def imagenet_memory(snapshot: Snapshot, folder: Path, clusters: int, *, keep: bool = False) -> UnitCounts:
     """Return the memory of which ImageNet concepts go with which units, fed from the labels of all living items.
 
     Read from its file when that belongs to this generation, else rebuilt; with ``keep`` the file is replaced then.
     """
     path = folder / CONCEPTS
-    memory = ConceptMemory(clusters, IMAGENET_CLASSES)
+    memory = UnitCounts(clusters, IMAGENET_CLASSES)
     if load_memory(memory, path, snapshot.generation):
         return memory
     feed(memory, snapshot)
@@ -37,7 +37,7 @@ def imagenet_memory(snapshot: Snapshot, folder: Path, clusters: int, *, keep: bo
     return memory
 
 
-def feed(memory: ConceptMemory, snapshot: Snapshot) -> None:
+def feed(memory: UnitCounts, snapshot: Snapshot) -> None:
     """Teach a memory the labels of all living items."""
     for segment, dead in zip(snapshot.segments, snapshot.dead, strict=True):
         for start in range(0, len(segment.ids), _ROWS):
@@ -45,7 +45,7 @@ def feed(memory: ConceptMemory, snapshot: Snapshot) -> None:
             memory.teach(segment.codes[rows], segment.labels[rows], segment.label_scores[rows])
 
 
-def load_memory(memory: ConceptMemory, path: Path, generation: int) -> bool:
+def load_memory(memory: UnitCounts, path: Path, generation: int) -> bool:
     """Fill the memory from its file; False when there is none, it is of another generation, or damaged."""
     # Whatever h5py makes of a damaged file, the answer is to build the memory anew.
     with contextlib.suppress(Exception), h5py.File(path, "r") as file:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from assocmem.codes import CliqueCoder
-from assocmem.concepts import ConceptMemory
+from assocmem.unit_counts import UnitCounts
 from assocmem.errors import DamagedError, MismatchError
 from assocmem.index.catalog import Catalog
 from assocmem.index.cliques import CLIQUES, Messages, Messenger, living_messages, read_messages
@@ -56,7 +56,7 @@ def _memory_problems(catalog: Catalog, folder: Path, coder: CliqueCoder, messeng
     """Compare memories in their files with new ones; a file that cannot be read, or is old, does no harm."""
     snapshot = take_snapshot(catalog, folder / "segments")
     problems = []
-    stored, fresh = (ConceptMemory(coder.clusters, IMAGENET_CLASSES) for _ in range(2))
+    stored, fresh = (UnitCounts(coder.clusters, IMAGENET_CLASSES) for _ in range(2))
     if load_memory(stored, folder / CONCEPTS, snapshot.generation):
         feed(fresh, snapshot)
         if not np.array_equal(stored.counts, fresh.counts):

@@ -1,4 +1,4 @@
-"""Concept memory against an oracle in plain loops, its laws, and its file in a collection."""
+"""Unit counts against an oracle in plain loops, its laws, and its file in a collection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import assocmem
-from assocmem.concepts import FULL, ConceptMemory
+from assocmem.unit_counts import FULL, UnitCounts
 from assocmem.errors import InputError
 from assocmem.index.memories import CONCEPTS, imagenet_memory
 from tests.fakes import ColourExtractor, damage, pictures
@@ -62,7 +62,7 @@ def lessons(seed, n=30, m=3, concepts=5):
 
 
 def taught(*batches, concepts=5):
-    memory = ConceptMemory(CLUSTERS, concepts)
+    memory = UnitCounts(CLUSTERS, concepts)
     for batch in batches:
         memory.teach(*batch)
     return memory
@@ -124,7 +124,7 @@ def test_what_was_taught_is_recognised():
 
 
 def test_a_concept_that_was_never_taught_speaks_for_nothing():
-    memory = ConceptMemory(CLUSTERS, 5)
+    memory = UnitCounts(CLUSTERS, 5)
     assert not memory.scores(lessons(7)[0]).any()
     codes, named, shares = lessons(7)
     memory.teach(codes, np.where(named == 2, -1, named), shares)
@@ -172,7 +172,7 @@ def test_what_was_never_taught_cannot_be_taken_back():
 @pytest.mark.parametrize(("clusters", "concepts"), [(0, 5), (3, 5), (8, 0), (-2, 1)])
 def test_impossible_sizes_are_named(clusters, concepts):
     with pytest.raises(InputError, match=f"found {clusters} and {concepts}"):
-        ConceptMemory(clusters, concepts)
+        UnitCounts(clusters, concepts)
 
 
 # its file in a collection
@@ -195,7 +195,7 @@ def memory_of(photos, *, keep=False):
 
 def oracle(photos):
     """What the living items teach, one after the other."""
-    memory = ConceptMemory(photos.coder.clusters, 1000)
+    memory = UnitCounts(photos.coder.clusters, 1000)
     for segment, dead in zip(snapshot(photos).segments, snapshot(photos).dead, strict=True):
         for row in set(range(len(segment.ids))) - set(dead.tolist()):
             memory.teach(segment.codes[[row]], segment.labels[[row]], segment.label_scores[[row]])
