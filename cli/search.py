@@ -70,7 +70,8 @@ def search(
     """Find the nearest pictures and video shots.
 
     A video is asked about shot by shot, and each item counts by its best. Words find items by the name of an
-    ImageNet concept; quote them or not. Through a pipe each hit is a line: score, path, start, end.
+    ImageNet concept or of a kind of them, such as bird; quote them or not. Through a pipe each hit is a line: score,
+    path, start, end.
 
     Example: assocmem search cat.jpg -k 20 --html hits.html --open
 
@@ -152,12 +153,16 @@ def _understood(words: str, meant: list[str] | None) -> str:
     """What words were taken to mean, unless that is what they say."""
     if meant is None or meant == [" ".join(words.split())]:
         return ""
-    return f"taken to mean: {_some(meant)}"
+    return f"taken to mean: {_some(words, meant)}"
 
 
-def _some(meant: list[str]) -> str:
+def _some(words: str, meant: list[str]) -> str:
+    from assocmem.index.names import kind_named
+
     more = f" and {len(meant) - 5} more" if len(meant) > 5 else ""
-    return ", ".join(meant[:5]) + more
+    names = ", ".join(meant[:5]) + more
+    kind = kind_named(words)
+    return f"{kind} ({names})" if kind else names
 
 
 def _nothing(photos: Collection, words: str, meant: list[str] | None) -> str:
@@ -167,7 +172,7 @@ def _nothing(photos: Collection, words: str, meant: list[str] | None) -> str:
     if meant is None:
         return "nothing found"
     return (
-        f"nothing in the collection looks like {words!r}, taken to mean: {_some(meant)}\n"
+        f"nothing in the collection looks like {words!r}, taken to mean: {_some(words, meant)}\n"
         f"what the collection holds most: {', '.join(photos.common_concepts())}"
     )
 

@@ -1,13 +1,21 @@
-"""Words -> ImageNet concepts: exact names first, then whole words, then what the user may have meant."""
+"""Words -> ImageNet concepts: exact names first, then kinds, then whole words, then what the user may have meant."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Sequence
+from functools import cache
 
+from assocmem.data.hierarchy import kind_names, labels_of_kind
 from assocmem.data.labels import Label, imagenet_labels
 from assocmem.errors import AssocmemError
+
+# A label's name goes before a kind's of the same name; but a plane is an aircraft before it is a tool, and an
+# amphibian a frog before it is a vehicle.
+_BOTH = {("plane",), ("amphibian",)}
+_IRREGULAR = {"buse": "bus", "geese": "goose", "knive": "knife", "loave": "loaf", "mice": "mouse", "people": "person",
+              "wolve": "wolf"}  # fmt: skip
 
 
 class UnknownConceptError(AssocmemError):
@@ -26,9 +34,10 @@ class UnknownConceptError(AssocmemError):
 
 
 def match_words(words: str) -> list[Label]:
-    """Concepts meant by words: those of exactly this name, else those that have all the words in one name.
+    """Concepts meant by words, in the order of their indices: by name, else those that have all the words in one name.
 
-    "crane" finds the bird and the machine, "retriever" all five retrievers.
+    By name are meant the concept that goes by this name; else those that have it as a synonym together with all those
+    of a kind that has it: "lion" is the lion alone, "bird" all birds, "crane" the bird and the machine.
 
     Raises
     ------
@@ -38,31 +47,70 @@ def match_words(words: str) -> list[Label]:
     wanted = _tokens(words)
     labels = imagenet_labels()
     if wanted:
-        shown = [label for label in labels if _tokens(label.name) == wanted and "(" in label.name]
+        shown = [label for label in labels if "(" in label.name and _tokens(label.name) == wanted]
         if shown:  # "crane (bird)", as answers and hints write it
             return shown
-        for test in (lambda name: name == wanted, lambda name: set(wanted) <= set(name)):
-            found = [label for label in labels if any(test(_tokens(name)) for name in label.synonyms)]
-            if found:
-                return found
+        kind = kind_named(words)
+        below = labels_of_kind(kind) if kind else frozenset()
+        names = _label_names()
+        found = [label for label in labels if label.index in below or wanted in names[label.index]]
+        if found:
+            return found
+        found = [label for label in labels if any(set(wanted) <= set(name) for name in names[label.index])]
+        if found:
+            return found
     raise UnknownConceptError(words, nearest_names(words))
 
 
+def kind_named(words: str) -> str | None:
+    """Name of the kind of concepts that words are taken to mean, such as "bird" for "Birds".
+
+    None where they name no kind, or a concept first: "mask" is the concept of this name.
+    """
+    wanted = _tokens(words)
+    if wanted not in _BOTH and any(names[0] == wanted for names in _label_names()):
+        return None
+    return _kinds().get(wanted)
+
+
 def nearest_names(words: str, count: int = 5) -> list[str]:
-    """Display names of concepts with a name, or a word in it, spelt like these words; best first."""
+    """Names of concepts with a name, or a word in it, spelt like these words, and of such kinds; best first."""
     asked = " ".join(_tokens(words))
+    spellings = {kind: {" ".join(name)} for name, kind in _kinds().items()}
+    for label, names in zip(imagenet_labels(), _label_names(), strict=True):
+        spellings[label.name] = {part for name in names for part in (" ".join(name), *name)}
     ranked: list[tuple[float, str]] = []
-    for label in imagenet_labels():
-        spellings = {part for name in label.synonyms for part in (" ".join(_tokens(name)), *_tokens(name))}
-        likeness = max(difflib.SequenceMatcher(None, asked, spelling).ratio() for spelling in spellings)
+    for name, spelt in spellings.items():
+        likeness = max(difflib.SequenceMatcher(None, asked, spelling).ratio() for spelling in spelt)
         if likeness >= 0.6:
-            ranked.append((-likeness, label.name))
+            ranked.append((-likeness, name))
     return [name for _, name in sorted(ranked)[:count]]
 
 
+@cache
+def _label_names() -> tuple[tuple[tuple[str, ...], ...], ...]:
+    return tuple(tuple(map(_tokens, label.synonyms)) for label in imagenet_labels())
+
+
+@cache
+def _kinds() -> dict[tuple[str, ...], str]:
+    # Spellings with the same words ("make up", "make-up") are names of one kind.
+    return {_tokens(name): name for name in reversed(kind_names())}
+
+
 def _tokens(text: str) -> tuple[str, ...]:
-    """Lower-case words; a plural "s" is dropped, so that "retrievers" finds the retriever."""
-    words = re.findall(r"\w+", text.casefold())
-    return tuple(
-        word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in words
-    )
+    """Lower-case words, plurals as the singular, so that "retrievers" finds the retriever.
+
+    What comes out need not be a word, if only it is the same for both: "collies" and "collie" are "colly".
+    """
+    return tuple(map(_singular, re.findall(r"\w+", text.casefold())))
+
+
+def _singular(word: str) -> str:
+    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        word = word[:-1]
+    if len(word) > 3 and word.endswith("ie"):
+        return word[:-2] + "y"
+    if len(word) > 3 and word.endswith(("xe", "che", "she")):
+        return word[:-1]
+    return _IRREGULAR.get(word, word)

@@ -149,21 +149,30 @@ def test_words_are_joined_and_unknown_ones_answered_with_names(run, indexed):
 
 def test_words_with_hits_say_what_they_were_taken_to_mean(run, indexed, tmp_path):
     """Unless that is what they say."""
+    from assocmem.data.hierarchy import ancestors, labels_of_kind
     from assocmem.data.labels import imagenet_labels
 
     with assocmem.open(tmp_path / "photos.amem") as photos:
-        name = next(
-            label.name
+        index, name = next(
+            (label.index, label.name)
             for label in imagenet_labels()
             if " " in label.name
             and [meant.name for meant in photos.meant(label.name)] == [label.name]
+            and label in photos.meant(max(label.name.split(), key=len))
             and photos.search(label.name)
         )
     assert "taken to mean" not in run("search", name).stderr
     loosely = run("search", max(name.split(), key=len), "--json")
     meant = json.loads(loosely.stdout)["meant"]
     assert name in meant
-    assert f"taken to mean: {', '.join(meant[:5])}" in loosely.stderr
+    assert "taken to mean: " in loosely.stderr
+    assert ", ".join(meant[:5]) in loosely.stderr
+    general = ancestors(index)[-1]
+    of_kind = run("search", general, "--json")
+    assert set(json.loads(of_kind.stdout)["meant"]) >= {name}
+    more = len(labels_of_kind(general)) - 5
+    assert f"taken to mean: {general} (" in of_kind.stderr
+    assert f" and {more} more)" in of_kind.stderr
 
 
 def test_a_folder_is_no_question(run, indexed, tmp_path, monkeypatch):
