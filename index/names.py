@@ -79,12 +79,13 @@ def nearest_names(words: str, count: int = 5) -> list[str]:
     spellings = {kind: {" ".join(name)} for name, kind in _kinds().items()}
     for label, names in zip(imagenet_labels(), _label_names(), strict=True):
         spellings[label.name] = {part for name in names for part in (" ".join(name), *name)}
-    ranked: list[tuple[float, str]] = []
+    kinds = set(_kinds().values())  # before concepts that have the word in their name only
+    ranked: list[tuple[float, bool, str]] = []
     for name, spelt in spellings.items():
         likeness = max(difflib.SequenceMatcher(None, asked, spelling).ratio() for spelling in spelt)
         if likeness >= 0.6:
-            ranked.append((-likeness, name))
-    return [name for _, name in sorted(ranked)[:count]]
+            ranked.append((-likeness, name not in kinds, name))
+    return [name for _, _, name in sorted(ranked)[:count]]
 
 
 @cache
@@ -94,7 +95,7 @@ def _label_names() -> tuple[tuple[tuple[str, ...], ...], ...]:
 
 @cache
 def _kinds() -> dict[tuple[str, ...], str]:
-    # Spellings with the same words ("make up", "make-up") are names of one kind.
+    # Names of the same words, such as "make up" and "make-up", are of one kind; a test holds it.
     return {_tokens(name): name for name in reversed(kind_names())}
 
 
