@@ -79,13 +79,16 @@ def nearest_names(words: str, count: int = 5) -> list[str]:
     spellings = {kind: {" ".join(name)} for name, kind in _kinds().items()}
     for label, names in zip(imagenet_labels(), _label_names(), strict=True):
         spellings[label.name] = {part for name in names for part in (" ".join(name), *name)}
-    kinds = set(_kinds().values())  # before concepts that have the word in their name only
-    ranked: list[tuple[float, bool, str]] = []
+    ranked: list[tuple[float, float, str]] = []
     for name, spelt in spellings.items():
-        likeness = max(difflib.SequenceMatcher(None, asked, spelling).ratio() for spelling in spelt)
+        likeness = max(_likeness(asked, spelling) for spelling in spelt)
         if likeness >= 0.6:
-            ranked.append((-likeness, name not in kinds, name))
+            ranked.append((-likeness, -_likeness(asked, name), name))  # "vehicle" before "recreational vehicle"
     return [name for _, _, name in sorted(ranked)[:count]]
+
+
+def _likeness(asked: str, spelling: str) -> float:
+    return difflib.SequenceMatcher(None, asked, spelling).ratio()
 
 
 @cache
