@@ -180,7 +180,7 @@ def test_a_save_that_fails_leaves_the_file_that_was_there(path, monkeypatch):
 
 @MAPPED
 def test_a_file_that_is_missing_is_not_found(path, mmap):
-    with pytest.raises(FileNotFoundError, match="expected an index's file, found none"):
+    with pytest.raises(FileNotFoundError, match="expected a clique index's file, found none"):
         CliqueIndex.load(path, mmap=mmap)
     with pytest.raises(FileNotFoundError):
         CliqueIndex.load(path.parent, mmap=mmap)
