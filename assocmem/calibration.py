@@ -42,11 +42,9 @@ class Calibration:
         powers = np.exp(heights.astype(np.float64))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
-    def none(self, scores: F32, concepts: int) -> npt.NDArray[np.bool_]:
-        """Return bool (n,): whether it is none of the concepts, which are the first columns."""
-        own = scores[:, :concepts].max(axis=1)
-        other = scores[:, concepts:].max(axis=1, initial=-np.inf)
-        return np.asarray((own < self.least) | (own < other))
+    def none(self, scores: F32) -> npt.NDArray[np.bool_]:
+        """Return bool (n,): whether it is none of the concepts."""
+        return np.asarray(scores.max(axis=1) < self.least)
 
 
 def calibrate(left_out: F32, classes: I64) -> Calibration:

@@ -49,7 +49,6 @@ def state_of(memory: ConceptMemory) -> tuple[dict[str, Any], Arrays]:
         "whens": np.array([saying.when for saying in sayings], np.int64),
         "concepts": np.array([numbers.get(saying.concept, -1) for saying in sayings], np.int64),
         "values": table.values[np.array(order, np.int64)],
-        "background": memory._background,
     }
     if memory.mean is not None:
         arrays["mean"] = memory.mean
@@ -74,6 +73,3 @@ def restore(memory: ConceptMemory, about: dict[str, Any], arrays: Arrays) -> Non
         denied = tuple(about["denied"].get(str(place), ()))
         table.put(id_, values[place], Saying(when, names[number], denied))
     table.clock = int(about["clock"])
-    if arrays["background"].shape[1:] != like.shape[1:] or arrays["background"].dtype != like.dtype:
-        raise ValueError("a background of another kind")
-    memory._background = arrays["background"]

@@ -19,7 +19,7 @@ from assocmem.lessons import Lessons
 from assocmem.messages import check_size
 from assocmem.readers import COUNTED_FROM, CountReader, Reader, RidgeReader
 from assocmem.rotation import F32
-from assocmem.vectors import I64, check_vectors
+from assocmem.vectors import I64
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +64,8 @@ class ConceptMemory(Lessons):
             raise InputError(f"reader: expected 'ridge' or 'counts', found {name!r}")
         if name not in self._readers:
             self._readers[name] = (RidgeReader if name == "ridge" else CountReader)(self._examples, self.seed)
-        self._readers[name].refresh(self.concepts, self._background)
+        self._readers[name].refresh(self.concepts)
         return self._readers[name]
-
-    def set_background(self, x: F32) -> None:
-        """Say what the world looks like that is asked about, in place of what was said before.
-
-        Some hundreds of vectors of nothing in particular, such as a sample of a collection: what is nearer to them than
-        to any example is none of the concepts. They are no examples, and are not merged.
-
-        Parameters
-        ----------
-        x : float32 (n, dim)
-        """
-        rows = check_vectors(x, self.dim, "x", nonzero=self.metric == "cosine")
-        self._background = self._examples.keeper.keep(self._prepared(rows))
-        self._changed([])
 
     def scores(self, x: F32, *, reader: str | None = None) -> F32:
         """Return the score of every concept, float32 (n, concepts), in the order of ``concepts``.
@@ -93,7 +79,7 @@ class ConceptMemory(Lessons):
         values = self._kept(x)
         if not self.concepts:
             raise EmptyIndexError("concepts: expected at least one that was taught, found none; teach one first")
-        return self.reader(reader).scores(values)[:, : len(self.concepts)]
+        return self.reader(reader).scores(values)
 
     def nearest(self, x: F32, k: int = 5, *, reader: Literal["ridge", "counts"] | None = None) -> Nearest:
         """Find the k most probable concepts of each vector.
@@ -116,8 +102,8 @@ class ConceptMemory(Lessons):
         mine = self.reader(reader)
         scores = mine.scores(values)
         probabilities = mine.calibration.probabilities(scores)
-        none = mine.calibration.none(scores, len(names))
-        best = np.argsort(-scores[:, : len(names)], axis=1, kind="stable")[:, :k]
+        none = mine.calibration.none(scores)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         which[:, : best.shape[1]] = best
         shares[:, : best.shape[1]] = np.take_along_axis(probabilities, best, axis=1)
         return Nearest(shares, which, none, names)

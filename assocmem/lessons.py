@@ -43,7 +43,6 @@ class Lessons:
         self._examples = Examples(Keeper(dim, code_bytes, seed))
         self._readers: dict[str, Reader] = {}
         self._names: tuple[str, ...] | None = None
-        self._background = self._examples.keeper.empty(0)
 
     # what it holds
 

@@ -39,11 +39,11 @@ class Reader(Protocol):
     def changed(self, ids: list[int]) -> None:
         """Hear which examples are about to change or go; new ones may come with any call."""
 
-    def refresh(self, names: tuple[str, ...], background: Values) -> None:
+    def refresh(self, names: tuple[str, ...]) -> None:
         """Take in what changed."""
 
     def scores(self, values: Values) -> F32:
-        """Return float32 (n, concepts + 1) for vectors as the table keeps them; the last column is of no concept."""
+        """Return float32 (n, concepts) for vectors as the table keeps them."""
 
 
 class RidgeReader:
@@ -65,7 +65,7 @@ class RidgeReader:
         if self._sums is not None:
             self._take_off([id_ for id_ in ids if id_ in self._summed])
 
-    def refresh(self, names: tuple[str, ...], background: Values) -> None:
+    def refresh(self, names: tuple[str, ...]) -> None:
         """See ``Reader``."""
         if self._solution is not None:
             return
@@ -74,18 +74,15 @@ class RidgeReader:
         width = kernel_width(table, rows)
         if width != self._width:
             self._width, self._sums, self._summed = width, None, {}
-        columns = len(names) + bool(len(background))
         classes = _classes(table, rows, names)
         few = len(rows) <= DUAL_UP_TO
         sample = least_hashed(np.array(table.ids, np.int64)[rows], SAMPLE if few else CALIBRATED)
-        more = self._background(background, columns, len(rows))
-        self._solution = solution = self._solve(rows, classes, names, sample, more)
+        nothing = Rows.empty(RandomWaves.SIZE, len(names))
+        solution = self._solve(rows, classes, names, sample, nothing)
         denials = self._denials(names, solution)
         if len(denials.weights):
-            self._solution = solution = self._solve(
-                rows, classes, names, sample, more.joined(denials), solution.strength
-            )
-        self.calibration = calibrate(solution.left_out, classes[sample])
+            solution = self._solve(rows, classes, names, sample, denials, solution.strength)
+        self._solution, self.calibration = solution, calibrate(solution.left_out, classes[sample])
 
     def _solve(
         self, rows: I64, classes: I64, names: tuple[str, ...], sample: I64, more: Rows, strength: float | None = None
@@ -98,12 +95,6 @@ class RidgeReader:
         features, targets = self._features(values[rows[sample]]), _one_hot(classes[sample], columns)
         sampled = Rows(features, targets, np.ones(len(sample)))
         return solve_primal(self._brought_up(rows), list(names), more, sampled, strength)
-
-    def _background(self, values: Values, columns: int, taught: int) -> Rows:
-        """Return what is of no concept, together of the weight of all examples."""
-        targets = np.zeros((len(values), columns))
-        targets[:, -1] = 1
-        return Rows(self._features(values), targets, np.full(len(values), taught / max(1, len(values))))
 
     def _denials(self, names: tuple[str, ...], solution: Solution) -> Rows:
         """Return examples that were only said what they are not: fitted to 0 there, elsewhere to what they have."""
@@ -147,7 +138,7 @@ class RidgeReader:
 
 
 class CountReader:
-    """See ``connections``. It knows no background."""
+    """See ``connections``."""
 
     def __init__(self, examples: Examples, seed: int) -> None:
         self._examples = examples
@@ -160,7 +151,7 @@ class CountReader:
         """See ``Reader``."""
         self._connections = None
 
-    def refresh(self, names: tuple[str, ...], background: Values) -> None:
+    def refresh(self, names: tuple[str, ...]) -> None:
         """See ``Reader``."""
         if self._connections is not None:
             return

@@ -8,6 +8,7 @@ more the primal one, from sums of products alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,11 @@ class Rows:
     """float64 (n, C)"""
     weights: F64
     """float64 (n,)"""
+
+    @classmethod
+    def empty(cls, size: int, classes: int) -> Self:
+        """Return no rows."""
+        return cls(np.empty((0, size), np.int8), np.empty((0, classes)), np.empty(0))
 
     def joined(self, other: Rows) -> Rows:
         """Return these and others."""
@@ -174,7 +180,7 @@ def solve_primal(sums: Sums, names: list[str], more: Rows, sampled: Rows, streng
     sums : Sums
         Over all examples of classes.
     names : list of str
-        Classes, in the order of the targets; targets may have more columns.
+        Classes, in the order of the targets.
     more : Rows
         Others to be fitted; there may be none.
     sampled : Rows
@@ -182,11 +188,9 @@ def solve_primal(sums: Sums, names: list[str], more: Rows, sampled: Rows, streng
     """
     features = more.features.astype(np.float64)
     weighted = features * more.weights[:, None]
-    counts = np.zeros(more.targets.shape[1])
-    counts[: len(names)] = [sums.counts[name] for name in names]
+    counts = np.array([sums.counts[name] for name in names], np.float64)
     base = counts + more.weights @ more.targets
-    right = more.targets.T @ weighted
-    right[: len(names)] += np.stack([sums.by_class[name] for name in names])
+    right = np.stack([sums.by_class[name] for name in names]) + more.targets.T @ weighted
     total = float(counts.sum() + more.weights.sum())
     mean = (np.sum([sums.by_class[name] for name in names], axis=0) + weighted.sum(axis=0)) / total
     if len(base) < 2:
