@@ -37,7 +37,9 @@ class Calibration:
         return cls(4.0, -np.inf)
 
     def probabilities(self, scores: F32) -> F32:
-        """Return float32 (n, C), each row adding up to 1."""
+        """Return float32 (n, C), each row adding up to 1; of one concept only, scores kept to 0 to 1."""
+        if scores.shape[1] == 1:
+            return np.clip(scores, 0, 1)
         heights = self.sharpness * (scores - scores.max(axis=1, keepdims=True))
         powers = np.exp(heights.astype(np.float64))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -95,18 +95,45 @@ class ConceptMemory(Lessons):
         DtypeError, ShapeError, NotFiniteError, ZeroVectorError, InputError
         """
         check_size("k", k, 1)
-        values, names = self._kept(x), self.concepts
-        shares, which = np.zeros((len(values), k), np.float32), np.full((len(values), k), -1, np.int64)
-        if not names:
-            return Nearest(shares, which, np.ones(len(values), bool), names)
-        mine = self.reader(reader)
-        scores = mine.scores(values)
-        probabilities = mine.calibration.probabilities(scores)
-        none = mine.calibration.none(scores)
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        probabilities, none = self.probabilities(x, reader=reader)
+        shares, which = np.zeros((len(none), k), np.float32), np.full((len(none), k), -1, np.int64)
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
         which[:, : best.shape[1]] = best
         shares[:, : best.shape[1]] = np.take_along_axis(probabilities, best, axis=1)
-        return Nearest(shares, which, none, names)
+        return Nearest(shares, which, none, self.concepts)
+
+    def probabilities(
+        self, x: F32, *, reader: Literal["ridge", "counts"] | None = None
+    ) -> tuple[F32, npt.NDArray[np.bool_]]:
+        """Return the probability of every concept, float32 (n, concepts), and whether it is none, bool (n,).
+
+        Probabilities are those among the concepts: each row adds up to 1, but where there is one concept only.
+        """
+        values = self._kept(x)
+        if not self.concepts:
+            return np.empty((len(values), 0), np.float32), np.ones(len(values), bool)
+        mine = self.reader(reader)
+        scores = mine.scores(values)
+        return mine.calibration.probabilities(scores), mine.calibration.none(scores)
+
+    @property
+    def confidence(self) -> dict[str, float]:
+        """How surely examples of each concept would be taken for it, had each been left out: a probability.
+
+        NaN for a concept of one example, and where examples were too many for all to be left out.
+        """
+        return dict(zip(self.concepts, self.reader().confidence.tolist(), strict=True)) if self.concepts else {}
+
+    def solved(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what the default reader has found, as arrays to be kept; it need not be found again then."""
+        mine = self.reader() if self.concepts else None
+        return mine.state() if isinstance(mine, RidgeReader) else {}
+
+    def restore_solved(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Take over what ``solved`` gave for the same examples; ValueError when it cannot be theirs."""
+        mine = RidgeReader(self._examples, self.seed)
+        mine.restore(self.concepts, arrays)
+        self._readers["ridge"] = mine
 
     # files
 

@@ -5,7 +5,7 @@ Both give what depends on the examples alone, not on the way they came. Each loo
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,12 +29,17 @@ COUNTED_FROM = 4000
 COUNTED_BYTES = 128
 """Of the codes whose units are counted, where examples are no codes themselves."""
 _CHUNK = 1024
+STATE = ("weights", "offsets", "left_out", "strength")
+"""Arrays of a solution."""
 
 
 class Reader(Protocol):
     """What answers for a table of examples."""
 
     calibration: Calibration
+    confidence: np.ndarray[Any, np.dtype[np.float64]]
+    """float64 (concepts,): probability that examples are given for their own concept when left out, on the average; NaN
+    where there is but one, or where that is not known"""
 
     def changed(self, ids: list[int]) -> None:
         """Hear which examples are about to change or go; new ones may come with any call."""
@@ -58,6 +63,7 @@ class RidgeReader:
         """id -> concept of what is in the sums"""
         self._width = 0.0
         self.calibration = Calibration.none_yet()
+        self.confidence: np.ndarray[Any, np.dtype[np.float64]] = np.empty(0)
 
     def changed(self, ids: list[int]) -> None:
         """See ``Reader``."""
@@ -75,14 +81,45 @@ class RidgeReader:
         if width != self._width:
             self._width, self._sums, self._summed = width, None, {}
         classes = _classes(table, rows, names)
-        few = len(rows) <= DUAL_UP_TO
-        sample = least_hashed(np.array(table.ids, np.int64)[rows], SAMPLE if few else CALIBRATED)
+        sample = self._sampled(rows)
         nothing = Rows.empty(RandomWaves.SIZE, len(names))
         solution = self._solve(rows, classes, names, sample, nothing)
         denials = self._denials(names, solution)
         if len(denials.weights):
             solution = self._solve(rows, classes, names, sample, denials, solution.strength)
-        self._solution, self.calibration = solution, calibrate(solution.left_out, classes[sample])
+        self._accept(solution, classes[sample])
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """What was found, as arrays; nothing when it no longer holds."""
+        found = self._solution
+        if found is None:
+            return {}
+        strength = np.array([found.strength])
+        return {"weights": found.weights, "offsets": found.offsets, "left_out": found.left_out, "strength": strength}
+
+    def restore(self, names: tuple[str, ...], state: dict[str, np.ndarray[Any, Any]]) -> None:
+        """Take over what was found for the same examples."""
+        rows = self._examples.rows()
+        sample = self._sampled(rows)
+        size, (weights, offsets, left_out, strength) = RandomWaves.SIZE, (state[part] for part in STATE)
+        found = Solution(weights, offsets, left_out, float(strength[0]))
+        if (found.weights.shape, found.offsets.shape) != ((len(names), size), (len(names),)):
+            raise ValueError(f"weights of shape {found.weights.shape}")
+        if found.left_out.shape != (len(sample), len(names)):
+            raise ValueError(f"scores of shape {found.left_out.shape}")
+        self._width = kernel_width(self._examples, rows)
+        self._accept(found, _classes(self._examples, rows, names)[sample])
+
+    def _sampled(self, rows: I64) -> I64:
+        few = len(rows) <= DUAL_UP_TO
+        return least_hashed(np.array(self._examples.ids, np.int64)[rows], SAMPLE if few else CALIBRATED)
+
+    def _accept(self, solution: Solution, classes: I64) -> None:
+        self._solution, self.calibration = solution, calibrate(solution.left_out, classes)
+        own = self.calibration.probabilities(solution.left_out)[np.arange(len(classes)), classes]
+        counts = np.bincount(classes, minlength=len(solution.offsets))
+        sums = np.bincount(classes, own, minlength=len(solution.offsets))
+        self.confidence = np.where(counts > 1, sums / np.maximum(counts, 1), np.nan)
 
     def _solve(
         self, rows: I64, classes: I64, names: tuple[str, ...], sample: I64, more: Rows, strength: float | None = None
@@ -146,6 +183,7 @@ class CountReader:
         self._keeper = Keeper(own.dim, COUNTED_BYTES, seed) if own.code_bytes is None else None
         self._connections: Connections | None = None
         self.calibration = Calibration.none_yet()
+        self.confidence: np.ndarray[Any, np.dtype[np.float64]] = np.empty(0)
 
     def changed(self, ids: list[int]) -> None:
         """See ``Reader``."""
@@ -161,6 +199,7 @@ class CountReader:
         self._connections = Connections(codes, _classes(table, rows, names), len(names))
         # Units are no independent witnesses: of a sum of log-odds a fraction is worth believing.
         self.calibration = Calibration(1 / np.sqrt(2 * codes.shape[1]), -np.inf)
+        self.confidence = np.full(len(names), np.nan)
 
     def _codes(self, values: Values) -> U8:
         codes = values if self._keeper is None else self._keeper.keep(self._examples.keeper.show(values))

@@ -92,7 +92,7 @@ def search(
         started = time.perf_counter()
         hits = photos.answer(asked, k, effort=_share(photos, effort))
         elapsed_ms = (time.perf_counter() - started) * 1000
-        meant = None if asked.words is None else [label.name for label in photos.meant(asked.words)]
+        meant = None if asked.words is None else photos.meant(asked.words).names
         note = _understood(text, meant) if hits else _nothing(photos, text, meant)
     if json_:
         emit_json({

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from assocmem.unit_counts import UnitCounts
 from assocmem.data.labels import imagenet_labels
-from assocmem.index.reports import ConceptHit
 from assocmem.search import SearchEngine
+from assocmem.unit_counts import UnitCounts
 
 Ranked = list[tuple[int, float]]
 """(item id, score), best first."""
@@ -30,14 +29,6 @@ def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Probabilities of logits, along the last axis, computed without overflow."""
     exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True), dtype=np.float32)
-
-
-def nearest_concepts(logits: npt.NDArray[np.float32], k: int) -> list[ConceptHit]:
-    """Return the k most probable ImageNet concepts, over all rows of logits, float32 (m, 1000)."""
-    shares = softmax(logits).mean(axis=0)
-    best = np.argsort(-shares, kind="stable")[:k].tolist()
-    labels = imagenet_labels()
-    return [ConceptHit(rank, labels[i].name, float(shares[i]), "imagenet") for rank, i in enumerate(best, 1)]
 
 
 def common_concepts(memory: UnitCounts, k: int) -> list[str]:

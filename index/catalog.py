@@ -1,6 +1,7 @@
 """The catalog: which files are in the collection, where their items lie, what failed. SQLite in WAL mode.
 
-All SQL about tables is in this file. It knows rows and numbers; it opens no segment and no picture.
+All SQL about these tables is in this file; that about teachings is in ``teachings``. It knows rows and numbers; it
+opens no segment and no picture.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from assocmem.errors import CollectionError, MismatchError
-from assocmem.index.database import Database, create_database, unfinished_path
+from assocmem.index.database import create_database, unfinished_path
 from assocmem.index.lock import NAME as LOCK_NAME
 from assocmem.index.rows import Failure, FileRow, ItemRow, path_from_sql, path_to_sql
+from assocmem.index.teachings import TeachingTables
 
 FORMAT = 1
 NAME = "catalog.sqlite3"
@@ -36,7 +38,7 @@ _WITHOUT_FILE = "SELECT id FROM items WHERE alive AND file NOT IN (SELECT id FRO
 _ASTRAY = "SELECT id, segment FROM items WHERE segment NOT IN (SELECT id FROM segments)"
 
 
-class Catalog(Database):
+class Catalog(TeachingTables):
     """One connection to a collection's catalog. Not for sharing between threads.
 
     Parameters
@@ -78,23 +80,6 @@ class Catalog(Database):
                 f"{self.path.parent}: expected collection format {FORMAT}, found {found}; "
                 "it was written by another version: update assocmem, or index the folders into a new collection"
             )
-
-    # meta
-
-    def meta(self, key: str) -> str | None:
-        """Return the value of a meta key."""
-        row = self._row("SELECT value FROM meta WHERE key = ?", (key,))
-        return None if row is None else str(row[0])
-
-    def set_meta(self, key: str, value: str) -> None:
-        """Set a meta key."""
-        self._change("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
-    def take(self, counter: str, count: int) -> int:
-        """Reserve ``count`` numbers of a counter that never goes back; returns the first."""
-        first = int(self.meta(counter) or "1")
-        self.set_meta(counter, str(first + count))
-        return first
 
     @property
     def generation(self) -> int:
@@ -181,6 +166,16 @@ class Catalog(Database):
         inside = path.rstrip(os.sep) + os.sep
         files = [file_id for file_id, name in self.paths() if name == path or name.startswith(inside)]
         return {item.id for file_id in files for item, _, _ in self.items_of_file(file_id)}
+
+    def described_below(self, path: str) -> list[tuple[ItemRow, bytes, int, int]]:
+        """(item, hash of its file, segment, row) of a file's items, or of everything in a folder, in order."""
+        inside = path.rstrip(os.sep) + os.sep
+        rows = self._rows(
+            'SELECT i.id, f.path, i.kind, i.start, i."end", f.hash, i.segment, i.row '
+            "FROM items i JOIN files f ON f.id = i.file WHERE i.alive ORDER BY i.id"
+        )
+        found = [(ItemRow(row[0], path_from_sql(row[1]), *row[2:5]), *row[5:]) for row in rows]
+        return [row for row in found if row[0].path == path or row[0].path.startswith(inside)]
 
     def counts(self) -> dict[str, int]:
         """How many living items of each kind, files and failures."""

@@ -7,30 +7,29 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 
-from assocmem.data.labels import Label
-from assocmem.errors import CollectionError, InputError
+from assocmem.errors import CollectionError
 from assocmem.extractors.base import Image
 from assocmem.extractors.masked import Box, MaskedExtractor, check_boxes
 from assocmem.index.adding import add_files
-from assocmem.index.answers import common_concepts, nearest_concepts, nearest_items
+from assocmem.index.answers import common_concepts, nearest_items
 from assocmem.index.catalog import Catalog
 from assocmem.index.disk import make_folder
 from assocmem.index.lock import writer_lock
+from assocmem.index.meaning import Meaning, find_meant, meaning, shown_concepts
 from assocmem.index.memories import imagenet_memory
-from assocmem.index.names import match_words
-from assocmem.index.opened import OpenCollection, StrPath
-from assocmem.index.query import Query, read_query
-from assocmem.index.reports import COPY, AddReport, ConceptHit, Copies, Hit, Progress, Seen
+from assocmem.index.opened import StrPath
+from assocmem.index.query import Query, check_k, read_query
+from assocmem.index.reports import AddReport, ConceptHit, Hit, Progress, Seen
 from assocmem.index.rows import Failure
 from assocmem.index.settings import ExtractorChoice, Settings
-from assocmem.index.tended import TendedCollection
+from assocmem.index.teaching import TeachableCollection
 from assocmem.index.walk import absolute, listed
 from assocmem.index.writer import Writer
 
 Mask = Box | Sequence[Box]
 
 
-class Collection(TendedCollection):
+class Collection(TeachableCollection):
     """A collection in a directory; made by ``assocmem.open``. One writer at a time, any number of readers.
 
     Threads may share one; a search does not wait for an ``add``.
@@ -174,25 +173,30 @@ class Collection(TendedCollection):
 
     def answer(self, asked: Query, k: int = 10, *, effort: float | None = None) -> list[Hit]:
         """Find the items nearest to a question: the half of a search that needs the collection."""
-        _check_k(k)
+        check_k(k)
         if asked.words is not None:
             return self._search_words(asked.words, k)
         return self.hits(nearest_items(self.engine(effort), asked.features, k, effort))
 
-    def meant(self, words: str) -> list[Label]:
-        """Return the ImageNet concepts that words are taken to mean; UnknownConceptError when there is none."""
-        return match_words(words)
+    def meant(self, words: str) -> Meaning:
+        """Return the concepts that words are taken to mean; UnknownConceptError when there is none."""
+        return meaning(words, self.learned())
 
     def _search_words(self, words: str, k: int) -> list[Hit]:
-        labels = self.meant(words)
+        meant = self.meant(words)
         snapshot = self.refresh()
-        if not snapshot.has_labels:
+        if not meant.taught and not snapshot.has_labels:
             raise CollectionError(_NO_CONCEPTS.format(self._made_with().choice.spec))
-        ids, shares = snapshot.with_label([label.index for label in labels])
-        return self.hits(list(zip(ids[:k].tolist(), shares[:k].tolist(), strict=True)))
+        examples: dict[int, int] = {}
+        if (known := self.learned()) is not None:
+            with self._reading() as catalog:
+                examples = catalog.example_items()
+        return self.hits(find_meant(meant, snapshot, self.engine(), known, examples, k))
 
     def concepts(self, query: StrPath | Image, k: int = 5) -> list[ConceptHit]:
-        """Return the concepts nearest to a picture or video; works with an empty collection too.
+        """Return the concepts nearest to a picture or video: up to k that were taught, then k of ImageNet's.
+
+        Where none was taught, a collection may be empty. When it shows none of those taught, they are left out.
 
         Raises
         ------
@@ -201,11 +205,12 @@ class Collection(TendedCollection):
         CollectionError
             The collection's extractor knows no concepts.
         """
-        _check_k(k)
+        check_k(k)
         asked = read_query(query, lambda: self.extractor, words=False)
-        if asked.logits is None:
+        known = self.learned()
+        if asked.logits is None and (known is None or not known.concepts):
             raise CollectionError(_NO_CONCEPTS.format(self.extractor.name))
-        return nearest_concepts(asked.logits, k)
+        return shown_concepts(asked, known, k)
 
     def seen(self, query: StrPath | Image) -> Seen:
         """Say whether a picture or video, or a near copy of it, is in the collection.
@@ -235,61 +240,5 @@ class Collection(TendedCollection):
         """Return the names of the ImageNet concepts that the collection holds most of."""
         return common_concepts(imagenet_memory(self.refresh(), self.folder, self.coder.clusters), k)
 
-    def duplicates(
-        self,
-        paths: StrPath | Iterable[StrPath] = (),
-        *,
-        against: StrPath | Iterable[StrPath] | OpenCollection | None = None,
-        least: float = COPY,
-    ) -> list[Copies]:
-        """Return groups of near copies; or which items have a copy somewhere else.
-
-        Parameters
-        ----------
-        paths : path, or iterable of paths
-            Look only among the items of these files and folders; by default among all.
-        against : path, iterable of paths, or Collection, optional
-            Look for copies there: in other folders of this collection, or in another collection.
-        least : float
-            Likeness from which two items belong together: 1.0 for copies, 0.85 for similar ones too.
-
-        Returns
-        -------
-        list of Copies
-            Groups, the largest first, each around the item that most of its members are like. With ``against``, one
-            for each item that has a copy there. What is alike only within one video is left out.
-
-        Raises
-        ------
-        CollectionError
-            A path is not in the collection.
-        MismatchError
-            The other collection was made with another extractor.
-        InputError
-            ``least`` is below 0.5: unlike pictures would be paired, and not even all of them.
-        """
-        from assocmem.index.copies import find_copies  # not before: a search need not wait for these kernels
-
-        elsewhere = against if against is None or isinstance(against, OpenCollection) else listed(against)
-        return find_copies(self, listed(paths), elsewhere, least)
-
-    def originals(self, query: StrPath | Image, k: int = 10) -> list[Hit]:
-        """Return what a picture or video may be a copy of, the likest first; scores as in ``Copies``.
-
-        Raises
-        ------
-        MediaError
-            The query file cannot be read.
-        """
-        from assocmem.index.copies import find_query_originals
-
-        _check_k(k)
-        return find_query_originals(self, read_query(query, lambda: self.extractor, words=False), k)
-
 
 _NO_CONCEPTS = "extractor {} gives no ImageNet concepts; ask with a picture, or use one with a 1,000-class output"
-
-
-def _check_k(k: int) -> None:
-    if not isinstance(k, int) or k < 1:
-        raise InputError(f"k: expected a whole number, at least 1, found {k!r}")

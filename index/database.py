@@ -1,4 +1,4 @@
-"""One SQLite file: opened with care, its transactions whole, its troubles named. Knows no table."""
+"""One SQLite file: opened with care, its transactions whole, its troubles named. Knows no table but ``meta``."""
 
 from __future__ import annotations
 
@@ -80,6 +80,21 @@ class Database:
     def _change_many(self, sql: str, rows: Iterable[Values]) -> None:
         with _trouble_named(self.path):
             self._db.executemany(sql, (tuple(row) for row in rows))
+
+    def meta(self, key: str) -> str | None:
+        """Return the value of a meta key."""
+        row = self._row("SELECT value FROM meta WHERE key = ?", (key,))
+        return None if row is None else str(row[0])
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Set a meta key."""
+        self._change("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def take(self, counter: str, count: int) -> int:
+        """Reserve ``count`` numbers of a counter that never goes back; returns the first."""
+        first = int(self.meta(counter) or "1")
+        self.set_meta(counter, str(first + count))
+        return first
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from assocmem.unit_counts import UnitCounts
 from assocmem.files import LIBVER, sync
 from assocmem.index.snapshot import Snapshot
+from assocmem.unit_counts import UnitCounts
 
 CONCEPTS = "memory-concepts.h5"
 IMAGENET_CLASSES = 1000

@@ -44,22 +44,29 @@ def match_words(words: str) -> list[Label]:
     UnknownConceptError
         Nothing matches; the error names what is spelt alike.
     """
-    wanted = _tokens(words)
-    labels = imagenet_labels()
-    if wanted:
-        shown = [label for label in labels if "(" in label.name and _tokens(label.name) == wanted]
-        if shown:  # "crane (bird)", as answers and hints write it
-            return shown
-        kind = kind_named(words)
-        below = labels_of_kind(kind) if kind else frozenset()
+    found = named_labels(words)
+    wanted = set(_tokens(words))
+    if not found and wanted:
         names = _label_names()
-        found = [label for label in labels if label.index in below or wanted in names[label.index]]
-        if found:
-            return found
-        found = [label for label in labels if any(set(wanted) <= set(name) for name in names[label.index])]
-        if found:
-            return found
+        found = [label for label in imagenet_labels() if any(wanted <= set(name) for name in names[label.index])]
+    if found:
+        return found
     raise UnknownConceptError(words, nearest_names(words))
+
+
+def named_labels(words: str) -> list[Label]:
+    """Concepts that go by these words as a name, in the order of their indices; see ``match_words``."""
+    wanted = _tokens(words)
+    if not wanted:
+        return []
+    labels = imagenet_labels()
+    shown = [label for label in labels if "(" in label.name and _tokens(label.name) == wanted]
+    if shown:  # "crane (bird)", as answers and hints write it
+        return shown
+    kind = kind_named(words)
+    below = labels_of_kind(kind) if kind else frozenset()
+    names = _label_names()
+    return [label for label in labels if label.index in below or wanted in names[label.index]]
 
 
 def kind_named(words: str) -> str | None:

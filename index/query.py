@@ -81,3 +81,9 @@ def _described(parts: Iterable[Part], extractor: Extractor) -> Query:
     sketches = [np.zeros(LENGTH, np.int8) if item.sketch is None else item.sketch for item in items]
     features = np.stack([item.feature for item in items])
     return Query(None, features, np.stack(logits) if logits else None, np.stack(sketches))
+
+
+def check_k(k: int) -> None:
+    """Raise InputError unless so many hits can be asked for."""
+    if not isinstance(k, int) or k < 1:
+        raise InputError(f"k: expected a whole number, at least 1, found {k!r}")

@@ -55,6 +55,40 @@ class ConceptHit:
 
 
 @dataclass(frozen=True, slots=True)
+class Concept:
+    """A concept that was taught."""
+
+    concept: str
+    parent: str | None
+    examples: int
+    """pictures and shots that stand for it"""
+    denied: int
+    """those that were said not to be one, and nothing else"""
+    confidence: float | None
+    """probability that its examples would be taken for it had each not been taught; None where that is not known, as of
+    a single example"""
+    taught: str
+    """when last: UTC, ISO 8601"""
+
+
+@dataclass(slots=True)
+class TeachReport:
+    """What a teaching did."""
+
+    taught: int = 0
+    """pictures and shots that are now examples, and were not so before"""
+    known: int = 0
+    """those of which the same was said before"""
+    changed: int = 0
+    """those among the taught of which something else was said before"""
+    indexed: int = 0
+    """new items: files that were not in the collection were indexed first"""
+    concepts: list[str] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    """files in folders that could not be read"""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far an indexing run is."""
 

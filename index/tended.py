@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
 
 from assocmem.errors import DamagedError
+from assocmem.extractors.base import Image
 from assocmem.index.catalog import Catalog
 from assocmem.index.info import collect_info
-from assocmem.index.opened import OpenCollection
-from assocmem.index.reports import Info
+from assocmem.index.opened import OpenCollection, StrPath
+from assocmem.index.query import check_k, read_query
+from assocmem.index.reports import COPY, Copies, Hit, Info
 from assocmem.index.rows import Failure
+from assocmem.index.walk import listed
 
 
 class TendedCollection(OpenCollection):
@@ -56,3 +59,54 @@ class TendedCollection(OpenCollection):
         self._made_with()
         with closing(Catalog(self.folder)) as catalog:
             return verify(catalog, self.folder, self.coder, self.message_coder, progress)
+
+    def duplicates(
+        self,
+        paths: StrPath | Iterable[StrPath] = (),
+        *,
+        against: StrPath | Iterable[StrPath] | OpenCollection | None = None,
+        least: float = COPY,
+    ) -> list[Copies]:
+        """Return groups of near copies; or which items have a copy somewhere else.
+
+        Parameters
+        ----------
+        paths : path, or iterable of paths
+            Look only among the items of these files and folders; by default among all.
+        against : path, iterable of paths, or Collection, optional
+            Look for copies there: in other folders of this collection, or in another collection.
+        least : float
+            Likeness from which two items belong together: 1.0 for copies, 0.85 for similar ones too.
+
+        Returns
+        -------
+        list of Copies
+            Groups, the largest first, each around the item that most of its members are like. With ``against``, one
+            for each item that has a copy there. What is alike only within one video is left out.
+
+        Raises
+        ------
+        CollectionError
+            A path is not in the collection.
+        MismatchError
+            The other collection was made with another extractor.
+        InputError
+            ``least`` is below 0.5: unlike pictures would be paired, and not even all of them.
+        """
+        from assocmem.index.copies import find_copies  # not before: a search need not wait for these kernels
+
+        elsewhere = against if against is None or isinstance(against, OpenCollection) else listed(against)
+        return find_copies(self, listed(paths), elsewhere, least)
+
+    def originals(self, query: StrPath | Image, k: int = 10) -> list[Hit]:
+        """Return what a picture or video may be a copy of, the likest first; scores as in ``Copies``.
+
+        Raises
+        ------
+        MediaError
+            The query file cannot be read.
+        """
+        from assocmem.index.copies import find_query_originals
+
+        check_k(k)
+        return find_query_originals(self, read_query(query, lambda: self.extractor, words=False), k)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from assocmem.codes import CliqueCoder
-from assocmem.unit_counts import UnitCounts
 from assocmem.errors import DamagedError, MismatchError
 from assocmem.index.catalog import Catalog
 from assocmem.index.cliques import CLIQUES, Messages, Messenger, living_messages, read_messages
@@ -20,6 +19,7 @@ from assocmem.index.segments import checked_chunks, read_segment
 from assocmem.index.snapshot import take_snapshot
 from assocmem.message_codes import MessageCoder
 from assocmem.seen import SeenMemory
+from assocmem.unit_counts import UnitCounts
 
 
 def verify(

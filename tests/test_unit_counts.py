@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import assocmem
-from assocmem.unit_counts import FULL, UnitCounts
 from assocmem.errors import InputError
 from assocmem.index.memories import CONCEPTS, imagenet_memory
+from assocmem.unit_counts import FULL, UnitCounts
 from tests.fakes import ColourExtractor, damage, pictures
 
 CLUSTERS = 8
