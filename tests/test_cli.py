@@ -157,8 +157,8 @@ def test_words_with_hits_say_what_they_were_taken_to_mean(run, indexed, tmp_path
             (label.index, label.name)
             for label in imagenet_labels()
             if " " in label.name
-            and [meant.name for meant in photos.meant(label.name)] == [label.name]
-            and label in photos.meant(max(label.name.split(), key=len))
+            and photos.meant(label.name).names == [label.name]
+            and label in photos.meant(max(label.name.split(), key=len)).labels
             and photos.search(label.name)
         )
     assert "taken to mean" not in run("search", name).stderr
