@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from assocmem import __version__
-from assocmem.cli import concepts, demo, duplicates, index, info, plan, remove, search, seen, verify
+from assocmem.cli import concepts, curate, demo, duplicates, index, info, plan, remove, search, seen, teach, verify
 from assocmem.cli.bench import app as bench_app
 
 app = typer.Typer(
@@ -46,6 +46,13 @@ app.command()(index.index)
 app.command()(search.search)
 app.command()(seen.seen)
 app.command()(concepts.concepts)
+app.command()(teach.teach)
+app.command()(teach.correct)
+app.command()(teach.forget)
+app.command()(curate.rename)
+app.command()(curate.merge)
+app.command()(curate.history)
+app.command()(curate.undo)
 app.command()(duplicates.duplicates)
 app.command()(remove.remove)
 app.command()(info.info)

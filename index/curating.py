@@ -131,7 +131,7 @@ class CuratedCollection(TendedCollection):
         wanted = check_name(concept).casefold()
         mine = [t for t in found if wanted in (t.concept.casefold(), t.said.casefold())]
         if not mine:
-            raise UnknownConceptError(concept, [])
+            raise UnknownConceptError(concept, [], taught=True)
         return mine
 
     def taught_concepts(self) -> list[Concept]:
@@ -196,4 +196,4 @@ def _unknown(name: str, names: Sequence[str]) -> UnknownConceptError:
     import difflib
 
     alike = difflib.get_close_matches(name.casefold(), [other.casefold() for other in names], 5)
-    return UnknownConceptError(name, [other for other in names if other.casefold() in alike])
+    return UnknownConceptError(name, [other for other in names if other.casefold() in alike], taught=True)

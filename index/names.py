@@ -27,9 +27,12 @@ class UnknownConceptError(AssocmemError):
         Names that are spelt alike.
     """
 
-    def __init__(self, words: str, nearest: Sequence[str]) -> None:
+    def __init__(self, words: str, nearest: Sequence[str], *, taught: bool = False) -> None:
         hint = f"; the nearest names are: {', '.join(nearest)}" if nearest else ""
-        super().__init__(f"no concept is called {words!r}, and no file either{hint}")
+        what = (
+            "no concept that was taught is called {!r}" if taught else "no concept is called {!r}, and no file either"
+        )
+        super().__init__(what.format(words) + hint)
         self.nearest = tuple(nearest)
 
 
