@@ -23,7 +23,7 @@ from assocmem.cli.common import (
 
 if TYPE_CHECKING:
     from assocmem.alarms import Judgement
-    from assocmem.index.reports import EngineInfo, MemoryInfo
+    from assocmem.index.reports import EngineInfo, Info, MemoryInfo
 
 
 @guarded
@@ -49,6 +49,7 @@ def info(
         ("collection", about.path),
         ("items", f"{about.items} ({kinds}) of {count(about.files, 'file')}"),
         ("not readable", f"{count(about.failures, 'file')}{hint}"),
+        *([("taught", _taught(about))] if about.examples else []),
         ("extractor", about.extractor),
         ("per item", f"{about.code_bytes} bytes of code, {size(about.feature_bytes)} of features"),
         *([] if about.engine is None else [("searched", _engine(about.engine))]),
@@ -64,6 +65,10 @@ def info(
             "the clique memory is past what it can tell apart: more than 1% of such cues fail "
             "(only completing partial cues depends on it, searching does not)"
         )
+
+
+def _taught(about: Info) -> str:
+    return f"{count(about.concepts, 'concept')} by {count(about.examples, 'example')}"
 
 
 def _engine(engine: EngineInfo) -> str:

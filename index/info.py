@@ -23,7 +23,7 @@ def collect_info(
     engine: EngineInfo | None,
 ) -> Info:
     """Count; nothing is loaded but the catalog."""
-    counts = catalog.counts()
+    counts, taught = catalog.counts(), catalog.taught_counts()
     return Info(
         path=str(folder),
         format=FORMAT,
@@ -36,6 +36,8 @@ def collect_info(
         files=counts["files"],
         failures=counts["failures"],
         segments=len(catalog.segments()),
+        concepts=taught["concepts"],
+        examples=taught["examples"],
         code_bytes=settings.clusters // 2,
         feature_bytes=2 * settings.dim,
         disk_bytes=sum(file_size(path) for path in folder.rglob("*")),

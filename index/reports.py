@@ -199,6 +199,10 @@ class Info:
     files: int
     failures: int
     segments: int
+    concepts: int
+    """that were taught"""
+    examples: int
+    """pictures and shots that something is taught by"""
     code_bytes: int
     """per item"""
     feature_bytes: int

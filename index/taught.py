@@ -61,7 +61,7 @@ class Taught:
         Concept -> the one above it.
     """
 
-    def __init__(self, catalog: TeachingTables, dim: int, folder: Path) -> None:
+    def __init__(self, catalog: TeachingTables, dim: int, folder: Path, *, anew: bool = False) -> None:
         self.version = int(catalog.meta("taught") or "0")
         self.standing = standing(catalog.teachings(standing=True))
         self.parents = catalog.parents()
@@ -70,7 +70,7 @@ class Taught:
         self.memory = ConceptMemory(dim)
         self._fill()
         self._folder = folder
-        if self.concepts and not self._restore():
+        if self.concepts and (anew or not self._restore()):
             self.memory.solved()
 
     def _fill(self) -> None:

@@ -111,6 +111,14 @@ class TeachingTables(Database):
             return []
         return sorted(row[0] for row in self._rows("SELECT DISTINCT concept FROM teachings WHERE undone IS NULL"))
 
+    def taught_counts(self) -> dict[str, int]:
+        """How many concepts and examples something stands of."""
+        if not self.has_teachings:
+            return {"concepts": 0, "examples": 0}
+        columns = "count(DISTINCT CASE WHEN is_one THEN concept END), count(DISTINCT example)"
+        row = self._rows(f"SELECT {columns} FROM teachings WHERE undone IS NULL")[0]
+        return {"concepts": row[0], "examples": row[1]}
+
     def example_data(self, ids: Iterable[int], dim: int) -> tuple[npt.NDArray[np.float16], I8]:
         """Features float16 (n, dim) and sketches int8 (n, LENGTH) of examples."""
         wanted = list(ids)

@@ -76,7 +76,20 @@ def _memory_problems(catalog: Catalog, folder: Path, coder: CliqueCoder, messeng
         memory.store(made.symbols)
         if memory != found.memory:
             problems.append(_NOT_THE_ITEMS.format(folder / BITS, "ties"))
-    return problems + pool_problems(snapshot, folder, coder)
+    return problems + pool_problems(snapshot, folder, coder) + _taught_problems(catalog, folder, coder.dim)
+
+
+def _taught_problems(catalog: Catalog, folder: Path, dim: int) -> list[str]:
+    """Hold what is kept of teachings against what they give anew."""
+    from assocmem.index.taught import TAUGHT, Taught
+
+    if catalog.meta("taught") is None:
+        return []
+    kept, fresh = Taught(catalog, dim, folder), Taught(catalog, dim, folder, anew=True)
+    pairs = zip(kept.memory.solved().values(), fresh.memory.solved().values(), strict=True)
+    if all(np.allclose(one, other, rtol=1e-3, atol=1e-4) for one, other in pairs):
+        return []
+    return [_NOT_THE_ITEMS.format(folder / TAUGHT, "weights").replace("items", "examples")]
 
 
 _NOT_THE_ITEMS = "{}: its {} are not those of the items; remove it, it will be built again"
