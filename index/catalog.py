@@ -167,15 +167,18 @@ class Catalog(TeachingTables):
         files = [file_id for file_id, name in self.paths() if name == path or name.startswith(inside)]
         return {item.id for file_id in files for item, _, _ in self.items_of_file(file_id)}
 
-    def described_below(self, path: str) -> list[tuple[ItemRow, bytes, int, int]]:
-        """(item, hash of its file, segment, row) of a file's items, or of everything in a folder, in order."""
-        inside = path.rstrip(os.sep) + os.sep
-        rows = self._rows(
-            'SELECT i.id, f.path, i.kind, i.start, i."end", f.hash, i.segment, i.row '
-            "FROM items i JOIN files f ON f.id = i.file WHERE i.alive ORDER BY i.id"
-        )
-        found = [(ItemRow(row[0], path_from_sql(row[1]), *row[2:5]), *row[5:]) for row in rows]
-        return [row for row in found if row[0].path == path or row[0].path.startswith(inside)]
+    def places(self, ids: Iterable[int]) -> list[tuple[ItemRow, bytes, int, int]]:
+        """(item, hash of its file, segment, row) of living items, in order."""
+        found = []
+        for item in sorted(ids):
+            row = self._row(
+                'SELECT i.id, f.path, i.kind, i.start, i."end", f.hash, i.segment, i.row '
+                "FROM items i JOIN files f ON f.id = i.file WHERE i.id = ? AND i.alive",
+                (item,),
+            )
+            if row is not None:
+                found.append((ItemRow(row[0], path_from_sql(row[1]), *row[2:5]), *row[5:]))
+        return found
 
     def counts(self) -> dict[str, int]:
         """How many living items of each kind, files and failures."""

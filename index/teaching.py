@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +20,6 @@ from assocmem.index.reports import AddReport, TeachReport
 from assocmem.index.segments import Segment
 from assocmem.index.teachings import Example, Teaching
 from assocmem.index.walk import absolute, listed
-
-if TYPE_CHECKING:
-    pass
 
 
 class TeachableCollection(CuratedCollection):
@@ -156,6 +152,31 @@ class TeachableCollection(CuratedCollection):
                 catalog.set_parent(name, None)
         return len(chosen)
 
+    def say_of(self, items: int | Iterable[int], concept: str, *, is_one: bool = True) -> TeachReport:
+        """Teach a concept by items, which may be single shots of a video; or say that they are not of it.
+
+        Parameters
+        ----------
+        items : int, or iterable of int
+            Ids, as of ``Hit.item``.
+        concept : str
+        is_one : bool
+
+        Raises
+        ------
+        InputError
+            The name is none.
+        CollectionError
+            An item is not, or no longer, in the collection; nothing is said.
+        """
+        name, report = check_name(concept), TeachReport()
+        ids = [items] if isinstance(items, int) else list(items)
+        with self._teaching() as catalog:
+            name = self._spelling(catalog, name)
+            self._say_of(catalog, name, ids, report, is_one=is_one)
+        report.concepts = [name] if is_one else []
+        return report
+
     # how
 
     def _index_first(self, paths: Sequence[StrPath], empty: bool) -> TeachReport:
@@ -172,37 +193,40 @@ class TeachableCollection(CuratedCollection):
         return TeachReport(indexed=added.indexed, failed=added.failed)
 
     def _say(self, catalog: Catalog, name: str, paths: Sequence[str], report: TeachReport, *, is_one: bool) -> None:
-        """Say something of all items of files and folders, but of those of which it stands already."""
+        """Say something of all items of files and folders."""
+        ids: list[int] = []
+        for path in paths:
+            mine = catalog.ids_below(path)
+            if not mine:
+                raise CollectionError(f"{path}: expected pictures or videos, found none; nothing was taught")
+            ids += mine
+        self._say_of(catalog, name, ids, report, is_one=is_one)
+
+    def _say_of(self, catalog: Catalog, name: str, ids: Sequence[int], report: TeachReport, *, is_one: bool) -> None:
+        """Say something of items, but of those of which it stands already."""
         from assocmem.index.taught import standing
 
         known = standing(catalog.teachings(standing=True))
-        examples = []
-        for example in self._examples(catalog, paths):
+        examples: dict[int, Example] = {}
+        for example in self._examples(catalog, ids):
             said = known.get(example.id)
-            if said is None:
-                examples.append(example)
-            elif (said.concept == name) if is_one else (name.casefold() in said.denied):
+            if said is not None and ((said.concept == name) if is_one else (name.casefold() in said.denied)):
                 report.known += 1
-            else:
-                examples.append(example)
-                report.changed += said.concept is not None
-        catalog.add_teachings(examples, name, is_one=is_one)
+            elif example.id not in examples:
+                examples[example.id] = example
+                report.changed += said is not None and said.concept is not None
+        catalog.add_teachings(examples.values(), name, is_one=is_one)
         report.taught += len(examples)
 
-    def _examples(self, catalog: Catalog, paths: Sequence[str]) -> Iterator[Example]:
-        """Yield the items of files and folders, each content once."""
+    def _examples(self, catalog: Catalog, ids: Sequence[int]) -> Iterator[Example]:
         segments = {segment.number: segment for segment in self.refresh().segments}
-        found: set[int] = set()
-        for path in paths:
-            rows = catalog.described_below(path)
-            if not rows:
-                raise CollectionError(f"{path}: expected pictures or videos, found none; nothing was taught")
-            for item, digest, number, row in rows:
-                feature, sketch = _described(segments[number], row)
-                example = Example(digest, feature, sketch, item.path, item.start, item.end)
-                if example.id not in found:
-                    found.add(example.id)
-                    yield example
+        rows = catalog.places(set(ids))
+        if len(rows) < len(set(ids)):
+            gone = sorted(set(ids) - {item.id for item, *_ in rows})
+            raise CollectionError(f"item {gone[0]}: not in the collection; nothing was taught")
+        for item, digest, number, row in rows:
+            feature, sketch = _described(segments[number], row)
+            yield Example(digest, feature, sketch, item.path, item.start, item.end)
 
     def _existing(self, name: str) -> str:
         """Return the spelling of a taught concept, or the name of one of ImageNet's."""
