@@ -22,7 +22,7 @@ Values: TypeAlias = npt.NDArray[Any]
 LEAST = 64
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Saying:
     """What is said of an example; of two sayings the greater stands."""
 
@@ -31,6 +31,11 @@ class Saying:
     """empty when it was only said what it is not"""
     denied: tuple[str, ...] = ()
     """sorted"""
+
+    @property
+    def rank(self) -> tuple[int, str, int, tuple[str, ...]]:
+        """What decides which is greater: of two of one time the one that denies more, so that denials add up."""
+        return self.when, self.concept, len(self.denied), self.denied
 
 
 class Keeper:
@@ -48,7 +53,7 @@ class Keeper:
 
     def __init__(self, dim: int, code_bytes: int | None, seed: int) -> None:
         self.dim, self.code_bytes = dim, code_bytes
-        self.shown = dim if code_bytes is None else max(next_power_of_two(max(16, dim)), 2 * code_bytes)
+        self.shown = dim if code_bytes is None else next_power_of_two(max(16, dim, 2 * code_bytes))
         self._rotation = None if code_bytes is None else Rotation(dim, self.shown, unit=False, seed=seed)
 
     @property
@@ -122,6 +127,13 @@ class Examples:
         value: Values = self.values[self._rows[id_]]
         return value
 
+    def stands(self, id_: int, value: Values, saying: Saying) -> bool:
+        """Whether this goes before what is known; sayings that are equal are told apart by what was seen."""
+        known = self.saying(id_)
+        if known is None or known.rank != saying.rank:
+            return known is None or known.rank < saying.rank
+        return self.value(id_).tobytes() < value.tobytes()
+
     def put(self, id_: int, value: Values, saying: Saying) -> None:
         """Enter an example, or replace what is known of it."""
         row = self._rows.get(id_)
@@ -151,8 +163,7 @@ class Examples:
         """Take over what the other table knows that this one does not, or knows from later; returns those ids."""
         taken = []
         for row, id_ in enumerate(other.ids):
-            mine = self.saying(id_)
-            if mine is None or mine < other.sayings[row]:
+            if self.stands(id_, other.values[row], other.sayings[row]):
                 self.put(id_, other.values[row], other.sayings[row])
                 taken.append(id_)
         return taken

@@ -130,7 +130,7 @@ class Lessons:
         for value, id_, name in zip(kept, numbers.tolist(), names, strict=True):
             known = self._examples.saying(id_) or Saying(when, "")
             concept = "" if known.concept == name else known.concept
-            self._put(id_, value, Saying(max(when, known.when), concept, tuple(sorted({*known.denied, name}))))
+            self._put(id_, value, Saying(when, concept, tuple(sorted({*known.denied, name}))))
         return numbers
 
     def _checked(
@@ -148,11 +148,9 @@ class Lessons:
         return kept, numbers, [checked[name] for name in names], self._examples.clock + 1 if when is None else int(when)
 
     def _put(self, id_: int, value: Values, saying: Saying) -> None:
-        known = self._examples.saying(id_)
-        if known is not None and saying < known:
-            return
-        self._changed([id_])
-        self._examples.put(id_, value, saying)
+        if self._examples.stands(id_, value, saying):
+            self._changed([id_])
+            self._examples.put(id_, value, saying)
 
     def unteach(self, ids: npt.ArrayLike) -> None:
         """Take examples out: afterwards the memory is as if they had never been taught.

@@ -39,6 +39,15 @@ _no_nan = {**_options, "fastmath": {"nnan", "nsz"}}  # a greatest value may be l
 
 
 @njit(**_options)
+def _axes(width, clusters):  # type: ignore[no-untyped-def]
+    """Axes of a cluster: the most of 16, 8, 4, 2 and 1 that there are enough of."""
+    axes = 16
+    while axes > 1 and axes * clusters > width:
+        axes >>= 1
+    return axes
+
+
+@njit(**_options)
 def _prototypes(axes, levels):  # type: ignore[no-untyped-def]
     """Return the units of a cluster, float32 (16, axes)."""
     units = np.zeros((16, axes), np.float32)
@@ -96,7 +105,7 @@ def encode_rows(rotated, levels, codes, scales, squares):  # type: ignore[no-unt
     float32 (n,), |r|^2 / <r, e>; ``squares``: float32 (n,), |r|^2; all three are filled.
     """
     n, width = rotated.shape
-    axes = min(16, width // (2 * codes.shape[1]))
+    axes = _axes(width, 2 * codes.shape[1])
     units = _prototypes(axes, levels)
     midpoints = (levels[:-1] + levels[1:]) * np.float32(0.5)
     borders = np.empty_like(midpoints)
@@ -166,7 +175,7 @@ def fill_tables(rotated, levels, tables, terms):  # type: ignore[no-untyped-def]
     filled with the step and the offset: <q, e> is about ``step * sum of entries + offset``.
     """
     clusters = 2 * tables.shape[2]
-    axes = min(16, rotated.shape[1] // clusters)
+    axes = _axes(rotated.shape[1], clusters)
     units = _prototypes(axes, levels)
     middle = np.float32(TOP) * np.float32(0.5)
     values = np.empty(16 * clusters, np.float32)
@@ -201,7 +210,7 @@ def decode_rows(codes, levels, scales, squares, out):  # type: ignore[no-untyped
     ``codes``: uint8 (n, b); ``scales``, ``squares``: float32 (n,), of ``encode_rows``; ``out``: float32 (n, N), filled.
     """
     n, width = out.shape
-    axes = min(16, width // (2 * codes.shape[1]))
+    axes = _axes(width, 2 * codes.shape[1])
     units = _prototypes(axes, levels)
     for i in range(n):
         out[i, :] = np.float32(0.0)
