@@ -67,6 +67,8 @@ def restore(memory: ConceptMemory, about: dict[str, Any], arrays: Arrays) -> Non
         raise ValueError(f"examples of shape {values.shape} and dtype {values.dtype}")
     if not len(ids) == len(arrays["whens"]) == len(arrays["concepts"]):
         raise ValueError("examples that are not those of the ids")
+    if len(ids) and not -1 <= arrays["concepts"].min() <= arrays["concepts"].max() < len(about["names"]):
+        raise ValueError("examples of concepts that have no name")
     for place, (id_, when, number) in enumerate(
         zip(ids.tolist(), arrays["whens"].tolist(), arrays["concepts"].tolist(), strict=True)
     ):

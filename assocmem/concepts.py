@@ -62,6 +62,8 @@ class ConceptMemory(Lessons):
         name = name or ("counts" if len(self.concepts) >= COUNTED_FROM else "ridge")
         if name not in ("ridge", "counts"):
             raise InputError(f"reader: expected 'ridge' or 'counts', found {name!r}")
+        if not self.concepts:
+            raise EmptyIndexError("concepts: expected at least one that was taught, found none; teach one first")
         if name not in self._readers:
             self._readers[name] = (RidgeReader if name == "ridge" else CountReader)(self._examples, self.seed)
         self._readers[name].refresh(self.concepts)
@@ -77,8 +79,6 @@ class ConceptMemory(Lessons):
             No concept has been taught.
         """
         values = self._kept(x)
-        if not self.concepts:
-            raise EmptyIndexError("concepts: expected at least one that was taught, found none; teach one first")
         return self.reader(reader).scores(values)
 
     def nearest(self, x: F32, k: int = 5, *, reader: Literal["ridge", "counts"] | None = None) -> Nearest:

@@ -6,19 +6,22 @@ Knows nothing of how questions are answered.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from assocmem.concept_names import check_name
-from assocmem.errors import InputError, MismatchError, UnknownIdError
+from assocmem.errors import InputError, MismatchError, ShapeError, UnknownIdError
 from assocmem.examples import Examples, Keeper, Saying, Values
 from assocmem.messages import check_size
 from assocmem.readers import Reader
 from assocmem.rotation import F32
 from assocmem.vectors import I64, check_ids, check_vectors
+
+LATEST = 2**62
+"""Greatest time of a saying, so that there is always a later one."""
 
 
 class Lessons:
@@ -36,11 +39,11 @@ class Lessons:
         self.dim = check_size("dim", dim, 1)
         if metric not in ("cosine", "l2"):
             raise InputError(f"metric: expected 'cosine' or 'l2', found {metric!r}")
-        if code_bytes is not None and not 1 <= check_size("code_bytes", code_bytes, 1) <= 512:
+        if code_bytes is not None and (code_bytes := check_size("code_bytes", code_bytes, 1)) > 512:
             raise InputError(f"code_bytes: expected 1 to 512, found {code_bytes}")
-        self.metric, self.code_bytes, self.seed = metric, code_bytes, seed
+        self.metric, self.code_bytes, self.seed = metric, code_bytes, check_size("seed", seed, 0)
         self.mean: F32 | None = None if mean is None else check_vectors(_as_row(mean), dim, "mean", nonzero=False)[0]
-        self._examples = Examples(Keeper(dim, code_bytes, seed))
+        self._examples = Examples(Keeper(self.dim, code_bytes, self.seed))
         self._readers: dict[str, Reader] = {}
         self._names: tuple[str, ...] | None = None
 
@@ -137,15 +140,13 @@ class Lessons:
         self, x: F32, concepts: str | Sequence[str], ids: npt.ArrayLike | None, when: int | None
     ) -> tuple[Values, I64, list[str], int]:
         rows = check_vectors(x, self.dim, "x", nonzero=self.metric == "cosine")
-        names = [concepts] * len(rows) if isinstance(concepts, str) else list(concepts)
+        names = [concepts] * len(rows) if isinstance(concepts, str) else _as_names(concepts)
         if len(names) != len(rows):
             raise InputError(f"concepts: expected a name for each of {len(rows)} vectors, found {len(names)}")
         checked = {name: check_name(name) for name in dict.fromkeys(names)}
         numbers = content_ids(rows) if ids is None else check_ids(ids, len(rows))
-        kept = self._examples.keeper.keep(self._prepared(rows))
-        if self.code_bytes is None and not np.isfinite(kept).all():
-            raise InputError("x: expected values up to 65504, found greater ones; scale them")
-        return kept, numbers, [checked[name] for name in names], self._examples.clock + 1 if when is None else int(when)
+        when = self._examples.clock + 1 if when is None else _check_when(when)
+        return self._kept(rows), numbers, [checked[name] for name in names], when
 
     def _put(self, id_: int, value: Values, saying: Saying) -> None:
         if self._examples.stands(id_, value, saying):
@@ -235,7 +236,7 @@ class Lessons:
     @property
     def settings(self) -> dict[str, object]:
         """What it was made with; memories that are to be merged need the same."""
-        mean = None if self.mean is None else self.mean.tobytes().hex()
+        mean = None if self.mean is None else hashlib.blake2b(self.mean.tobytes(), digest_size=8).hexdigest()
         return {"dim": self.dim, "metric": self.metric, "code_bytes": self.code_bytes, "seed": self.seed, "mean": mean}
 
     def _changed(self, ids: list[int]) -> None:
@@ -247,7 +248,11 @@ class Lessons:
     def _kept(self, x: F32) -> Values:
         """Vectors as examples are kept."""
         rows = check_vectors(x, self.dim, "x", nonzero=self.metric == "cosine")
-        return self._examples.keeper.keep(self._prepared(rows))
+        with np.errstate(over="ignore"):
+            kept = self._examples.keeper.keep(self._prepared(rows))
+        if self.code_bytes is None and not np.isfinite(kept).all():
+            raise InputError("x: expected values up to 65504, found greater ones; scale them")
+        return kept
 
     def _prepared(self, rows: F32) -> F32:
         if self.metric == "cosine":
@@ -263,4 +268,24 @@ def content_ids(rows: F32) -> I64:
 
 
 def _as_row(mean: npt.ArrayLike) -> F32:
-    return np.ascontiguousarray(mean, np.float32)
+    try:
+        row = np.ascontiguousarray(mean, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"mean: expected numbers, found {error}") from error
+    if row.ndim != 1:
+        raise ShapeError(f"mean: expected one vector, found shape {row.shape}")
+    return row
+
+
+def _as_names(concepts: Sequence[str]) -> list[str]:
+    names = list(concepts) if isinstance(concepts, Iterable) else [concepts]
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"concepts: expected a name, or one for each vector, found {type(name).__name__}")
+    return names
+
+
+def _check_when(when: int) -> int:
+    if not isinstance(when, int | np.integer) or isinstance(when, bool) or abs(int(when)) > LATEST:
+        raise InputError(f"when: expected a whole number from -2**62 to 2**62, found {when!r}")
+    return int(when)
