@@ -30,7 +30,7 @@ def load_memory(cls: type[Memory], path: str | os.PathLike[str]) -> Memory:
         memory = cls(
             about["dim"],
             about["metric"],
-            mean=arrays.get("mean"),
+            mean=arrays["mean"] if about["mean"] else None,
             code_bytes=about["code_bytes"],
             seed=about["seed"],
         )
@@ -54,7 +54,7 @@ def state_of(memory: ConceptMemory) -> tuple[dict[str, Any], Arrays]:
         arrays["mean"] = memory.mean
     denied = {str(place): saying.denied for place, saying in enumerate(sayings) if saying.denied}
     about = {**memory.settings, "names": memory.concepts, "denied": denied, "clock": table.clock}
-    del about["mean"]
+    about["mean"] = memory.mean is not None
     return about, arrays
 
 
