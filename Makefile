@@ -18,7 +18,7 @@ test: $(VENV)/test.stamp
 	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -q tests/test_codes.py tests/test_unit_counts.py tests/test_bits.py \
 		tests/test_clique.py tests/test_ties.py tests/test_rotation.py tests/test_symbols.py tests/test_shuffle.py \
 		tests/test_lanes.py tests/test_features.py tests/test_refining.py tests/test_id_table.py \
-		tests/test_pools.py
+		tests/test_pools.py tests/test_waves.py tests/test_connections.py
 
 lint: $(VENV)/lint.stamp
 	$(VENV)/bin/ruff check .
