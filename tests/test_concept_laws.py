@@ -201,6 +201,14 @@ def test_a_name_is_but_a_name(seed, sort, border):
         assert answers(memory, q) == before
 
 
+def test_renamed_to_what_it_was_denied_an_example_is_that():
+    memory, x = ConceptMemory(DIM), vectors(1, 1)
+    memory.teach(x, "cat", [5])
+    memory.deny(x, "dog", [5])
+    memory.rename("cat", "dog")
+    assert (memory.concept(5), memory._examples.saying(5).denied) == ("dog", ())
+
+
 # denials
 
 
