@@ -17,7 +17,7 @@ from assocmem.concept_file import load_memory, save_memory
 from assocmem.errors import EmptyIndexError, InputError
 from assocmem.lessons import Lessons
 from assocmem.messages import check_size
-from assocmem.readers import COUNTED_FROM, CountReader, Reader, RidgeReader
+from assocmem.readers import COUNTED_FROM, Answer, CountReader, Reader, RidgeReader
 from assocmem.rotation import F32
 from assocmem.vectors import I64
 
@@ -79,7 +79,7 @@ class ConceptMemory(Lessons):
             No concept has been taught.
         """
         values = self._kept(x)
-        return self.reader(reader).scores(values)
+        return self.reader(reader).answer(values).scores
 
     def nearest(self, x: F32, k: int = 5, *, reader: Literal["ridge", "counts"] | None = None) -> Nearest:
         """Find the k most probable concepts of each vector.
@@ -95,12 +95,19 @@ class ConceptMemory(Lessons):
         DtypeError, ShapeError, NotFiniteError, ZeroVectorError, InputError
         """
         check_size("k", k, 1)
-        probabilities, none = self.probabilities(x, reader=reader)
-        shares, which = np.zeros((len(none), k), np.float32), np.full((len(none), k), -1, np.int64)
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+        answer = self._answer(x, reader)
+        shares, which = np.zeros((len(answer.none), k), np.float32), np.full((len(answer.none), k), -1, np.int64)
+        best = np.lexsort((-answer.scores, -answer.probabilities), axis=1)[:, :k]
         which[:, : best.shape[1]] = best
-        shares[:, : best.shape[1]] = np.take_along_axis(probabilities, best, axis=1)
-        return Nearest(shares, which, none, self.concepts)
+        shares[:, : best.shape[1]] = np.take_along_axis(answer.probabilities, best, axis=1)
+        return Nearest(shares, which, answer.none, self.concepts)
+
+    def _answer(self, x: F32, reader: str | None) -> Answer:
+        values = self._kept(x)
+        if self.concepts:
+            return self.reader(reader).answer(values)
+        nothing = np.empty((len(values), 0), np.float32)
+        return Answer(nothing, nothing, np.ones(len(values), bool))
 
     def probabilities(
         self, x: F32, *, reader: Literal["ridge", "counts"] | None = None
@@ -109,12 +116,8 @@ class ConceptMemory(Lessons):
 
         Probabilities are those among the concepts: each row adds up to 1, but where there is one concept only.
         """
-        values = self._kept(x)
-        if not self.concepts:
-            return np.empty((len(values), 0), np.float32), np.ones(len(values), bool)
-        mine = self.reader(reader)
-        scores = mine.scores(values)
-        return mine.calibration.probabilities(scores), mine.calibration.none(scores)
+        answer = self._answer(x, reader)
+        return answer.probabilities, answer.none
 
     @property
     def confidence(self) -> dict[str, float]:

@@ -5,14 +5,15 @@ Both give what depends on the examples alone, not on the way they came. Each loo
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from assocmem.calibration import Calibration, calibrate
+from assocmem.calibration import Bools, Calibration, Softmax, calibrate
 from assocmem.codes import U8
 from assocmem.connections import Connections
 from assocmem.examples import Examples, Keeper, Values
+from assocmem.nearness import Nearness
 from assocmem.ridge import Rows, Solution, Sums, solve_dual, solve_primal
 from assocmem.rotation import F32
 from assocmem.vectors import I64
@@ -33,10 +34,20 @@ STATE = ("weights", "offsets", "left_out", "strength")
 """Arrays of a solution."""
 
 
+class Answer(NamedTuple):
+    """Of n vectors."""
+
+    scores: F32
+    """float32 (n, concepts)"""
+    probabilities: F32
+    """float32 (n, concepts)"""
+    none: Bools
+    """bool (n,): it is none of the concepts"""
+
+
 class Reader(Protocol):
     """What answers for a table of examples."""
 
-    calibration: Calibration
     confidence: np.ndarray[Any, np.dtype[np.float64]]
     """float64 (concepts,): probability that examples are given for their own concept when left out, on the average; NaN
     where there is but one, or where that is not known"""
@@ -47,8 +58,8 @@ class Reader(Protocol):
     def refresh(self, names: tuple[str, ...]) -> None:
         """Take in what changed."""
 
-    def scores(self, values: Values) -> F32:
-        """Return float32 (n, concepts) for vectors as the table keeps them."""
+    def answer(self, values: Values) -> Answer:
+        """Answer for vectors as the table keeps them."""
 
 
 class RidgeReader:
@@ -62,7 +73,8 @@ class RidgeReader:
         self._summed: dict[int, str] = {}
         """id -> concept of what is in the sums"""
         self._width = 0.0
-        self.calibration = Calibration.none_yet()
+        self._calibration: Calibration = Softmax()
+        self._nearness: Nearness | None = None
         self.confidence: np.ndarray[Any, np.dtype[np.float64]] = np.empty(0)
 
     def changed(self, ids: list[int]) -> None:
@@ -87,7 +99,7 @@ class RidgeReader:
         denials = self._denials(names, solution)
         if len(denials.weights):
             solution = self._solve(rows, classes, names, sample, denials, solution.strength)
-        self._accept(solution, classes[sample])
+        self._accept(solution, rows, classes, sample)
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """What was found, as arrays; nothing when it no longer holds."""
@@ -108,18 +120,22 @@ class RidgeReader:
         if found.left_out.shape != (len(sample), len(names)):
             raise ValueError(f"scores of shape {found.left_out.shape}")
         self._width = kernel_width(self._examples, rows)
-        self._accept(found, _classes(self._examples, rows, names)[sample])
+        self._accept(found, rows, _classes(self._examples, rows, names), sample)
 
     def _sampled(self, rows: I64) -> I64:
         few = len(rows) <= DUAL_UP_TO
         return least_hashed(np.array(self._examples.ids, np.int64)[rows], SAMPLE if few else CALIBRATED)
 
-    def _accept(self, solution: Solution, classes: I64) -> None:
-        self._solution, self.calibration = solution, calibrate(solution.left_out, classes)
-        own = self.calibration.probabilities(solution.left_out)[np.arange(len(classes)), classes]
+    def _accept(self, solution: Solution, rows: I64, classes: I64, sample: I64) -> None:
+        table, mine = self._examples, classes[sample]
+        self._nearness = Nearness(table.keeper.show(table.values[rows[sample]]))
         counts = np.bincount(classes, minlength=len(solution.offsets))
-        sums = np.bincount(classes, own, minlength=len(solution.offsets))
-        self.confidence = np.where(counts > 1, sums / np.maximum(counts, 1), np.nan)
+        self._calibration = calibrate(solution.left_out, mine, counts, self._nearness.left_out())
+        own = self._calibration.probabilities(solution.left_out)[np.arange(len(mine)), mine]
+        sampled = np.bincount(mine, minlength=len(counts))
+        sums = np.bincount(mine, own, minlength=len(counts))
+        self.confidence = np.where((counts > 1) & (sampled > 0), sums / np.maximum(sampled, 1), np.nan)
+        self._solution = solution
 
     def _solve(
         self, rows: I64, classes: I64, names: tuple[str, ...], sample: I64, more: Rows, strength: float | None = None
@@ -168,10 +184,23 @@ class RidgeReader:
             values = np.stack([self._examples.value(id_) for id_ in part])
             self._sums.add(self._features(values), [self._summed.pop(id_) for id_ in part], -1)
 
-    def scores(self, values: Values) -> F32:
+    def answer(self, values: Values) -> Answer:
         """See ``Reader``."""
         assert self._solution is not None
-        return self._solution.scores(self._features(values))
+        assert self._nearness is not None
+        shown = self._examples.keeper.show(values)
+        scores = self._solution.scores(self._waves(shown, self._width))
+        none = self._calibration.none(scores, self._nearness.of(shown))
+        return Answer(scores, self._calibration.probabilities(scores), none)
+
+    def strength(self) -> float:
+        """Regularisation that was found, in units of a likeness of 1."""
+        assert self._solution is not None
+        return self._solution.strength
+
+    def waves(self, values: Values) -> I8:
+        """Return features, int8 (n, RandomWaves.SIZE), of vectors as the table keeps them."""
+        return self._features(values)
 
 
 class CountReader:
@@ -182,7 +211,7 @@ class CountReader:
         own = examples.keeper
         self._keeper = Keeper(own.dim, COUNTED_BYTES, seed) if own.code_bytes is None else None
         self._connections: Connections | None = None
-        self.calibration = Calibration.none_yet()
+        self._calibration = Softmax()
         self.confidence: np.ndarray[Any, np.dtype[np.float64]] = np.empty(0)
 
     def changed(self, ids: list[int]) -> None:
@@ -198,17 +227,18 @@ class CountReader:
         codes = self._codes(table.values[rows])
         self._connections = Connections(codes, _classes(table, rows, names), len(names))
         # Units are no independent witnesses: of a sum of log-odds a fraction is worth believing.
-        self.calibration = Calibration(1 / np.sqrt(2 * codes.shape[1]), -np.inf)
+        self._calibration = Softmax(float(1 / np.sqrt(2 * codes.shape[1])))
         self.confidence = np.full(len(names), np.nan)
 
     def _codes(self, values: Values) -> U8:
         codes = values if self._keeper is None else self._keeper.keep(self._examples.keeper.show(values))
         return np.ascontiguousarray(codes, np.uint8)
 
-    def scores(self, values: Values) -> F32:
-        """See ``Reader``."""
+    def answer(self, values: Values) -> Answer:
+        """See ``Reader``; it knows of nothing that it is none."""
         assert self._connections is not None
-        return self._connections.scores(self._codes(values))
+        scores = self._connections.scores(self._codes(values))
+        return Answer(scores, self._calibration.probabilities(scores), np.zeros(len(scores), bool))
 
 
 def _classes(table: Examples, rows: I64, names: tuple[str, ...]) -> I64:

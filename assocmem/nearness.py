@@ -1,0 +1,36 @@
+"""How near the nearest example is: cosine similarity from the examples' mean. Arrays only."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from assocmem.rotation import F32
+
+
+class Nearness:
+    """Of vectors to some examples.
+
+    Parameters
+    ----------
+    shown : float32 (m, d)
+        The examples, at least one.
+    """
+
+    def __init__(self, shown: F32) -> None:
+        self._mean = shown.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self._examples = _unit(shown - self._mean)
+
+    def of(self, shown: F32) -> F32:
+        """Return it for vectors float32 (n, d), as float32 (n,)."""
+        return np.asarray((_unit(shown - self._mean) @ self._examples.T).max(axis=1))
+
+    def left_out(self) -> F32:
+        """Return it for each example had it been left out, float32 (m,); -1 for a single one."""
+        alike = self._examples @ self._examples.T
+        np.fill_diagonal(alike, -1)
+        return np.asarray(alike.max(axis=1))
+
+
+def _unit(x: F32) -> F32:
+    lengths = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
+    return np.asarray(x / np.maximum(lengths, 1e-30)[:, None], dtype=np.float32)
