@@ -12,7 +12,21 @@ from typing import Annotated
 import typer
 
 from assocmem import __version__
-from assocmem.cli import concepts, curate, demo, duplicates, index, info, plan, remove, search, seen, teach, verify
+from assocmem.cli import (
+    concepts,
+    curate,
+    demo,
+    duplicates,
+    index,
+    info,
+    plan,
+    remove,
+    review,
+    search,
+    seen,
+    teach,
+    verify,
+)
 from assocmem.cli.bench import app as bench_app
 
 app = typer.Typer(
@@ -49,6 +63,7 @@ app.command()(concepts.concepts)
 app.command()(teach.teach)
 app.command()(teach.correct)
 app.command()(teach.forget)
+app.command()(review.review)
 app.command()(curate.rename)
 app.command()(curate.merge)
 app.command()(curate.history)

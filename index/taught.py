@@ -169,6 +169,12 @@ class Taught:
         mine = [place for place, id_ in enumerate(self._ids) if self.standing[id_].concept in concepts]
         return self._features[mine[:: -(-len(mine) // most)]].astype(np.float32)
 
+    def unit_features(self) -> F32:
+        """Return the features of all examples, scaled to length 1, float32 (examples, dim)."""
+        features = self._features.astype(np.float32)
+        lengths = np.sqrt(np.einsum("ij,ij->i", features, features))
+        return np.asarray(features / np.maximum(lengths, 1e-30)[:, None])
+
     # names
 
     def named(self, words: str) -> str | None:

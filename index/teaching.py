@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from assocmem.index.reports import AddReport, TeachReport
 from assocmem.index.segments import Segment
 from assocmem.index.teachings import Example, Teaching
 from assocmem.index.walk import absolute, listed
+
+if TYPE_CHECKING:
+    from assocmem.index.reviewing import Review
 
 
 class TeachableCollection(CuratedCollection):
@@ -176,6 +180,33 @@ class TeachableCollection(CuratedCollection):
             self._say_of(catalog, name, ids, report, is_one=is_one)
         report.concepts = [name] if is_one else []
         return report
+
+    def review(self, paths: StrPath | Iterable[StrPath] = ()) -> Review:
+        """Begin a review: questions about the pictures whose names would teach most, one after the other.
+
+        Parameters
+        ----------
+        paths : path, or iterable of paths
+            Ask only about these files and folders; by default about all.
+
+        Examples
+        --------
+        ::
+
+            review = photos.review()
+            for question in review:
+                print(question.item.path, question.concept)
+                review.yes(question)
+            print(review.ended)
+
+        Raises
+        ------
+        CollectionError
+            A path is not in the collection.
+        """
+        from assocmem.index.reviewing import Review
+
+        return Review(self, listed(paths))
 
     # how
 

@@ -1,0 +1,206 @@
+"""A review: the collection asks about the pictures whose names would teach it most, and learns from each answer.
+
+Which to ask about, and when to stop, is decided in ``asking``; here are the pool, the answers and the reasons in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from assocmem.asking import Kernel, choose, fresh, references, worth_asking
+from assocmem.data.labels import imagenet_labels
+from assocmem.index.reports import Hit
+from assocmem.readers import least_hashed
+from assocmem.rotation import F32
+
+if TYPE_CHECKING:
+    from assocmem.index.opened import StrPath
+    from assocmem.index.taught import Taught
+    from assocmem.index.teaching import TeachableCollection
+
+I64 = npt.NDArray[np.int64]
+
+POOL = 4000
+"""Items that are considered; of more, so many that stand for all."""
+_SURE = 0.3
+"""An ImageNet concept is proposed from this probability on, where no taught one may be meant."""
+_RIDGE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked."""
+
+    item: Hit
+    concept: str | None
+    """what it may be; None where nothing comes to mind"""
+    probability: float
+    source: str
+    """``taught`` or ``imagenet``; empty without a concept"""
+    why: str
+    """why this picture is asked about"""
+
+
+class Review:
+    """One sitting. Iterating over it gives questions; answer each by ``yes``, ``no``, ``name`` or ``skip``.
+
+    Parameters
+    ----------
+    photos : Collection
+    paths : iterable of paths
+        Ask only about these files and folders; by default about all.
+
+    Attributes
+    ----------
+    ended : str
+        Why there is no further question; empty as long as there may be one.
+    answers : int
+    """
+
+    def __init__(self, photos: TeachableCollection, paths: Iterable[StrPath] = ()) -> None:
+        self._photos = photos
+        self.ended, self.answers = "", 0
+        chosen = photos.ids_below(paths) if (paths := list(paths)) else None
+        self._ids, features, self._labels = _pool(photos, chosen)
+        lengths = np.sqrt(np.einsum("ij,ij->i", features, features))
+        self._features = features / np.maximum(lengths, 1e-30)[:, None]
+        self._rows = references(len(self._ids))
+        self._mean = self._features.mean(axis=0) if len(features) else features
+        self._width = max(1e-12, 2 * (1 - float(self._mean @ self._mean))) if len(features) else 1.0
+        self._spread = self._likeness(self._features, self._features[self._rows])
+        self._open = np.ones(len(self._ids), bool)
+        self._asked = np.empty((0, features.shape[1]), np.float32)
+        self._numbers: dict[str, int] = {}
+        self._guesses: list[I64] = []
+
+    def __iter__(self) -> Review:
+        return self
+
+    def __next__(self) -> Question:
+        """Choose the next question; StopIteration when none is worth asking, ``ended`` says why."""
+        if not self.ended:
+            found = self._next()
+            if found is not None:
+                return found
+        raise StopIteration
+
+    def questions(self, count: int) -> list[Question]:
+        """Return several questions at once, spread over the collection, for a front end that brings answers later."""
+        found: list[Question] = []
+        while len(found) < count and not self.ended and (question := self._next()) is not None:
+            self.skip(question)
+            found.append(question)
+        return found
+
+    # answers
+
+    def yes(self, question: Question) -> None:
+        """It is what was proposed."""
+        if question.concept is None:
+            raise ValueError("nothing was proposed; name it")
+        self.name(question, question.concept)
+
+    def name(self, question: Question, concept: str) -> None:
+        """It is another concept, new or known; InputError when the name is none."""
+        self._photos.say_of(question.item.item, concept)
+        self._answered(question)
+
+    def no(self, question: Question) -> None:
+        """It is not what was proposed."""
+        if question.concept is None:
+            raise ValueError("nothing was proposed; skip it")
+        self._photos.say_of(question.item.item, question.concept, is_one=False)
+        self._answered(question)
+
+    def skip(self, question: Question) -> None:
+        """Leave it; it is not asked about again in this sitting, nor are near copies of it."""
+        self._close(self._features[self._ids == question.item.item])
+
+    def _answered(self, question: Question) -> None:
+        self.answers += 1
+        self.skip(question)
+
+    def _close(self, features: F32) -> None:
+        self._asked = np.concatenate([self._asked, features])
+        self._open &= fresh(self._features - self._mean, features - self._mean)
+
+    # choosing
+
+    def _next(self) -> Question | None:
+        if not len(self._ids):
+            self.ended = "there is nothing to ask about"
+            return None
+        known = self._photos.learned()
+        shares, none = self._shares(known)
+        if known is not None and known.concepts and self.answers == len(self._guesses):
+            self._remember(known, shares)
+            worth, why = worth_asking(np.stack(self._guesses))
+            if not worth:
+                self.ended = f"another answer would change little: {why}"
+                return None
+        kernel = self._kernel(known)
+        found = choose(kernel, shares, self._open, ridge=_RIDGE)
+        if found.row < 0:
+            self.ended = found.reason
+            return None
+        hits = self._photos.hits([(int(self._ids[found.row]), 1.0)])
+        if not hits:  # a writer took it out a moment ago
+            self._open[found.row] = False
+            return self._next()
+        return self._question(hits[0], found.row, found.reason, known, shares, none)
+
+    def _question(
+        self, hit: Hit, row: int, why: str, known: Taught | None, shares: F32, none: npt.NDArray[np.bool_]
+    ) -> Question:
+        label, seen = self._labels[row]
+        best = int(shares[row].argmax()) if shares.shape[1] else -1
+        share = float(shares[row, best]) if best >= 0 and not none[row] else 0.0
+        if label >= 0 and seen >= _SURE and seen > share:
+            return Question(replace(hit, score=seen), imagenet_labels()[label].name, seen, "imagenet", why)
+        if known is not None and share > 0:
+            return Question(replace(hit, score=share), known.concepts[best], share, "taught", why)
+        return Question(replace(hit, score=0.0), None, 0.0, "", why)
+
+    def _shares(self, known: Taught | None) -> tuple[F32, npt.NDArray[np.bool_]]:
+        if known is None or not known.concepts:
+            return np.empty((len(self._ids), 0), np.float32), np.ones(len(self._ids), bool)
+        if not self._guesses and not len(self._asked):  # first question: what is taught already is closed
+            self._open &= fresh(self._features - self._mean, known.unit_features() - self._mean)
+        return known.memory.probabilities(self._features)
+
+    def _remember(self, known: Taught, shares: F32) -> None:
+        names = [self._numbers.setdefault(name, len(self._numbers)) for name in known.concepts]
+        self._guesses.append(np.array(names, np.int64)[shares.argmax(axis=1)])
+
+    def _kernel(self, known: Taught | None) -> Kernel:
+        taught = self._asked if known is None else np.concatenate([known.unit_features(), self._asked])
+        return Kernel(self._likeness(taught, taught), self._likeness(self._features, taught), self._spread, self._rows)
+
+    def _likeness(self, a: F32, b: F32) -> F32:
+        """Gaussian of the distance of unit vectors."""
+        return np.asarray(np.exp(np.minimum(0, 2 * (a @ b.T) - 2) / self._width), dtype=np.float32)
+
+
+def _pool(photos: TeachableCollection, chosen: set[int] | None) -> tuple[I64, F32, list[tuple[int, float]]]:
+    """Ids, features float32 (n, dim) and likeliest ImageNet labels of the items to be considered."""
+    snapshot = photos.refresh()
+    ids, features = [np.empty(0, np.int64)], []
+    labels: list[tuple[int, float]] = []
+    every = snapshot.living_ids()
+    wanted = every if chosen is None else every[np.isin(every, np.array(sorted(chosen), np.int64))]
+    wanted = wanted[least_hashed(wanted, POOL)]
+    for segment in snapshot.segments:
+        rows = np.flatnonzero(np.isin(segment.ids, wanted))
+        ids.append(segment.ids[rows])
+        features.append(segment.features[rows].astype(np.float32))
+        if segment.labels.shape[1]:
+            labels += zip(segment.labels[rows, 0].tolist(), segment.label_scores[rows, 0].tolist(), strict=True)
+        else:
+            labels += [(-1, 0.0)] * len(rows)
+    dim = photos.coder.dim
+    return np.concatenate(ids), np.concatenate([np.empty((0, dim), np.float32), *features]), labels
