@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from assocmem.cli.bench import capacity, duplicates, engines, growth, ingest, partial, recall, seen, startup
+from assocmem.cli.bench import capacity, concepts, duplicates, engines, growth, ingest, partial, recall, seen, startup
 
 app = typer.Typer(help="Measure this program on this machine.", no_args_is_help=True, rich_markup_mode=None)
 app.command()(ingest.ingest)
@@ -15,4 +15,5 @@ app.command()(capacity.capacity)
 app.command()(seen.seen)
 app.command()(partial.partial)
 app.command()(duplicates.duplicates)
+app.command()(concepts.concepts)
 app.command()(growth.growth)

