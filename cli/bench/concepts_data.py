@@ -149,7 +149,7 @@ def _draw(path: Path, character: str) -> F32:
     font = ImageFont.truetype(str(path), 3 * SIDE)
     ImageDraw.Draw(canvas).text((2 * SIDE, 3 * SIDE), character, 255, font, anchor="ms")
     small = canvas.resize((SIDE, SIDE), Image.Resampling.BOX)
-    return (np.asarray(small, np.float32) / 255).ravel()
+    return np.asarray(np.asarray(small, np.float32).ravel() / 255, np.float32)
 
 
 def from_folder(folder: Path, tell: Tell) -> list[Data]:

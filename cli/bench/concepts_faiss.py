@@ -115,7 +115,7 @@ def votes(labels: I64, ids: I64, classes: int) -> F64:
     weights = 1 + 1e-6 * 0.5 ** np.arange(ids.shape[1])
     for place, weight in enumerate(weights):
         np.add.at(out, (np.arange(len(ids)), labels[ids[:, place]]), weight)
-    return out / weights.sum()
+    return np.asarray(out / weights.sum())
 
 
 class Index:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -129,8 +130,7 @@ def told(values: Sequence[float], digits: int = 3) -> str:
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return ""
-    mean = sum(known) / len(known)
+    mean = round(sum(known) / len(known), digits) + 0.0  # no minus before nothing
     if len(known) == 1:
         return f"{mean:.{digits}f}"
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in known) / (len(known) - 1))
-    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
+    return f"{mean:.{digits}f} ± {statistics.stdev(known):.{digits}f}"

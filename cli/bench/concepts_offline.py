@@ -62,7 +62,6 @@ class Fitted:
     """A fitted regression, with its scaling."""
 
     def __init__(self, x: F64, y: I64, each: bool, strength: float) -> None:
-        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
         self.mean = x.mean(axis=0)
@@ -74,8 +73,8 @@ class Fitted:
         self.labels = np.unique(y)
         self.model = LogisticRegression(C=strength, max_iter=ITERATIONS)
         if len(self.labels) > 1:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
+            with warnings.catch_warnings():  # that it has not quite converged, that classes are many for the examples
+                warnings.simplefilter("ignore")
                 self.model.fit(scaled @ self.turn, y)
 
     def __call__(self, x: F64) -> tuple[I64, F64]:

@@ -28,8 +28,14 @@ STYLES = {
     OFFLINE: (BLACK, "*"),
 }
 SERIES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (SKY, "v"))
+OTHER = (SKY, "h")
 Panel = Callable[[Any, Figures], list[Any]]
 """Draws a set's panel and returns the entries of the legend."""
+
+
+def style(name: str) -> tuple[str, str]:
+    """Return a method's colour and marker."""
+    return STYLES.get(name, OTHER)
 
 
 def draw(path: Path, sets: Sequence[Figures]) -> list[Path]:
@@ -79,9 +85,9 @@ def _steps(axes: Any, figures: Figures) -> list[Any]:
     classes = [figures.values("classes", "classes", step=step)[0] for step in steps]
     for name in figures.methods:
         found = [figures.values("classes", "accuracy", method=name, step=step) for step in steps]
-        _curve(axes, classes, found, *STYLES[name], **_bold(name))
+        _curve(axes, classes, found, *style(name), **_bold(name))
     axes.set(xlabel="classes so far", ylabel="accuracy")
-    return [key(*STYLES[name], name, line="-") for name in figures.methods]
+    return [key(*style(name), name, line="-") for name in figures.methods]
 
 
 def _logarithmic(axes: Any, base: int, marks: Sequence[float]) -> None:
@@ -110,10 +116,10 @@ def _shots(axes: Any, figures: Figures) -> list[Any]:
     counts = figures.distinct("shots", "shots")
     for name in figures.methods:
         found = [figures.values("shots", "accuracy", method=name, shots=count) for count in counts]
-        _curve(axes, counts, found, *STYLES[name], **_bold(name))
+        _curve(axes, counts, found, *style(name), **_bold(name))
     _logarithmic(axes, 10, counts)
     axes.set(xlabel="examples of each class", ylabel="accuracy")
-    return [key(*STYLES[name], name, line="-") for name in figures.methods]
+    return [key(*style(name), name, line="-") for name in figures.methods]
 
 
 def _active(axes: Any, figures: Figures) -> list[Any]:
@@ -141,8 +147,8 @@ def _reliability(axes: Any, figures: Figures) -> list[Any]:
             np.bincount(place, np.array([row[what] for row in rows]) * sizes, 10)[known] / total[known]
             for what in ("probability", "right")
         )
-        colour, marker = STYLES[name]
+        colour, marker = style(name)
         axes.plot(x, y, color=colour, marker=marker, **({"markersize": 4, "linewidth": 1} | _bold(name)))
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
     axes.set(xlabel="probability of the answer", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02))
-    return [key(*STYLES[name], name, line="-") for name in shown]
+    return [key(*style(name), name, line="-") for name in shown]

@@ -23,7 +23,9 @@ def verdict(sets: Sequence[Figures]) -> Section:
     behind: list[str] = []
     for figures in sets:
         lines = [*_accuracies(figures), *_shots(figures)]
-        behind += [f"{line[0]}, {line[1]} ({line[5].split(' ')[0]})" for line in lines if line[5].startswith("-")]
+        behind += [
+            f"{line[0]}, {line[1]} ({line[5].split(' ')[0].rstrip(',')})" for line in lines if line[5].startswith("-")
+        ]
         rows += [*lines, *_codes(figures), *_labels(figures), *_doubts(figures), *_orders(figures)]
     seeds = len(sets[0].distinct("classes", "seed"))
     notes = [
@@ -44,7 +46,7 @@ def _beside(figures: Figures, what: str, table: str, column: str, other: str, **
 def _accuracies(figures: Figures) -> list[Line]:
     last = figures.last_step
     best = figures.best("classes", "accuracy", figures.others, step=last)
-    lines = [_beside(figures, "accuracy, class by class", "classes", "accuracy", best, step=last)]
+    lines: list[Line] = [_beside(figures, "accuracy, class by class", "classes", "accuracy", best, step=last)]
     if OFFLINE in figures.methods:
         lines.append(_beside(figures, "accuracy beside the bound", "classes", "accuracy", OFFLINE, step=last))
     lines.append((
@@ -64,7 +66,7 @@ def _shots(figures: Figures) -> list[Line]:
 
 
 def _codes(figures: Figures) -> list[Line]:
-    lines = []
+    lines: list[Line] = []
     for variant in figures.distinct("bits", "variant"):
         counts, means, bound = figures.curve(variant)
         knee = metrics.knee(counts, means, bound)
@@ -113,7 +115,7 @@ def _doubts(figures: Figures) -> list[Line]:
 
 
 def _orders(figures: Figures) -> list[Line]:
-    lines = []
+    lines: list[Line] = []
     for order in figures.distinct("orders", "order"):
         rows = figures.rows("orders", order=order)
         same, apart = sum(row["same"] for row in rows), max(row["apart"] for row in rows)

@@ -42,7 +42,7 @@ class NearestMean(Learner):
 
     def nbytes(self) -> int:
         """Count the means and the counts."""
-        return FLOAT * self.classes * (self.dim + 1)
+        return int(FLOAT * self.classes * (self.dim + 1))
 
 
 class StreamingLDA(Learner):
@@ -109,7 +109,7 @@ class StreamingLDA(Learner):
 
     def nbytes(self) -> int:
         """Count means, counts and the covariance."""
-        return FLOAT * (self.classes * (self.dim + 1) + self.dim**2)
+        return int(FLOAT * (self.classes * (self.dim + 1) + self.dim**2))
 
 
 def oas(covariance: F64, count: int) -> float:

@@ -48,7 +48,7 @@ class Plan:
     """Random projections of RanPAC."""
 
 
-QUICK = Plan(seeds=2, shots=(1, 5), code_bytes=(1, 4, 16, 64), labels=40, most=30, widths=PROJECTED[:1])
+QUICK = Plan(seeds=2, shots=(1, 5), code_bytes=(1, 4, 16, 64), labels=30, most=24, widths=PROJECTED[:1])
 
 
 def methods(plan: Plan) -> dict[str, Make]:
