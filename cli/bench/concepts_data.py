@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -45,8 +46,7 @@ class Data:
     y: I64
     """int64 (n,): numbers of classes, from 0"""
     classes: tuple[str, ...]
-    metric: str = "cosine"
-    """``cosine`` or ``l2``"""
+    metric: Literal["cosine", "l2"] = "cosine"
     mean: F32 | None = None
     """float32 (d,): what is taken off features before they are coded"""
     axes: F32 | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -34,7 +34,12 @@ class Ours(Learner):
     sure = True
 
     def __init__(
-        self, data: Data, seed: int, code_bytes: int | None = None, reader: str | None = None, on_axes: bool = False
+        self,
+        data: Data,
+        seed: int,
+        code_bytes: int | None = None,
+        reader: Literal["ridge", "counts"] | None = None,
+        on_axes: bool = False,
     ) -> None:
         super().__init__(data, seed)
         self.turn: Callable[[F32], F32] = lambda x: x
@@ -65,6 +70,10 @@ class Ours(Learner):
             there = concepts >= 0
             out[row, known[concepts[there]]] = found[there]
         return out
+
+    def doubt(self, x: F32) -> F64:
+        """Return minus the greatest score: probabilities know nothing of concepts that were never taught."""
+        return np.asarray(-self.memory.scores(self.turn(x), reader=self.reader).max(axis=1), np.float64)
 
     def none(self, x: F32) -> Mask:
         """Return which are said to be none of what was taught, bool (n,)."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from assocmem.cli.bench import concepts_metrics as metrics
 from assocmem.cli.bench.concepts_figures import SHARE, Figures
-from assocmem.cli.bench.concepts_runs import FLOAT
+from assocmem.cli.bench.concepts_runs import ALARMS, FLOAT
 from assocmem.cli.bench.tables import Section
 from assocmem.cli.common import size
 
@@ -112,8 +112,8 @@ def doubt(figures: Figures) -> Section:
     ]  # fmt: skip
     notes = [
         "Calibration error: of the top probability, ten bins. A third of the classes is left out and asked for too; in "
-        "hindsight: the share of them beyond a threshold that doubts as many known ones as ours does, set by the test "
-        "itself, on each method's own score.",
+        "hindsight: the share of them beyond a threshold on each method's own score that the test itself set, so that it "
+        f"doubts {ALARMS:.0%} of the known.",
     ]
     headers = ("method", "calibration error", "unseen answered with none", "false alarms", "unseen found in hindsight")
     return Section(f"{figures.name}: calibration and classes unseen", headers, rows, notes)
