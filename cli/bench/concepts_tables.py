@@ -111,9 +111,9 @@ def doubt(figures: Figures) -> Section:
         for name in figures.methods
     ]  # fmt: skip
     notes = [
-        "Calibration error: of the top probability, ten bins. A third of the classes is left out and asked for too; in "
-        "hindsight: the share of them beyond a threshold on each method's own score that the test itself set, so that it "
-        f"doubts {ALARMS:.0%} of the known.",
+        "Calibration error: of the top probability, ten bins. A third of the classes is left out and asked for too. In "
+        "hindsight: the share of them beyond a threshold on each method's own score that the test itself set, so that "
+        f"{ALARMS:.0%} of the known are doubted.",
     ]
     headers = ("method", "calibration error", "unseen answered with none", "false alarms", "unseen found in hindsight")
     return Section(f"{figures.name}: calibration and classes unseen", headers, rows, notes)
