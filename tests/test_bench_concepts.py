@@ -170,7 +170,7 @@ def test_forgetting_is_the_mean_drop():
 def test_the_calibration_error_is_that_of_plain_loops(answers):
     wanted = 0.0
     for number in range(10):
-        inside = [(p, ok) for p, ok in answers if max(0, math.ceil(p * 10) - 1) == number]
+        inside = [(p, ok) for p, ok in answers if max(0, math.ceil(round(p * 10, 6)) - 1) == number]
         if inside:
             share, sure = np.mean([ok for _, ok in inside]), np.mean([p for p, _ in inside])
             wanted += len(inside) / len(answers) * abs(share - sure)
@@ -247,6 +247,8 @@ def test_streaming_lda_is_its_recurrence():
         counts[c] += 1
     precision = np.linalg.inv((1 - 1e-4) * covariance + 1e-4 * np.eye(6))
     linear = some.x @ precision @ means.T - 0.5 * np.einsum("ci,ij,cj->c", means, precision, means)
+    distances = [[(x - mean) @ precision @ (x - mean) for mean in means] for x in some.x]
+    assert learner.doubt(some.x) == pytest.approx(np.min(distances, axis=1), rel=1e-3)
     wanted = np.exp(linear - linear.max(axis=1, keepdims=True))
     assert learner.scores(some.x) == pytest.approx(wanted / wanted.sum(axis=1, keepdims=True), abs=1e-4)
 

@@ -112,7 +112,7 @@ def votes(labels: I64, ids: I64, classes: int) -> F64:
     classes : int
     """
     out = np.zeros((len(ids), classes))
-    weights = 1 + 1e-6 * 0.5 ** np.arange(ids.shape[1])
+    weights = 1 + 1e-8 * 0.5 ** np.arange(ids.shape[1])
     for place, weight in enumerate(weights):
         np.add.at(out, (np.arange(len(ids)), labels[ids[:, place]]), weight)
     return np.asarray(out / weights.sum())

@@ -63,13 +63,15 @@ class Bin:
 def reliability(top: F64, correct: Mask, bins: int = BINS) -> list[Bin]:
     """Sort answers into equal ranges of their probability, the upper end in; empty ranges are left out.
 
+    A millionth beyond an end is still in: shares of votes lie on the ends, but for rounding.
+
     Parameters
     ----------
     top : float64 (n,)
         The probability of the answer given.
     correct : bool (n,)
     """
-    place = np.clip(np.ceil(top * bins).astype(np.int64) - 1, 0, bins - 1)
+    place = np.clip(np.ceil(np.round(top * bins, 6)).astype(np.int64) - 1, 0, bins - 1)
     masks = [place == number for number in range(bins)]
     return [Bin(int(m.sum()), float(top[m].mean()), float(correct[m].mean())) for m in masks if m.any()]
 

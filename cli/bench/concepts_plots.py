@@ -139,7 +139,7 @@ def _reliability(axes: Any, figures: Figures) -> list[Any]:
     shown = [name for name in figures.distinct("reliability", "method") if name not in (CODES, COUNTS)]
     for name in shown:
         rows = figures.rows("reliability", method=name)
-        place = np.array([min(9, math.ceil(row["probability"] * 10 - 1e-9) - 1) for row in rows])
+        place = np.array([max(0, math.ceil(row["probability"] * 10 - 1e-6) - 1) for row in rows])
         sizes = np.array([row["count"] for row in rows], float)
         total = np.bincount(place, sizes, 10)
         known = total >= 10  # fewer say nothing

@@ -95,7 +95,8 @@ class StreamingLDA(Learner):
             covariance *= total / max(1, total - known)
             share, size = oas(covariance, max(1, total - known)), np.trace(covariance) / self.dim
             covariance = (1 - share) * covariance + max(share * size, 1e-9) * eye
-        self.weights = np.linalg.solve(covariance, self.means.T)
+        self.precision = np.linalg.inv(covariance)
+        self.weights = self.precision @ self.means.T
         self.offsets = -0.5 * (self.means.T * self.weights).sum(axis=0)
 
     def scores(self, x: F32) -> F64:
@@ -104,8 +105,9 @@ class StreamingLDA(Learner):
         return softmax(np.where(self.counts > 0, found, -np.inf))
 
     def doubt(self, x: F32) -> F64:
-        """Return the least squared Mahalanobis distance, but for what is the same for all means of one length."""
-        return np.asarray(-np.where(self.counts > 0, x @ self.weights + self.offsets, -np.inf).max(axis=1))
+        """Return the least squared Mahalanobis distance of a mean."""
+        nearest = np.where(self.counts > 0, x @ self.weights + self.offsets, -np.inf).max(axis=1)
+        return np.asarray(((x @ self.precision) * x).sum(axis=1) - 2 * nearest)
 
     def nbytes(self) -> int:
         """Count means, counts and the covariance."""
