@@ -70,7 +70,6 @@ def concepts(
 
     Example: assocmem bench concepts ~/Pictures/by-animal --only digits --seeds 5
     """
-    from assocmem.cli.bench import concepts_report as report
     from assocmem.cli.bench.concepts_runs import QUICK, Plan
 
     started, load = time.perf_counter(), load_average()
@@ -81,11 +80,16 @@ def concepts(
     sets = [_measure(data, plan) for data in _sets(folder, stamps, only or (("digits",) if quick else SETS))]
     if not sets:
         raise InputError("expected something to learn, found none; name a DIR of pictures, or install scikit-learn")
+    _report(sets, {"plan": asdict(plan), "load": load, "seconds": time.perf_counter() - started}, out)
+
+
+def _report(sets: list[Figures], about: dict[str, Any], out: Path) -> None:
+    from assocmem.cli.bench import concepts_report as report
+
     figures = {figure.name: {"about": figure.about, **figure.tables} for figure in sets}
-    paths = [keep(out, "concepts", {"plan": asdict(plan), "load": load, "seconds": time.perf_counter() - started,
-                                    "sets": figures})]  # fmt: skip
+    paths = [keep(out, "concepts", {**about, "sets": figures})]
     sections = report.sections(sets)
-    paths.append(report.write_markdown(out / "concepts.md", sets, sections, load))
+    paths.append(report.write_markdown(out / "concepts.md", sets, sections, about["load"]))
     for section in sections:
         if section.title == "Verdict" or section.title.endswith("at the end"):
             section.show()
