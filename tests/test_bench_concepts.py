@@ -369,12 +369,13 @@ def test_a_quick_run_writes_its_figures(tmp_path):
     assert "bit for bit in 2 of 2" in text
 
 
-def test_a_folder_of_pictures_is_learned(tmp_path, colours, monkeypatch):
+@pytest.mark.parametrize("names", ["ab", "abc"])
+def test_a_folder_of_pictures_is_learned(tmp_path, colours, monkeypatch, names):
     from assocmem.cli.bench import concepts_runs as runs
 
     quick = replace(runs.QUICK, seeds=1, shots=(1,), code_bytes=(2, 8), labels=6, widths=(50,))
     monkeypatch.setattr(runs, "QUICK", quick)
-    for number, name in enumerate(("a", "b", "c")):
+    for number, name in enumerate(names):
         fill(tmp_path / "in" / name, range(8 * number, 8 * number + 8))
     words = ["bench", "concepts", tmp_path / "in", "--only", "none", "--quick", "--out", tmp_path / "out"]
     result = CliRunner().invoke(app, list(map(str, words)))

@@ -104,9 +104,12 @@ def _doubts(figures: Figures) -> list[Line]:
     least = min(sure, key=lambda name: figures.mean("doubt", "ece", method=name))
     told = {name: metrics.told(figures.values("doubt", name, method=OURS)) for name in ("ece", "found", "alarms")}
     theirs = metrics.told(figures.values("doubt", "ece", method=least))
+    lines: list[Line] = [(figures.name, "calibration error", told["ece"], theirs, least, "")]
+    if not told["found"]:  # of two classes none can be left out
+        return lines
     best = figures.best("doubt", "hindsight", figures.others)
     return [
-        (figures.name, "calibration error", told["ece"], theirs, least, ""),
+        *lines,
         (figures.name, "unseen classes answered with none", told["found"], told["alarms"], "false alarms", ""),
         _beside(figures, f"unseen found at {ALARMS:.0%} false alarms, in hindsight", "doubt", "hindsight", best),
     ]  # fmt: skip

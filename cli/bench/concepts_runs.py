@@ -211,14 +211,14 @@ def checkpoints(most: int) -> list[int]:
 
 
 def doubt(data: Data, parts: Split, seed: int, makers: dict[str, Make]) -> tuple[list[Row], list[Row]]:
-    """Compare probabilities with what is right; leave a third of the classes out and ask for them too."""
+    """Compare probabilities with what is right; leave a third of the classes out, if there are three, and ask for them."""
     rows, bins = [], []
     hidden = np.concatenate(groups(len(data.classes), seed))[: len(data.classes) // 3]
     new = np.isin(data.y, hidden)
     some = Split(parts.train[~new[parts.train]], parts.test[~new[parts.test]])
     unknown = parts.test[new[parts.test]]
     for name, make in makers.items():
-        row: Row = {"method": name, "ece": math.nan, "alarms": math.nan, "found": math.nan}
+        row: Row = {"method": name, **dict.fromkeys(("ece", "alarms", "found", "hindsight"), math.nan)}
         learner = make(data, seed)
         teach(learner, data, parts.train)
         learner.ready()
@@ -229,6 +229,9 @@ def doubt(data: Data, parts: Split, seed: int, makers: dict[str, Make]) -> tuple
             found = metrics.reliability(top, correct)
             bins += [{"method": name, "count": b.count, "probability": b.probability, "right": b.right} for b in found]
         learner.close()
+        rows.append(row)
+        if not len(unknown):
+            continue
         learner = make(data, seed)
         teach(learner, data, some.train)
         learner.ready()
@@ -238,5 +241,4 @@ def doubt(data: Data, parts: Split, seed: int, makers: dict[str, Make]) -> tuple
         doubts = learner.doubt(data.x[some.test]), learner.doubt(data.x[unknown])
         row["hindsight"] = metrics.doubted(*doubts, ALARMS)
         learner.close()
-        rows.append(row)
     return rows, bins
