@@ -61,19 +61,27 @@ def _picture(path: Path, sets: Sequence[Figures], panel: Panel, title: str) -> P
         axes.set_title(figures.name, fontsize=10)
         axes.grid(color="#DDDDDD", linewidth=0.5)
         axes.set_axisbelow(True)
-    figure.legend(handles=list(keys.values()), fontsize=8, loc="outside lower center", ncols=min(4, len(keys)))
+    figure.legend(handles=list(keys.values()), fontsize=8, loc="outside lower center", ncols=2 * columns)
     figure.suptitle(title, fontsize=11)
     return save(figure, path)
 
 
 def _curve(
-    axes: Any, x: Sequence[float], per_seed: Sequence[Sequence[float]], colour: str, marker: str, **more: Any
+    axes: Any,
+    x: Sequence[float],
+    per_seed: Sequence[Sequence[float]],
+    colour: str,
+    marker: str,
+    *,
+    band: bool = True,
+    **more: Any,
 ) -> None:
-    """Draw means as a line, deviations as a band."""
+    """Draw means as a line, deviations as a band; where many methods are drawn, that of ours alone."""
     means = np.array([np.mean(values) for values in per_seed])
     spread = np.array([np.std(values, ddof=1) if len(values) > 1 else 0.0 for values in per_seed])
     axes.plot(x, means, color=colour, marker=marker, **{"markersize": 4, "linewidth": 1.2, **more})
-    axes.fill_between(x, means - spread, means + spread, color=colour, alpha=0.1, linewidth=0)
+    if band:
+        axes.fill_between(x, means - spread, means + spread, color=colour, alpha=0.12, linewidth=0)
 
 
 def _bold(name: str) -> dict[str, Any]:
@@ -85,7 +93,7 @@ def _steps(axes: Any, figures: Figures) -> list[Any]:
     classes = [figures.values("classes", "classes", step=step)[0] for step in steps]
     for name in figures.methods:
         found = [figures.values("classes", "accuracy", method=name, step=step) for step in steps]
-        _curve(axes, classes, found, *style(name), **_bold(name))
+        _curve(axes, classes, found, *style(name), band=name == OURS, **_bold(name))
     axes.set(xlabel="classes so far", ylabel="accuracy")
     return [key(*style(name), name, line="-") for name in figures.methods]
 
@@ -116,7 +124,7 @@ def _shots(axes: Any, figures: Figures) -> list[Any]:
     counts = figures.distinct("shots", "shots")
     for name in figures.methods:
         found = [figures.values("shots", "accuracy", method=name, shots=count) for count in counts]
-        _curve(axes, counts, found, *style(name), **_bold(name))
+        _curve(axes, counts, found, *style(name), band=name == OURS, **_bold(name))
     _logarithmic(axes, 10, counts)
     axes.set(xlabel="examples of each class", ylabel="accuracy")
     return [key(*style(name), name, line="-") for name in figures.methods]

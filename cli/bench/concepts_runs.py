@@ -211,7 +211,7 @@ def checkpoints(most: int) -> list[int]:
 
 
 def doubt(data: Data, parts: Split, seed: int, makers: dict[str, Make]) -> tuple[list[Row], list[Row]]:
-    """Compare probabilities with what is right; leave a third of the classes out, if there are three, and ask for them."""
+    """Compare probabilities with what is right; of three classes or more, leave a third out and ask for them."""
     rows, bins = [], []
     hidden = np.concatenate(groups(len(data.classes), seed))[: len(data.classes) // 3]
     new = np.isin(data.y, hidden)
