@@ -148,16 +148,17 @@ class RandomProjections(Learner):
         super().__init__(data, seed)
         self.width = width
         self.projection = np.random.default_rng(seed).standard_normal((self.dim, width), np.float32)
-        self.kept: F32 = np.empty((0, width), np.float32)
+        self.kept: F64 = np.empty((0, width))
         self.labels: I64 = np.empty(0, np.int64)
         self.gram: F64 = np.empty((0, 0))
         self.errors = np.zeros(len(RIDGES))
 
     def teach(self, x: F32, y: I64, rows: I64) -> None:
         """Keep the projections, and add up what each ridge errs on the held-out fifth."""
-        projected, targets = np.maximum(x @ self.projection, 0), np.eye(self.classes)[y]
-        before, first = (self.kept @ projected.T).astype(np.float64), int(0.8 * len(x))
-        gram = (projected @ projected.T).astype(np.float64)
+        # The published ridges begin at 1e-8, where the rounding of float32 products of like examples is all there is.
+        projected = np.maximum(x @ self.projection, 0).astype(np.float64)
+        targets, first = np.eye(self.classes)[y], int(0.8 * len(x))
+        before, gram = self.kept @ projected.T, projected @ projected.T
         if 0 < first < len(x):
             answers = ridge_answers(gram[:first, :first], targets[:first], gram[first:, :first])
             for number, found in enumerate(answers):
@@ -167,7 +168,7 @@ class RandomProjections(Learner):
         self.labels = np.concatenate([self.labels, y])
 
     def ready(self) -> None:
-        """Solve; of so little data the ridge is never so slight that float32 products would not do."""
+        """Solve."""
         targets = np.eye(self.classes)[self.labels]
         values, vectors = np.linalg.eigh(self.gram)
         ridge = RIDGES[int(self.errors.argmin())]
