@@ -98,6 +98,24 @@ def choose_least_margin(memory: assocmem.ConceptMemory, pool: F32, taught: Mask,
     return int(rows[int((found[:, 0] - found[:, 1]).argmin())])
 
 
+def choose_asking(memory: assocmem.ConceptMemory, pool: F32, taught: Mask, rng: np.random.Generator) -> int:
+    """Choose as `assocmem.asking` does, by a Gaussian kernel as wide as two of the pool are apart on average."""
+    from assocmem import asking
+
+    references = asking.references(len(pool))
+    squares = (pool.astype(np.float64) ** 2).sum(axis=1)
+    width = max(2 * float(squares.mean() - (pool.mean(axis=0, dtype=np.float64) ** 2).sum()), 1e-12)
+
+    def similar(one: I64, other: I64) -> F32:
+        apart = squares[one][:, None] + squares[other] - 2 * (pool[one] @ pool[other].T)
+        return np.asarray(np.exp(-np.maximum(apart, 0) / width), np.float32)
+
+    every, known = np.arange(len(pool)), np.flatnonzero(taught)
+    kernel = asking.Kernel(similar(known, known), similar(every, known), similar(every, references), references)
+    found = memory.nearest(pool, min(2, len(memory.concepts))).probabilities
+    return asking.choose(kernel, found, ~taught).row
+
+
 RANDOM = "random"
-CHOOSERS: dict[str, Chooser] = {RANDOM: choose_random, "least margin": choose_least_margin}
+CHOOSERS: dict[str, Chooser] = {RANDOM: choose_random, "least margin": choose_least_margin, "asking": choose_asking}
 """Name -> how the next example to be labelled is chosen."""
