@@ -57,13 +57,13 @@ class TeachableCollection(CuratedCollection):
             A file that was named cannot be read. Nothing is taught.
         LockedError
         """
-        name = check_name(concept)
-        report = self._index_first(listed(paths), parent is not None)
+        name, named = check_name(concept), listed(paths)
+        report = self._index_first(named, parent is not None)
         with self._teaching() as catalog:
             name = self._spelling(catalog, name)
             if parent is not None:
                 self._set_parent(catalog, name, parent)
-            self._say(catalog, name, [absolute(path) for path in listed(paths)], report, is_one=True)
+            self._say(catalog, name, [absolute(path) for path in named], report, is_one=True)
         report.concepts = [name]
         return report
 
@@ -124,8 +124,9 @@ class TeachableCollection(CuratedCollection):
         if names[0] is not None and names[1] is not None and names[0].casefold() == names[1].casefold():
             raise InputError(f"correct: expected two concepts, found {names[0]!r} twice")
         wrong = None if names[0] is None else self._existing(names[0])
-        report = self._index_first(listed(paths), empty=False)
-        found = [absolute(path) for path in listed(paths)]
+        named = listed(paths)
+        report = self._index_first(named, empty=False)
+        found = [absolute(path) for path in named]
         with self._teaching() as catalog:
             if wrong is not None:
                 self._say(catalog, wrong, found, report if right is None else TeachReport(), is_one=False)

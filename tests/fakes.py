@@ -70,3 +70,19 @@ def damage(path: Path) -> Iterator[None]:
         if content is not None:
             path.write_bytes(content)
         yield
+
+
+def kin(seed: int, which: int) -> Image.Image:
+    """One of many pictures of a kind: alike, and no copies of each other."""
+    return Image.blend(picture(seed), picture(1000 * seed + 500 + which), 0.45)
+
+
+def kinds(folder: Path, seeds, count: int) -> dict[int, list[Path]]:
+    """Write ``count`` PNGs of each kind, each kind in a folder of its own; returns their paths by kind."""
+    found = {}
+    for seed in seeds:
+        (folder / f"kind{seed}").mkdir(parents=True)
+        found[seed] = [folder / f"kind{seed}" / f"{which}.png" for which in range(count)]
+        for which, path in enumerate(found[seed]):
+            kin(seed, which).save(path)
+    return found
