@@ -168,6 +168,8 @@ class TeachingTables(Database):
 
     def rename_concept(self, old: str, new: str) -> None:
         """Give a concept another name, which may be that of another one: then they are one."""
+        if old == new:
+            return
         self._change("UPDATE teachings SET concept = ? WHERE concept = ?", (new, old))
         self._change("UPDATE parents SET parent = ? WHERE parent = ?", (new, old))
         self._change("UPDATE OR IGNORE parents SET concept = ? WHERE concept = ?", (new, old))
