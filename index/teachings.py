@@ -173,7 +173,14 @@ class TeachingTables(Database):
         self._change("UPDATE teachings SET concept = ? WHERE concept = ?", (new, old))
         self._change("UPDATE parents SET parent = ? WHERE parent = ?", (new, old))
         self._change("UPDATE OR IGNORE parents SET concept = ? WHERE concept = ?", (new, old))
-        self._change("DELETE FROM parents WHERE concept = ? OR concept = parent", (old,))
+        self._change("DELETE FROM parents WHERE concept = ?", (old,))
+        # What stood between the two would stand below itself now.
+        above = {child.casefold(): parent.casefold() for child, parent in self.parents().items()}
+        step = above.get(new.casefold())
+        while step is not None and step != new.casefold():
+            step = above.get(step)
+        if step is not None:
+            self.set_parent(new, None)
 
     def parents(self) -> dict[str, str]:
         """Concept -> the concept above it."""
