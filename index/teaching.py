@@ -19,7 +19,7 @@ from assocmem.index.curating import CuratedCollection
 from assocmem.index.opened import StrPath
 from assocmem.index.reports import AddReport, TeachReport
 from assocmem.index.segments import Segment
-from assocmem.index.teachings import Example, Teaching
+from assocmem.index.teachings import Example, Teaching, example_id
 from assocmem.index.walk import absolute, listed
 
 if TYPE_CHECKING:
@@ -151,11 +151,12 @@ class TeachableCollection(CuratedCollection):
         with self._teaching() as catalog:
             name = self._known(catalog, concept)
             mine = [teaching for teaching in catalog.teachings(standing=True) if teaching.concept == name]
-            chosen = mine if named is None else [t for path in named for t in _of_path(mine, path, name)]
-            catalog.undo_teachings(teaching.id for teaching in chosen)
+            chosen = mine if named is None else [t for path in named for t in _of_path(catalog, mine, path, name)]
+            ids = {teaching.id for teaching in chosen}
+            catalog.undo_teachings(ids)
             if named is None:
                 catalog.set_parent(name, None)
-        return len(chosen)
+        return len(ids)
 
     def say_of(self, items: int | Iterable[int], concept: str, *, is_one: bool = True) -> TeachReport:
         """Teach a concept by items, which may be single shots of a video; or say that they are not of it.
@@ -273,9 +274,11 @@ class TeachableCollection(CuratedCollection):
         return labels[0].name if len(labels) == 1 else name
 
 
-def _of_path(teachings: Sequence[Teaching], path: str, name: str) -> list[Teaching]:
+def _of_path(catalog: Catalog, teachings: Sequence[Teaching], path: str, name: str) -> list[Teaching]:
+    """Of teachings those of a file or folder: taught there, or of a content that is there now."""
     inside = path.rstrip(os.sep) + os.sep
-    mine = [teaching for teaching in teachings if teaching.path == path or teaching.path.startswith(inside)]
+    here = {example_id(digest, item.start) for item, digest, *_ in catalog.places(catalog.ids_below(path))}
+    mine = [t for t in teachings if t.example in here or t.path == path or t.path.startswith(inside)]
     if not mine:
         raise CollectionError(f"{path}: was not taught as {name!r}; nothing was forgotten")
     return mine
