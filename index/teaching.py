@@ -213,12 +213,14 @@ class TeachableCollection(CuratedCollection):
     # how
 
     def _index_first(self, paths: Sequence[StrPath], empty: bool) -> TeachReport:
-        """Index what is new; CollectionError when a file that was named cannot be read."""
+        """Index what is new; CollectionError when a file that was named cannot be read, Ctrl-C goes on its way."""
         if not paths:
             if empty:
                 return TeachReport()
             raise InputError("teach: expected files or folders, found none")
         added = self.add(paths)
+        if added.interrupted:
+            raise KeyboardInterrupt
         named = {absolute(path) for path in paths}
         bad = [failure for failure in added.failed if failure.path in named]
         if bad:
