@@ -76,10 +76,11 @@ class TeachableCollection(CuratedCollection):
             There are no folders in it, or nothing in them can be read.
         """
         root = absolute(folder)
+        inside: list[str] = []
         with contextlib.suppress(OSError):
             inside = sorted(entry.path for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != ".")
-            if inside:
-                return self._teach_folders(inside)
+        if inside:
+            return self._teach_folders(inside)
         raise CollectionError(f"{folder}: expected a folder with a folder for each concept in it, found none")
 
     def _teach_folders(self, folders: Sequence[str]) -> TeachReport:
