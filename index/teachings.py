@@ -112,12 +112,16 @@ class TeachingTables(Database):
         return sorted(row[0] for row in self._rows("SELECT DISTINCT concept FROM teachings WHERE undone IS NULL"))
 
     def taught_counts(self) -> dict[str, int]:
-        """How many concepts and examples something stands of."""
+        """How many concepts have an example, and of how many examples something stands."""
         if not self.has_teachings:
             return {"concepts": 0, "examples": 0}
-        columns = "count(DISTINCT CASE WHEN is_one THEN concept END), count(DISTINCT example)"
-        row = self._rows(f"SELECT {columns} FROM teachings WHERE undone IS NULL")[0]
-        return {"concepts": row[0], "examples": row[1]}
+        last: dict[int, str | None] = {}
+        for example, concept, is_one in self._rows(
+            "SELECT example, concept, is_one FROM teachings WHERE undone IS NULL ORDER BY id"
+        ):
+            if is_one or last.setdefault(example, None) == concept:
+                last[example] = concept if is_one else None
+        return {"concepts": len({concept for concept in last.values() if concept is not None}), "examples": len(last)}
 
     def example_data(self, ids: Iterable[int], dim: int) -> tuple[npt.NDArray[np.float16], I8]:
         """Features float16 (n, dim) and sketches int8 (n, LENGTH) of examples."""
