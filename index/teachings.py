@@ -175,7 +175,9 @@ class TeachingTables(Database):
         if old == new:
             return
         self._change("UPDATE teachings SET concept = ? WHERE concept = ?", (new, old))
-        self._change("UPDATE parents SET parent = ? WHERE parent = ?", (new, old))
+        for child, parent in self.parents().items():
+            if parent.casefold() == old.casefold():  # it may have been named before it was taught
+                self.set_parent(child, new)
         self._change("UPDATE OR IGNORE parents SET concept = ? WHERE concept = ?", (new, old))
         self._change("DELETE FROM parents WHERE concept = ?", (old,))
         # What stood between the two would stand below itself now.
