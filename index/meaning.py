@@ -133,7 +133,7 @@ def _put_right(
     if meant.words.casefold() in stands.denied:
         shares[item] = 0.0
     elif stands.denied and item in shares:
-        left = [label.index for label in meant.labels if label.name.casefold() not in stands.denied]
+        left = {label.index for label in meant.labels} - _denied_labels(stands.denied)
         shares[item] = _share(snapshot, item, left)
 
 
@@ -206,13 +206,18 @@ def shown_concepts(asked: Query, known: Taught | None, k: int) -> list[ConceptHi
     return taught + _labels_shown(asked.logits, copies, k)
 
 
+def _denied_labels(denied: Iterable[str]) -> set[int]:
+    """ImageNet's among names that were denied: what is no dog is no beagle either."""
+    return {label.index for name in denied for label in named_labels(name)}
+
+
 def _labels_shown(logits: F32, copies: Sequence[Standing | None], k: int) -> list[ConceptHit]:
     """Return the most probable ImageNet concepts over all rows of logits, float32 (m, 1000), but for those denied."""
     shares, labels = softmax(logits), imagenet_labels()
-    for row, stands in enumerate(copies):
-        if stands is not None and stands.denied:
-            denied = [label.index for label in labels if label.name.casefold() in stands.denied]
-            shares[row, denied] = 0
+    denied = [set() if stands is None else _denied_labels(stands.denied) for stands in copies]
+    for row, places in enumerate(denied):
+        shares[row, sorted(places)] = 0
     mean = shares.mean(axis=0)
-    best = np.argsort(-mean, kind="stable")[:k].tolist()
+    left = np.setdiff1d(np.arange(len(labels)), list(set.intersection(*denied)) if denied else [])
+    best = left[np.argsort(-mean[left], kind="stable")[:k]].tolist()
     return [ConceptHit(rank, labels[i].name, float(mean[i]), "imagenet") for rank, i in enumerate(best, 1)]
