@@ -24,6 +24,8 @@ from assocmem.sketches import I8, SKETCH_FROM, scales_of, sketch_cosines
 
 TAUGHT = "memory-taught.h5"
 _CHUNK = 4096
+_SAME = 1e-5
+"""Likenesses that differ by less are those of one content in two files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,11 @@ class Standing:
 
 
 def standing(teachings: Iterable[Teaching]) -> dict[int, Standing]:
-    """Example id -> what stands; of sayings that contradict each other the later one."""
+    """Example id -> what stands, those last that something was said of last; of contradictory sayings the later one."""
     found: dict[int, Standing] = {}
     for teaching in teachings:
         name = teaching.concept.casefold()
-        known = found.get(teaching.example, Standing(None, frozenset()))
+        known = found.pop(teaching.example, Standing(None, frozenset()))
         if teaching.is_one:
             found[teaching.example] = Standing(teaching.concept, known.denied - {name})
         else:
@@ -66,6 +68,7 @@ class Taught:
         self.standing = standing(catalog.teachings(standing=True))
         self.parents = catalog.parents()
         self._ids = sorted(self.standing)
+        self._said = {id_: place for place, id_ in enumerate(self.standing)}
         self._features, self._sketches = catalog.example_data(self._ids, dim)
         self.memory = ConceptMemory(dim)
         self._fill()
@@ -145,8 +148,10 @@ class Taught:
         out: list[Standing | None] = []
         for feature, sketch in zip(features, sketches, strict=True):
             alike = self._likeness(feature, sketch)
-            place = int(alike.argmax()) if len(alike) else 0
-            out.append(self.standing[self._ids[place]] if len(alike) and alike[place] >= COPY else None)
+            best = float(alike.max()) if len(alike) else 0.0
+            # Of those that look the same, that of which something was said last.
+            likest = [self._ids[place] for place in np.flatnonzero(alike >= best - _SAME).tolist()]
+            out.append(self.standing[max(likest, key=self._said.__getitem__)] if best >= COPY else None)
         return out
 
     def _likeness(self, feature: F32, sketch: I8) -> F32:
