@@ -15,7 +15,6 @@ from assocmem.rotation import F32
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 ALARMS = 0.05
 """Share of examples for which "none of these" would be said, had each been left out."""
@@ -31,8 +30,9 @@ class Calibration(Protocol):
     def probabilities(self, scores: F32) -> F32:
         """Return float32 (n, C), each row adding up to 1; of one concept only, scores kept to 0 to 1."""
 
-    def none(self, scores: F32, nearness: F32) -> Bools:
-        """Return bool (n,): whether it is none of the concepts; ``nearness``: see ``Doubt``."""
+    @property
+    def doubt(self) -> Doubt:
+        """When it is none of the concepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Doubt:
     means: tuple[float, float] = (0.0, 0.0)
     deviations: tuple[float, float] = (1.0, 1.0)
     least: float = -np.inf
+    """familiarity below which it is none of them"""
 
     @classmethod
     def of(cls, scores: F32, nearness: F32) -> Doubt:
@@ -56,16 +57,14 @@ class Doubt:
         means = float(pair[0].mean()), float(pair[1].mean())
         deviations = float(pair[0].std()) + 1e-9, float(pair[1].std()) + 1e-9
         bare = cls(means, deviations)
-        return cls(means, deviations, float(np.quantile(bare._sums(scores, nearness), ALARMS, method="lower")))
+        return cls(means, deviations, float(np.quantile(bare.familiarity(scores, nearness), ALARMS, method="lower")))
 
-    def _sums(self, scores: F32, nearness: F32) -> F64:
+    def familiarity(self, scores: F32, nearness: F32) -> F32:
+        """Return float32 (n,): how far above the mean of left-out examples both are together."""
         pair = scores.max(axis=1).astype(np.float64), nearness.astype(np.float64)
         parts = zip(pair, self.means, self.deviations, strict=True)
-        return np.asarray(sum(np.clip((values - mean) / spread, -5, 5) for values, mean, spread in parts))
-
-    def none(self, scores: F32, nearness: F32) -> Bools:
-        """Return bool (n,)."""
-        return np.asarray(self._sums(scores, nearness) < self.least)
+        both = sum(np.clip((values - mean) / spread, -5, 5) for values, mean, spread in parts)
+        return np.asarray(both, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,6 @@ class Softmax:
             return np.clip(scores, 0, 1)
         powers = np.exp((self.sharpness * (scores - scores.max(axis=1, keepdims=True))).astype(np.float64))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
-
-    def none(self, scores: F32, nearness: F32) -> Bools:
-        """See ``Calibration``."""
-        return self.doubt.none(scores, nearness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +112,6 @@ class Shares:
         shares = np.minimum(shares, top[:, None])
         shares[rows, best] = np.maximum(top, 1 - shares.sum(axis=1))
         return shares.astype(np.float32)
-
-    def none(self, scores: F32, nearness: F32) -> Bools:
-        """See ``Calibration``."""
-        return self.doubt.none(scores, nearness)
 
 
 def calibrate(left_out: F32, classes: I64, counts: I64, nearness: F32) -> Calibration:

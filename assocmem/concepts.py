@@ -30,6 +30,8 @@ class Nearest:
     """float32 (n, k), greatest first; 0 where there are fewer than k concepts"""
     concepts: I64
     """int64 (n, k): positions in ``names``, -1 where there are fewer"""
+    familiarity: F32
+    """float32 (n,): how much each is like what was taught; "none" is said below a threshold found from examples"""
     none: npt.NDArray[np.bool_]
     """bool (n,): it is none of these; a concept is named all the same, the least unlikely"""
     names: tuple[str, ...]
@@ -100,14 +102,14 @@ class ConceptMemory(Lessons):
         best = np.lexsort((-answer.scores, -answer.probabilities), axis=1)[:, :k]
         which[:, : best.shape[1]] = best
         shares[:, : best.shape[1]] = np.take_along_axis(answer.probabilities, best, axis=1)
-        return Nearest(shares, which, answer.none, self.concepts)
+        return Nearest(shares, which, answer.familiarity, answer.none, self.concepts)
 
     def _answer(self, x: F32, reader: str | None) -> Answer:
         values = self._kept(x)
         if self.concepts:
             return self.reader(reader).answer(values)
         nothing = np.empty((len(values), 0), np.float32)
-        return Answer(nothing, nothing, np.ones(len(values), bool))
+        return Answer(nothing, nothing, np.full(len(values), -np.inf, np.float32), np.ones(len(values), bool))
 
     def probabilities(
         self, x: F32, *, reader: Literal["ridge", "counts"] | None = None

@@ -5,11 +5,11 @@ Both give what depends on the examples alone, not on the way they came. Each loo
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from assocmem.calibration import Bools, Calibration, Softmax, calibrate
+from assocmem.calibration import Calibration, Softmax, calibrate
 from assocmem.codes import U8
 from assocmem.connections import Connections
 from assocmem.examples import Examples, Keeper, Values
@@ -34,6 +34,9 @@ STATE = ("weights", "offsets", "left_out", "strength")
 """Arrays of a solution."""
 
 
+Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+
+
 class Answer(NamedTuple):
     """Of n vectors."""
 
@@ -41,6 +44,8 @@ class Answer(NamedTuple):
     """float32 (n, concepts)"""
     probabilities: F32
     """float32 (n, concepts)"""
+    familiarity: F32
+    """float32 (n,)"""
     none: Bools
     """bool (n,): it is none of the concepts"""
 
@@ -190,8 +195,9 @@ class RidgeReader:
         assert self._nearness is not None
         shown = self._examples.keeper.show(values)
         scores = self._solution.scores(self._waves(shown, self._width))
-        none = self._calibration.none(scores, self._nearness.of(shown))
-        return Answer(scores, self._calibration.probabilities(scores), none)
+        doubt = self._calibration.doubt
+        familiarity = doubt.familiarity(scores, self._nearness.of(shown))
+        return Answer(scores, self._calibration.probabilities(scores), familiarity, familiarity < doubt.least)
 
     def strength(self) -> float:
         """Regularisation that was found, in units of a likeness of 1."""
@@ -238,7 +244,8 @@ class CountReader:
         """See ``Reader``; it knows of nothing that it is none."""
         assert self._connections is not None
         scores = self._connections.scores(self._codes(values))
-        return Answer(scores, self._calibration.probabilities(scores), np.zeros(len(scores), bool))
+        shares = self._calibration.probabilities(scores)
+        return Answer(scores, shares, scores.max(axis=1), np.zeros(len(scores), bool))
 
 
 def _classes(table: Examples, rows: I64, names: tuple[str, ...]) -> I64:

@@ -80,18 +80,24 @@ def concepts(
     sets = [_measure(data, plan) for data in _sets(folder, stamps, only or (("digits",) if quick else SETS))]
     if not sets:
         raise InputError("expected something to learn, found none; name a DIR of pictures, or install scikit-learn")
-    _report(sets, {"plan": asdict(plan), "load": load, "seconds": time.perf_counter() - started}, out)
+    from assocmem.cli.bench import concepts_scale
+
+    say("many concepts ...")
+    scale = concepts_scale.measure(quick)
+    about = {"plan": asdict(plan), "load": load, "scale": scale, "seconds": time.perf_counter() - started}
+    _report(sets, about, out)
 
 
 def _report(sets: list[Figures], about: dict[str, Any], out: Path) -> None:
     from assocmem.cli.bench import concepts_report as report
+    from assocmem.cli.bench import concepts_scale
 
     figures = {figure.name: {"about": figure.about, **figure.tables} for figure in sets}
     paths = [keep(out, "concepts", {**about, "sets": figures})]
-    sections = report.sections(sets)
+    sections = [*report.sections(sets), concepts_scale.section(about["scale"])]
     paths.append(report.write_markdown(out / "concepts.md", sets, sections, about["load"]))
     for section in sections:
-        if section.title == "Verdict" or section.title.endswith("at the end"):
+        if section.title in ("Verdict", "Many concepts") or section.title.endswith("at the end"):
             section.show()
     if installed("matplotlib", "no pictures are drawn"):
         from assocmem.cli.bench import concepts_plots

@@ -72,8 +72,8 @@ class Ours(Learner):
         return out
 
     def doubt(self, x: F32) -> F64:
-        """Return minus the greatest score: probabilities know nothing of concepts that were never taught."""
-        return np.asarray(-self.memory.scores(self.turn(x), reader=self.reader).max(axis=1), np.float64)
+        """Return minus the familiarity: probabilities know nothing of concepts that were never taught."""
+        return np.asarray(-self._answer(x, 1).familiarity, np.float64)
 
     def none(self, x: F32) -> Mask:
         """Return which are said to be none of what was taught, bool (n,)."""
