@@ -77,6 +77,7 @@ class Review:
         self._asked = np.empty((0, features.shape[1]), np.float32)
         self._numbers: dict[str, int] = {}
         self._guesses: list[I64] = []
+        self._judged = -1
 
     def __iter__(self) -> Review:
         return self
@@ -137,7 +138,8 @@ class Review:
             return None
         known = self._photos.learned()
         shares, none = self._shares(known)
-        if known is not None and known.concepts and self.answers == len(self._guesses):
+        if known is not None and known.concepts and self.answers > self._judged:
+            self._judged = self.answers
             self._remember(known, shares)
             worth, why = worth_asking(np.stack(self._guesses))
             if not worth:
