@@ -30,6 +30,9 @@ POOL = 4000
 _SURE = 0.3
 """An ImageNet concept is proposed from this probability on, where no taught one may be meant."""
 _RIDGE = 0.1
+_COPY = 0.99
+"""Cosine similarity above which pictures are copies with the mean left on: where all are alike, taking it off leaves
+only what tells copies apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Review:
         self._numbers: dict[str, int] = {}
         self._guesses: list[I64] = []
         self._judged = -1
+        if len(self._ids) and (known := photos.learned()) is not None:
+            self._close(known.unit_features())
 
     def __iter__(self) -> Review:
         return self
@@ -120,15 +125,19 @@ class Review:
 
     def skip(self, question: Question) -> None:
         """Leave it; it is not asked about again in this sitting, nor are near copies of it."""
-        self._close(self._features[self._ids == question.item.item])
+        mine = self._ids == question.item.item
+        self._open &= ~mine
+        self._asked = np.concatenate([self._asked, self._features[mine]])
+        self._close(self._features[mine])
 
     def _answered(self, question: Question) -> None:
         self.answers += 1
         self.skip(question)
 
     def _close(self, features: F32) -> None:
-        self._asked = np.concatenate([self._asked, features])
+        """Close what these are near copies of."""
         self._open &= fresh(self._features - self._mean, features - self._mean)
+        self._open &= fresh(self._features, features, _COPY)
 
     # choosing
 
@@ -171,8 +180,6 @@ class Review:
     def _shares(self, known: Taught | None) -> tuple[F32, npt.NDArray[np.bool_]]:
         if known is None or not known.concepts:
             return np.empty((len(self._ids), 0), np.float32), np.ones(len(self._ids), bool)
-        if not self._guesses and not len(self._asked):  # first question: what is taught already is closed
-            self._open &= fresh(self._features - self._mean, known.unit_features() - self._mean)
         return known.memory.probabilities(self._features)
 
     def _remember(self, known: Taught, shares: F32) -> None:
