@@ -20,7 +20,7 @@ from assocmem.cli.common import (
     open_collection,
     say,
 )
-from assocmem.errors import InputError
+from assocmem.errors import InputError, LockedError
 
 if TYPE_CHECKING:
     from assocmem.index.reviewing import Question, Review
@@ -46,9 +46,9 @@ def review(
     """Ask about the pictures whose names would teach most, and learn from each answer.
 
     Each question shows a picture's path and what it may be. Answer y (yes), n (no), a name, s (skip) or q (quit); to
-    say a name of one letter, put = before it. What was answered before is known, so are near copies. It ends by itself
-    when further answers would change little, and says so. With --json, questions are printed all at once and nothing
-    is asked; bring the answers by `teach` and `correct`.
+    say a name that is one of these words, or of one letter, put = before it. What was answered before is known, so are
+    near copies. It ends by itself when further answers would change little, and says so. With --json, questions are
+    printed all at once and nothing is asked; bring the answers by `teach` and `correct`.
 
     Example: assocmem review -n 20
     """
@@ -58,6 +58,8 @@ def review(
             questions = sitting.questions(most or _AT_ONCE)
             emit_json({"questions": [dataclasses.asdict(one) for one in questions], "ended": sitting.ended or None})
             return
+        if hasattr(sys.stdin, "reconfigure"):
+            sys.stdin.reconfigure(errors="surrogateescape")  # what is no UTF-8 is no name, and said so
         for asked, question in enumerate(sitting, 1):
             if not _ask(sitting, question, asked, show) or asked == most:
                 break
@@ -75,26 +77,27 @@ def _ask(sitting: Review, question: Question, number: int, show: bool) -> bool:
     guess = f"is this {question.concept} ({question.probability:.0%})? [y/n/name/s/q]" if question.concept else None
     while True:
         answer = _heard(guess or "what is this? [name/s/q]")
-        if answer in (None, "q"):
+        if answer is None or answer.casefold() in ("q", "quit"):
             return False
         try:
-            if _taken(sitting, question, answer or ""):
+            if _taken(sitting, question, answer):
                 return True
-        except InputError as error:
+        except (InputError, LockedError) as error:
             say(f"error: {error}")
 
 
 def _taken(sitting: Review, question: Question, answer: str) -> bool:
     """Whether an answer was one."""
-    if answer == "s":
+    word = answer.casefold()
+    if word in ("s", "skip"):
         sitting.skip(question)
     elif answer.startswith("="):
         sitting.name(question, answer[1:])
-    elif answer in ("y", "yes") and question.concept is not None:
+    elif word in ("y", "yes") and question.concept is not None:
         sitting.yes(question)
-    elif answer in ("n", "no") and question.concept is not None:
+    elif word in ("n", "no") and question.concept is not None:
         sitting.no(question)
-    elif len(answer) < 2:
+    elif len(answer) < 2 or word in ("yes", "no"):
         say("expected y, n, a name, s or q" if question.concept else "expected a name, s or q")
         return False
     else:
