@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assocmem.cli.common import CollectionOption, JsonOption, count, emit, emit_json, guarded, open_collection, say
+from assocmem.cli.common import (
+    CollectionOption,
+    JsonOption,
+    count,
+    emit,
+    emit_json,
+    guarded,
+    one_line,
+    open_collection,
+    say,
+)
 
 if TYPE_CHECKING:
     from assocmem.index.reports import TeachReport
@@ -118,9 +128,13 @@ def _tell(report: TeachReport, json_: bool, counts: dict[str, int]) -> None:
     if report.indexed:
         say(f"{count(report.indexed, 'picture or shot', 'pictures and shots')} indexed first")
     for failure in report.failed:
-        say(f"{failure.path}: {failure.reason}; left out")
+        say(f"{one_line(failure.path)}: {failure.reason}; left out")
     if json_:
-        emit_json({**dataclasses.asdict(report), "examples": {name: counts.get(name, 0) for name in report.concepts}})
+        emit_json({
+            **dataclasses.asdict(report),
+            "failed": [{"path": failure.path, "reason": failure.reason} for failure in report.failed],
+            "examples": {name: counts.get(name, 0) for name in report.concepts},
+        })  # fmt: skip
         return
     parts = [f"{report.taught} taught"]
     if report.changed:
