@@ -47,7 +47,7 @@ def merge(
     """
     with open_collection(collection) as photos:
         new = photos.merge(concept, into)
-        examples = next(one.examples for one in photos.taught_concepts() if one.concept == new)
+        examples = next((one.examples for one in photos.taught_concepts() if one.concept == new), 0)
     emit(f"{concept} is {new} now: {count(examples, 'example')}")
 
 
