@@ -17,6 +17,7 @@ from assocmem.cli.common import (
     emit_table,
     guarded,
     open_collection,
+    say,
 )
 
 
@@ -67,6 +68,9 @@ def history(
         found = photos.teachings(concept)
     if json_:
         emit_json({"teachings": [dataclasses.asdict(teaching) for teaching in found]})
+        return
+    if not found:
+        say("nothing has been taught yet; begin with `assocmem teach NAME FILE...`")
         return
     emit_table(
         ("number", "when", "who", "said", "path", "from", "undone"),
