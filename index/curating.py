@@ -131,7 +131,7 @@ class CuratedCollection(TendedCollection):
         wanted = check_name(concept).casefold()
         mine = [t for t in found if wanted in (t.concept.casefold(), t.said.casefold())]
         if not mine:
-            raise UnknownConceptError(concept, [], taught=True)
+            raise _unknown(concept, sorted({t.concept for t in found}))
         return mine
 
     def taught_concepts(self) -> list[Concept]:

@@ -68,12 +68,16 @@ def meaning(words: str, known: Taught | None) -> Meaning:
         try:
             return Meaning(words, (), tuple(match_words(words)))
         except UnknownConceptError:
-            import difflib
-
-            alike = difflib.get_close_matches(wanted, [name.casefold() for name in known.concepts], 3, 0.6)
-            own = [name for name in known.concepts if name.casefold() in alike]
-            raise UnknownConceptError(words, [*own, *nearest_names(words)]) from None
+            raise UnknownConceptError(words, [*nearest_taught(words, known.concepts), *nearest_names(words)]) from None
     return Meaning(words, tuple(taught), tuple(labels))
+
+
+def nearest_taught(words: str, names: Sequence[str]) -> list[str]:
+    """Return those of the names of taught concepts that are spelt like these words, at most three."""
+    import difflib
+
+    alike = difflib.get_close_matches(" ".join(words.split()).casefold(), [name.casefold() for name in names], 3, 0.6)
+    return [name for name in names if name.casefold() in alike]
 
 
 def _stands_below(chain: Sequence[str], wanted: str, places: set[int]) -> bool:

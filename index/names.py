@@ -27,12 +27,10 @@ class UnknownConceptError(AssocmemError):
         Names that are spelt alike.
     """
 
-    def __init__(self, words: str, nearest: Sequence[str], *, taught: bool = False) -> None:
+    def __init__(self, words: str, nearest: Sequence[str], *, taught: bool = False, file: bool = True) -> None:
         hint = f"; the nearest names are: {', '.join(nearest)}" if nearest else ""
-        what = (
-            "no concept that was taught is called {!r}" if taught else "no concept is called {!r}, and no file either"
-        )
-        super().__init__(what.format(words) + hint)
+        what = f"no concept{' that was taught' if taught else ''} is called {words!r}"
+        super().__init__(what + (", and no file either" if file and not taught else "") + hint)
         self.nearest = tuple(nearest)
 
 

@@ -266,14 +266,18 @@ class TeachableCollection(CuratedCollection):
 
     def _existing(self, name: str) -> str:
         """Return the spelling of a taught concept, or the name of one of ImageNet's."""
-        from assocmem.index.names import match_words
+        from assocmem.index.meaning import nearest_taught
+        from assocmem.index.names import UnknownConceptError, match_words
 
         with self._reading() as catalog:
-            spelt = self._spelling(catalog, name)
-            known = spelt in catalog.concept_names()
-        if known:
+            spelt, names = self._spelling(catalog, name), catalog.concept_names()
+        if spelt in names:
             return spelt
-        labels = match_words(name)
+        try:
+            labels = match_words(name)
+        except UnknownConceptError as error:
+            own = nearest_taught(name, names)
+            raise UnknownConceptError(name, [*own, *error.nearest], file=False) from None
         return labels[0].name if len(labels) == 1 else name
 
 
