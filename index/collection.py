@@ -18,7 +18,7 @@ from assocmem.index.lock import writer_lock
 from assocmem.index.meaning import Meaning, find_meant, meaning, shown_concepts
 from assocmem.index.memories import imagenet_memory
 from assocmem.index.opened import StrPath
-from assocmem.index.query import Query, check_k, read_query
+from assocmem.index.query import Query, check_k, read_query, words_query
 from assocmem.index.reports import AddReport, ConceptHit, Hit, Progress, Seen
 from assocmem.index.rows import Failure
 from assocmem.index.settings import ExtractorChoice, Settings
@@ -167,6 +167,9 @@ class Collection(TeachableCollection):
     def ask(self, query: StrPath | Image, *, mask: Mask | None = None) -> Query:
         """Turn a question into features (or words): the half of a search that needs the network."""
         if mask is None:
+            known = self.learned() if isinstance(query, str) and not os.path.lexists(query) else None
+            if known is not None and known.named(str(query)) is not None:  # it may have a slash in it
+                return words_query(str(query))
             return read_query(query, lambda: self.extractor)
         boxes = check_boxes(mask)
         return read_query(query, lambda: MaskedExtractor(self.extractor, boxes), words=False)

@@ -105,13 +105,13 @@ class CuratedCollection(TendedCollection):
         InputError
             There is no such teaching; nothing is changed.
         """
-        ids = [teachings] if isinstance(teachings, int) else list(teachings)
+        ids = [teachings] if isinstance(teachings, int | np.integer) else list(teachings)
         with self._teaching() as catalog:
             known = {teaching.id: teaching for teaching in catalog.teachings()}
             for id_ in ids:
                 if id_ not in known:
                     raise InputError(f"undo: expected the number of a teaching, found {id_}; `history` lists them")
-            standing = [id_ for id_ in dict.fromkeys(ids) if known[id_].undone is None]
+            standing = [int(id_) for id_ in dict.fromkeys(ids) if known[id_].undone is None]
             catalog.undo_teachings(standing)
         return len(standing)
 
@@ -165,17 +165,19 @@ class CuratedCollection(TendedCollection):
             with catalog.transaction():
                 catalog.make_teachings()
                 yield catalog
+                catalog.drop_parents()
                 catalog.set_meta("taught", str(int(catalog.meta("taught") or "0") + 1))
             self.taught().keep()
 
-    def _spelling(self, catalog: Catalog, name: str) -> str:
+    def _spelling(self, catalog: Catalog, name: str, *, denied: bool = False) -> str:
         """Return a concept's name as it is spelt already, or the name itself."""
-        return next((known for known in catalog.concept_names() if known.casefold() == name.casefold()), name)
+        names = catalog.concept_names(denied=denied)
+        return next((known for known in names if known.casefold() == name.casefold()), name)
 
-    def _known(self, catalog: Catalog, concept: str) -> str:
-        name = self._spelling(catalog, check_name(concept))
-        if name not in catalog.concept_names():
-            raise _unknown(name, catalog.concept_names())
+    def _known(self, catalog: Catalog, concept: str, *, denied: bool = False) -> str:
+        name, names = self._spelling(catalog, check_name(concept), denied=denied), catalog.concept_names(denied=denied)
+        if name not in names:
+            raise _unknown(name, names)
         return name
 
     def _set_parent(self, catalog: Catalog, name: str, parent: str | None) -> None:

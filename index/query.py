@@ -57,7 +57,7 @@ def read_query(
     may_be_words = words and isinstance(query, str) and os.sep not in text and not claims_media(text)
     if may_be_words and not (os.path.isfile(path) and sniff(path)):
         # A folder or a text file of that name is no question; ./NAME asks for the file all the same.
-        return Query(text, np.empty((0, 0), np.float32), None, np.empty((0, LENGTH), np.int8))
+        return words_query(text)
     if not os.path.lexists(path):
         raise MediaError(f"{text}: no such file", lasting=False)
     try:
@@ -67,6 +67,11 @@ def read_query(
         return _described(read_parts(path, kind, extractor()), extractor())
     except MediaError as error:
         raise MediaError(f"{os.fspath(query)}: {error.reason}", lasting=error.lasting) from error
+
+
+def words_query(text: str) -> Query:
+    """Ask by words."""
+    return Query(text, np.empty((0, 0), np.float32), None, np.empty((0, LENGTH), np.int8))
 
 
 def _described(parts: Iterable[Part], extractor: Extractor) -> Query:

@@ -60,7 +60,7 @@ class TeachableCollection(CuratedCollection):
         name, named = check_name(concept), listed(paths)
         report = self._index_first(named, parent is not None)
         with self._teaching() as catalog:
-            name = self._spelling(catalog, name)
+            name = self._spelling(catalog, name) if named else self._known(catalog, name)
             if parent is not None:
                 self._set_parent(catalog, name, parent)
             self._say(catalog, name, [absolute(path) for path in named], report, is_one=True)
@@ -150,13 +150,11 @@ class TeachableCollection(CuratedCollection):
         """
         named = None if paths is None else [absolute(path) for path in listed(paths)]
         with self._teaching() as catalog:
-            name = self._known(catalog, concept)
+            name = self._known(catalog, concept, denied=True)
             mine = [teaching for teaching in catalog.teachings(standing=True) if teaching.concept == name]
             chosen = mine if named is None else [t for path in named for t in _of_path(catalog, mine, path, name)]
             ids = {teaching.id for teaching in chosen}
             catalog.undo_teachings(ids)
-            if named is None:
-                catalog.set_parent(name, None)
         return len(ids)
 
     def say_of(self, items: int | Iterable[int], concept: str, *, is_one: bool = True) -> TeachReport:

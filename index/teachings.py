@@ -105,11 +105,13 @@ class TeachingTables(Database):
         rows = self._rows(f"SELECT {_COLUMNS} FROM teachings{condition} ORDER BY id")
         return [_teaching(*row) for row in rows]
 
-    def concept_names(self) -> list[str]:
-        """Names of concepts that something stands of, sorted."""
+    def concept_names(self, *, denied: bool = False) -> list[str]:
+        """Names of concepts that were taught, sorted; or also of those that something was only said not to be."""
         if not self.has_teachings:
             return []
-        return sorted(row[0] for row in self._rows("SELECT DISTINCT concept FROM teachings WHERE undone IS NULL"))
+        condition = "" if denied else " AND is_one"
+        rows = self._rows(f"SELECT DISTINCT concept FROM teachings WHERE undone IS NULL{condition}")
+        return sorted(row[0] for row in rows)
 
     def taught_counts(self) -> dict[str, int]:
         """How many concepts have an example, and of how many examples something stands."""
@@ -187,6 +189,12 @@ class TeachingTables(Database):
             step = above.get(step)
         if step is not None:
             self.set_parent(new, None)
+
+    def drop_parents(self) -> None:
+        """Forget what is above concepts of which nothing is left."""
+        self._change(
+            "DELETE FROM parents WHERE concept NOT IN (SELECT concept FROM teachings WHERE undone IS NULL AND is_one)"
+        )
 
     def parents(self) -> dict[str, str]:
         """Concept -> the concept above it."""

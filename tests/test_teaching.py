@@ -12,6 +12,7 @@ import pytest
 
 import assocmem
 from assocmem.errors import CollectionError
+from assocmem.index.names import UnknownConceptError
 from tests.fakes import ColourExtractor, kin, kinds, picture, pictures
 from tests.media import scenes, write_video
 
@@ -313,3 +314,30 @@ def test_a_reader_sees_what_is_taught_meanwhile(photos, files):
             assert _taught(reader, files[1][0]) == concept
     with pytest.raises(CollectionError, match="has been closed"):
         reader.teach("castle", files[1][:2])
+
+
+def test_a_concept_taught_anew_stands_where_nobody_put_it_before(photos, files):
+    photos.teach("castle", files[1][:2], parent="building")
+    photos.undo(teaching.id for teaching in photos.teachings())
+    photos.teach("castle", files[1][:2])
+    assert photos.taught_concepts()[0].parent is None
+
+
+def test_what_something_was_only_said_not_to_be_is_no_concept(photos, files):
+    photos.teach("castle", files[1][:2])
+    photos.correct(files[2][0], wrong="tabby")
+    with pytest.raises(UnknownConceptError, match="no concept that was taught is called 'tabby'"):
+        photos.rename("tabby", "cat")
+    assert photos.rename("castle", "tabby") == "tabby"
+    assert photos.forget("tabby") == 3  # what was said of it either way
+
+
+def test_a_name_with_a_slash_is_searched_for(photos, files):
+    photos.teach("AC/DC", files[1][:2])
+    assert set(_paths(photos.search("ac/dc", 2))) == set(map(str, files[1][:2]))
+
+
+def test_only_a_concept_that_is_there_can_be_put_below_another(photos, files):
+    photos.teach("castle", files[1][:2])
+    with pytest.raises(UnknownConceptError):
+        photos.teach("harbour", [], parent="building")
