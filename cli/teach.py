@@ -136,7 +136,7 @@ def _tell(report: TeachReport, json_: bool, counts: dict[str, int]) -> None:
             "examples": {name: counts.get(name, 0) for name in report.concepts},
         })  # fmt: skip
         return
-    parts = [f"{report.taught} taught"]
+    parts = [f"{report.taught} {'taught' if report.concepts else 'corrected'}"]
     if report.changed:
         parts.append(f"{report.changed} of them {'was' if report.changed == 1 else 'were'} something else before")
     if report.known:

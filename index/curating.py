@@ -1,6 +1,6 @@
 """What a collection was taught, looked after: listed, renamed, merged, put in order, undone.
 
-Every change is one transaction under the writer's lock, and a line in the history.
+Every change is one transaction under the writer's lock; what was said stays in the history.
 """
 
 from __future__ import annotations

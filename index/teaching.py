@@ -1,6 +1,6 @@
 """Teaching a collection: concepts come by examples, are corrected, renamed, merged and forgotten; nothing is retrained.
 
-Every change is one transaction under the writer's lock, and a line in the history.
+Every change is one transaction under the writer's lock; what was said stays in the history.
 """
 
 from __future__ import annotations
@@ -265,17 +265,15 @@ class TeachableCollection(CuratedCollection):
     def _existing(self, name: str) -> str:
         """Return the spelling of a taught concept, or the name of one of ImageNet's."""
         from assocmem.index.meaning import nearest_taught
-        from assocmem.index.names import UnknownConceptError, match_words
+        from assocmem.index.names import UnknownConceptError, named_labels, nearest_names
 
         with self._reading() as catalog:
             spelt, names = self._spelling(catalog, name), catalog.concept_names()
         if spelt in names:
             return spelt
-        try:
-            labels = match_words(name)
-        except UnknownConceptError as error:
-            own = nearest_taught(name, names)
-            raise UnknownConceptError(name, [*own, *error.nearest], file=False) from None
+        labels = named_labels(name)
+        if not labels:
+            raise UnknownConceptError(name, [*nearest_taught(name, names), *nearest_names(name)], file=False)
         return labels[0].name if len(labels) == 1 else name
 
 

@@ -144,8 +144,8 @@ def test_correct_says_what_is_not_and_what_is(run, ask, files):
     assert (answer["taught"], answer["concepts"], answer["examples"]) == (1, ["mill"], {"mill": 1})
     assert ask("concepts", files[0])["concepts"][0]["concept"] == "mill"
     denied = run("correct", files[1], "--not", "tower")
-    assert denied.stdout == "1 taught, 1 of them was something else before\n"
-    assert run("correct", files[1], "--not", "tower").stdout == "0 taught, 1 known already\n"
+    assert denied.stdout == "1 corrected, 1 of them was something else before\n"
+    assert run("correct", files[1], "--not", "tower").stdout == "0 corrected, 1 known already\n"
     assert "tower" not in [one["concept"] for one in ask("concepts", files[1])["concepts"]]
 
 
