@@ -174,17 +174,23 @@ def place_items(levels, coarse, coded, start, groups_kept):  # type: ignore[no-u
 
 
 @njit(**_options)
+def _move(level, there, here):  # type: ignore[no-untyped-def]
+    """Put what lies in one slot into another."""
+    for b in range(level.codes.shape[1]):
+        level.codes[here >> 4, b, here & 15] = level.codes[there >> 4, b, there & 15]
+    level.scales[here >> 4, here & 15] = level.scales[there >> 4, there & 15]
+    level.biases[here >> 4, here & 15] = level.biases[there >> 4, there & 15]
+    level.members[here] = level.members[there]
+    level.places[level.members[here]] = here
+
+
+@njit(**_options)
 def take_out(level, member):  # type: ignore[no-untyped-def]
     """Remove a member; the last of its pool takes its place. Returns the pool."""
     slot = level.places[member]
     pool = slot // POOL_ITEMS
     last = POOL_ITEMS * pool + level.sizes[pool] - 1
-    for b in range(level.codes.shape[1]):
-        level.codes[slot >> 4, b, slot & 15] = level.codes[last >> 4, b, last & 15]
-    level.scales[slot >> 4, slot & 15] = level.scales[last >> 4, last & 15]
-    level.biases[slot >> 4, slot & 15] = level.biases[last >> 4, last & 15]
-    level.members[slot] = level.members[last]
-    level.places[level.members[last]] = slot
+    _move(level, last, slot)
     level.places[member] = -1
     level.biases[last >> 4, last & 15] = NOTHING
     level.sizes[pool] -= 1
@@ -201,12 +207,7 @@ def move_members(level, pool, other, side):  # type: ignore[no-untyped-def]
         which = 1 if side[i] else 0
         here = (first[1] if side[i] else first[0]) + counts[which]  # never behind what is still to be moved
         counts[which] += 1
-        for b in range(level.codes.shape[1]):
-            level.codes[here >> 4, b, here & 15] = level.codes[there >> 4, b, there & 15]
-        level.scales[here >> 4, here & 15] = level.scales[there >> 4, there & 15]
-        level.biases[here >> 4, here & 15] = level.biases[there >> 4, there & 15]
-        level.members[here] = level.members[there]
-        level.places[level.members[here]] = here
+        _move(level, there, here)
     for slot in range(first[0] + counts[0], first[0] + level.sizes[pool]):
         level.biases[slot >> 4, slot & 15] = NOTHING
     level.sizes[pool], level.sizes[other] = counts[0], counts[1]
