@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.blocks import POOL_BLOCKS, POOL_ITEMS, Blocks
-from assocmem.errors import InputError, MismatchError, MissingFileError
-from assocmem.files import LIBVER, PAGE, named_damage, replacing
+from assocmem.errors import MismatchError, MissingFileError
+from assocmem.files import named_damage, new_file
 
 FORMAT = 1
 CHECKED = 2**20
@@ -35,17 +35,7 @@ def is_mapped(array: npt.NDArray[Any]) -> bool:
 
 def save_arrays(path: str | os.PathLike[str], kind: str, about: dict[str, Any], arrays: Arrays) -> None:
     """Write a file of a kind: facts, which JSON can hold, and arrays; InputError when the path cannot be a file's."""
-    import h5py
-
-    target = Path(path).expanduser().resolve()  # what a link points to is replaced, not the link
-    if not target.parent.is_dir() or (target.exists() and not target.is_file()):
-        raise InputError(
-            f"{path}: expected the name of a file in a folder that is there, found none such; name another"
-        )
-    with (
-        replacing(target) as temporary,
-        h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
-    ):
+    with new_file(path) as file:
         file.attrs["format"] = FORMAT
         # Not a str: those of h5py lie in a heap without checksum, where one wrong bit can make HDF5 read for ever.
         facts = np.frombuffer(json.dumps({"kind": kind, **about}).encode(), np.uint8)

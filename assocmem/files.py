@@ -65,8 +65,9 @@ def named_damage(path: Path, what: str, way_out: str) -> Iterator[None]:
         ) from error
 
 
-def save_bits(path: str | os.PathLike[str], kind: str, shape: Mapping[str, int], bits: Words) -> None:
-    """Write a memory's bits with its kind and shape, so that they are on the disk, whole, before the name exists."""
+@contextlib.contextmanager
+def new_file(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Give an HDF5 file to be filled, which takes the name when it is whole; InputError when the name is no file's."""
     import h5py
 
     target = Path(path).expanduser().resolve()  # what a link points to is replaced, not the link
@@ -78,6 +79,12 @@ def save_bits(path: str | os.PathLike[str], kind: str, shape: Mapping[str, int],
         replacing(target) as temporary,
         h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
     ):
+        yield file
+
+
+def save_bits(path: str | os.PathLike[str], kind: str, shape: Mapping[str, int], bits: Words) -> None:
+    """Write a memory's bits with its kind and shape, so that they are on the disk, whole, before the name exists."""
+    with new_file(path) as file:
         # Not a str: those of h5py lie in a heap without checksum, where one wrong bit can make HDF5 read for ever.
         file.attrs.update({"format": FORMAT, "kind": np.bytes_(kind), **shape})
         file.create_dataset("bits", data=bits.astype("<u8", copy=False))
