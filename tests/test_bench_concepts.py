@@ -146,7 +146,9 @@ def test_the_networks_own_axes_are_orthonormal():
     identity = open_extractor().identity
     axes = data.classifier_axes(identity)
     assert axes.shape == (1280, data.AXES)
-    assert axes.T @ axes == pytest.approx(np.eye(data.AXES), abs=1e-5)
+    products = axes.T @ axes
+    assert products == pytest.approx(np.diag(products.diagonal()), abs=1e-4)
+    assert (np.diff(products.diagonal()) < 0).all()  # the most telling first
     assert data.classifier_axes("another network") is None
     some = replace(blobs(dim=1280), axes=axes, mean=np.ones(1280, np.float32), metric="cosine")
     assert some.reduced().x == pytest.approx((some.x - 1) @ axes, abs=1e-4)

@@ -26,7 +26,7 @@ Make = Callable[[Data, int], Learner]
 Tables = dict[str, list[Row]]
 OURS, CODES, COUNTS = "assocmem", "assocmem, 64-byte codes", "assocmem, counts"
 OFFLINE = "logistic regression, offline"
-WHOLE, ON_AXES = "all axes", "256 axes"
+WHOLE, ON_AXES = "all axes", "128 axes"
 FLOAT = 0
 """Stands for float features where bits are counted."""
 ALARMS = 0.05
