@@ -140,7 +140,7 @@ def test_folders_without_classes_are_named(tmp_path, colours, make):
         data.from_folder(tmp_path, lambda _: None)
 
 
-def test_the_networks_own_axes_are_orthonormal():
+def test_the_networks_own_axes_are_at_right_angles():
     from assocmem.extractors.registry import open_extractor
 
     identity = open_extractor().identity
