@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from assocmem.nearness import inner_products
 from assocmem.rotation import F32
 from assocmem.waves import I8, TOP, WAVES
 
@@ -66,7 +67,7 @@ class Solution:
 
     def scores(self, features: I8) -> F32:
         """Return float32 (n, C) for int8 (n, d): about the probability of each class, not kept to 0 to 1."""
-        return np.asarray(features.astype(np.float32) @ self.weights.T + self.offsets, dtype=np.float32)
+        return np.asarray(inner_products(features.astype(np.float32), self.weights) + self.offsets, dtype=np.float32)
 
 
 def _single(values: F64) -> F32:

@@ -23,7 +23,7 @@ from assocmem.cli.common import (
 
 @guarded
 def rename(
-    concept: Annotated[str, typer.Argument(metavar="CONCEPT", show_default=False)],
+    concept: Annotated[str, typer.Argument(metavar="CONCEPT", help="One that was taught.", show_default=False)],
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is to be called.", show_default=False)],
     collection: CollectionOption = None,
 ) -> None:
@@ -38,7 +38,7 @@ def rename(
 
 @guarded
 def merge(
-    concept: Annotated[str, typer.Argument(metavar="CONCEPT", show_default=False)],
+    concept: Annotated[str, typer.Argument(metavar="CONCEPT", help="One that was taught.", show_default=False)],
     into: Annotated[str, typer.Argument(metavar="INTO", help="The concept it becomes part of.", show_default=False)],
     collection: CollectionOption = None,
 ) -> None:
@@ -92,14 +92,25 @@ def history(
 @guarded
 def undo(
     numbers: Annotated[
-        list[int], typer.Argument(metavar="NUMBER", help="As `assocmem history` lists them.", show_default=False)
+        list[str],
+        typer.Argument(metavar="NUMBER", help="As `assocmem history` lists them; 5-9 for 5 to 9.", show_default=False),
     ],
     collection: CollectionOption = None,
 ) -> None:
     """Take teachings back by their numbers; what was said before them stands again.
 
-    Example: assocmem undo 17 18
+    Example: assocmem undo 17 20-31
     """
+    chosen = [number for text in numbers for number in _range(text)]
     with open_collection(collection) as photos:
-        undone = photos.undo(numbers)
-    emit(f"{count(undone, 'teaching')} taken back")
+        undone = photos.undo(chosen)
+    already = len(set(chosen)) - undone
+    emit(f"{count(undone, 'teaching')} taken back" + (f", {already} had been already" if already else ""))
+
+
+def _range(text: str) -> range:
+    """Numbers of one argument."""
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
+        raise typer.BadParameter(f"expected a number, or two as in 5-9, found {text!r}")
+    return range(int(first), int(last if dash else first) + 1)

@@ -74,34 +74,47 @@ def _ask(sitting: Review, question: Question, number: int, show: bool) -> bool:
     emit(f"   ({question.why})")
     if show:
         typer.launch(question.item.path)
-    guess = f"is this {question.concept} ({question.probability:.0%})? [y/n/name/s/q]" if question.concept else None
+    guess = "what is this? [name/s/u/q]"
+    if question.concept:
+        whose = ", as the network calls it" if question.source == "imagenet" else ""
+        guess = f"is this {question.concept}{whose} ({question.probability:.0%})? [y/n/name/s/u/q]"
     while True:
-        answer = _heard(guess or "what is this? [name/s/q]")
+        answer = _heard(guess)
         if answer is None or answer.casefold() in ("q", "quit"):
             return False
         try:
-            if _taken(sitting, question, answer):
+            if answer.casefold() in ("u", "undo"):
+                last = sitting.back()
+                say("   there is no answer to take back" if last is None else "   taken back")
+                if last is not None and not _ask(sitting, last, number - 1, show):
+                    return False
+            elif _taken(sitting, question, answer):
                 return True
         except (InputError, LockedError) as error:
             say(f"error: {error}")
 
 
 def _taken(sitting: Review, question: Question, answer: str) -> bool:
-    """Whether an answer was one."""
+    """Whether an answer was one; tells what was learned."""
     word = answer.casefold()
-    if word in ("s", "skip"):
+    if word in ("s", "skip") or (word in ("n", "no") and question.concept is None):
         sitting.skip(question)
-    elif answer.startswith("="):
-        sitting.name(question, answer[1:])
-    elif word in ("y", "yes") and question.concept is not None:
-        sitting.yes(question)
-    elif word in ("n", "no") and question.concept is not None:
+        return True
+    if word in ("n", "no"):
         sitting.no(question)
-    elif len(answer) < 2 or word in ("yes", "no"):
-        say("expected y, n, a name, s or q" if question.concept else "expected a name, s or q")
+        say(f"   learned: not {question.concept}")
+        return True
+    if word in ("y", "yes") and question.concept is not None:
+        sitting.yes(question)
+        say(f"   learned: {question.concept}")
+        return True
+    if not answer.startswith("=") and (len(answer) < 2 or word in ("yes", "undo")):
+        say("expected y, n, a name, s, u or q" if question.concept else "expected a name, s, u or q")
         return False
-    else:
-        sitting.name(question, answer)
+    name = answer.removeprefix("=").strip()
+    new = sitting.is_new(name)
+    sitting.name(question, name)
+    say(f"   learned: a new concept, {name!r} (u takes it back)" if new else f"   learned: {name}")
     return True
 
 
@@ -110,4 +123,6 @@ def _heard(prompt: str) -> str | None:
     sys.stdout.write(f"   {prompt} ")
     sys.stdout.flush()
     line = sys.stdin.readline()
+    if not line:
+        emit("")  # nobody ended the line of the prompt
     return line.strip() if line else None

@@ -59,7 +59,8 @@ def teach(
     Example: assocmem teach --folders ~/Pictures/sorted
     """  # fmt: skip
     if (concept is None) == (folders is None) or (folders is not None and (files or parent)):
-        raise typer.BadParameter("expected a CONCEPT with its files, or --folders DIR")
+        found = "neither" if folders is None else "both"
+        raise typer.BadParameter(f"expected a CONCEPT with its files, or --folders DIR alone; found {found}")
     with open_collection(collection) as photos:
         if folders is not None:
             report = photos.teach_folders(folders)
@@ -72,6 +73,9 @@ def teach(
             else:
                 photos.set_parent(concept, parent)
                 say(f"{concept} is below {parent} now")
+            if parent is not None and not photos.is_concept(parent):
+                say(f"nothing else is called {parent!r}; only a search for it finds {concept} by that name")
+            if not files:
                 return
         counts = {one.concept: one.examples for one in photos.taught_concepts()}
     _tell(report, json_, counts)
@@ -105,7 +109,7 @@ def correct(
 
 @guarded
 def forget(
-    concept: Annotated[str, typer.Argument(metavar="CONCEPT", show_default=False)],
+    concept: Annotated[str, typer.Argument(metavar="CONCEPT", help="One that was taught.", show_default=False)],
     files: Files = None,
     collection: CollectionOption = None,
     json_: JsonOption = False,
@@ -144,3 +148,7 @@ def _tell(report: TeachReport, json_: bool, counts: dict[str, int]) -> None:
     emit(", ".join(parts))
     for name in report.concepts:
         emit(f"{name}: {count(counts.get(name, 0), 'example')}")
+    if len(report.teachings) > 2:
+        say(f"`assocmem undo {report.teachings[0]}-{report.teachings[-1]}` takes it back")
+    if len(counts) == 1:
+        say("this is the only concept yet; taught another, it can tell them apart")

@@ -134,6 +134,13 @@ class CuratedCollection(TendedCollection):
             raise _unknown(concept, sorted({t.concept for t in found}))
         return mine
 
+    def is_concept(self, name: str) -> bool:
+        """Whether a concept has this name: one that was taught, one of ImageNet's, or a kind of them."""
+        from assocmem.index.names import named_labels
+
+        known = self.learned()
+        return bool(named_labels(name)) or (known is not None and known.named(name) is not None)
+
     def taught_concepts(self) -> list[Concept]:
         """Return the concepts that were taught, by name."""
         if not self.has_taught:

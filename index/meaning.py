@@ -46,6 +46,12 @@ class Meaning:
     """ImageNet's"""
 
     @property
+    def own(self) -> bool:
+        """Whether a concept was taught by just this name."""
+        wanted = " ".join(self.words.split()).casefold()
+        return any(name.casefold() == wanted for name in self.taught)
+
+    @property
     def names(self) -> list[str]:
         """All of them by name, each once."""
         return list(dict.fromkeys([*self.taught, *(label.name for label in self.labels)]))
@@ -132,6 +138,8 @@ def _put_right(
     """Let what stands of an item go before its scores."""
     if stands.concept is not None:
         scores[item] = 1.0 if stands.concept in meant.taught else 0.0
+        if meant.own and stands.concept not in meant.taught:
+            shares[item] = 0.0  # who taught both names tells them apart
     elif any(name.casefold() in stands.denied for name in meant.taught):
         scores[item] = 0.0
     if meant.words.casefold() in stands.denied:

@@ -84,6 +84,8 @@ class TeachReport:
     indexed: int = 0
     """new items: files that were not in the collection were indexed first"""
     concepts: list[str] = field(default_factory=list)
+    teachings: list[int] = field(default_factory=list)
+    """numbers of the teachings, by which they can be undone"""
     failed: list[Failure] = field(default_factory=list)
     """files in folders that could not be read"""
 

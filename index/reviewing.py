@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from assocmem.asking import Kernel, choose, fresh, references, worth_asking
 from assocmem.data.labels import imagenet_labels
-from assocmem.index.reports import Hit
+from assocmem.errors import InputError
+from assocmem.index.reports import Hit, TeachReport
 from assocmem.readers import least_hashed
 from assocmem.rotation import F32
 
@@ -28,7 +29,9 @@ I64 = npt.NDArray[np.int64]
 POOL = 4000
 """Items that are considered; of more, so many that stand for all."""
 _SURE = 0.3
-"""An ImageNet concept is proposed from this probability on, where no taught one may be meant."""
+"""A concept is proposed from this probability on; one of ImageNet's where it is likelier than all taught ones."""
+_PLAIN = 0.7
+"""Probability below which two concepts are named."""
 _RIDGE = 0.1
 _COPY = 0.99
 """Cosine similarity above which pictures are copies with the mean left on: where all are alike, taking it off leaves
@@ -81,6 +84,7 @@ class Review:
         self._numbers: dict[str, int] = {}
         self._guesses: list[I64] = []
         self._judged = -1
+        self._said: list[tuple[Question, list[int]]] = []
         if len(self._ids) and (known := photos.learned()) is not None:
             self._close(known.unit_features())
 
@@ -108,20 +112,35 @@ class Review:
     def yes(self, question: Question) -> None:
         """It is what was proposed."""
         if question.concept is None:
-            raise ValueError("nothing was proposed; name it")
+            raise InputError("yes: expected a question that proposes something, found one that does not; name it")
         self.name(question, question.concept)
 
     def name(self, question: Question, concept: str) -> None:
         """It is another concept, new or known; InputError when the name is none."""
-        self._photos.say_of(question.item.item, concept)
-        self._answered(question)
+        self._answered(question, self._photos.say_of(question.item.item, concept))
+
+    def is_new(self, concept: str) -> bool:
+        """Whether nothing was taught under this name yet."""
+        known = self._photos.learned()
+        return known is None or known.named(concept) is None
 
     def no(self, question: Question) -> None:
-        """It is not what was proposed."""
+        """It is not what was proposed; where nothing was, it is skipped."""
         if question.concept is None:
-            raise ValueError("nothing was proposed; skip it")
-        self._photos.say_of(question.item.item, question.concept, is_one=False)
-        self._answered(question)
+            self.skip(question)
+        else:
+            self._answered(question, self._photos.say_of(question.item.item, question.concept, is_one=False))
+
+    def back(self) -> Question | None:
+        """Take the last answer back; returns its question, to be answered anew, or None when there is none."""
+        if not self._said:
+            return None
+        question, teachings = self._said.pop()
+        self._photos.undo(teachings)
+        self.answers -= 1
+        self.ended, self._judged = "", self.answers
+        del self._guesses[-1:]
+        return question
 
     def skip(self, question: Question) -> None:
         """Leave it; it is not asked about again in this sitting, nor are near copies of it."""
@@ -130,8 +149,9 @@ class Review:
         self._asked = np.concatenate([self._asked, self._features[mine]])
         self._close(self._features[mine])
 
-    def _answered(self, question: Question) -> None:
+    def _answered(self, question: Question, report: TeachReport) -> None:
         self.answers += 1
+        self._said.append((question, report.teachings))
         self.skip(question)
 
     def _close(self, features: F32) -> None:
@@ -169,13 +189,22 @@ class Review:
         self, hit: Hit, row: int, why: str, known: Taught | None, shares: F32, none: npt.NDArray[np.bool_]
     ) -> Question:
         label, seen = self._labels[row]
-        best = int(shares[row].argmax()) if shares.shape[1] else -1
-        share = float(shares[row, best]) if best >= 0 and not none[row] else 0.0
+        order = np.argsort(-shares[row], kind="stable")[:2].tolist() if shares.shape[1] else []
+        share = float(shares[row, order[0]]) if order and not none[row] else 0.0
+        names = [] if known is None else [f"{known.concepts[i]} ({shares[row, i]:.0%})" for i in order]
+        more = why.partition("; ")[2]
         if label >= 0 and seen >= _SURE and seen > share:
-            return Question(replace(hit, score=seen), imagenet_labels()[label].name, seen, "imagenet", why)
-        if known is not None and share > 0:
-            return Question(replace(hit, score=share), known.concepts[best], share, "taught", why)
-        return Question(replace(hit, score=0.0), None, 0.0, "", why)
+            why = "nothing that was taught fits well" if names else "nothing was taught yet"
+            return self._told(hit, imagenet_labels()[label].name, seen, "imagenet", why, more)
+        if known is not None and share >= _SURE:
+            why = f"it may be {' or '.join(names)}" if share < _PLAIN and len(names) > 1 else "fairly sure"
+            return self._told(hit, known.concepts[order[0]], share, "taught", why, more)
+        why = "nothing that was taught fits well" if names else "nothing was taught yet"
+        return self._told(hit, None, 0.0, "", why, more)
+
+    @staticmethod
+    def _told(hit: Hit, concept: str | None, share: float, source: str, why: str, more: str) -> Question:
+        return Question(replace(hit, score=share), concept, share, source, f"{why}; {more}" if more else why)
 
     def _shares(self, known: Taught | None) -> tuple[F32, npt.NDArray[np.bool_]]:
         if known is None or not known.concepts:

@@ -130,7 +130,8 @@ class TeachableCollection(CuratedCollection):
         found = [absolute(path) for path in named]
         with self._teaching() as catalog:
             if wrong is not None:
-                self._say(catalog, wrong, found, report if right is None else TeachReport(), is_one=False)
+                denied = report if right is None else TeachReport(teachings=report.teachings)
+                self._say(catalog, wrong, found, denied, is_one=False)
             if names[1] is not None:
                 name = self._spelling(catalog, names[1])
                 self._say(catalog, name, found, report, is_one=True)
@@ -249,7 +250,7 @@ class TeachableCollection(CuratedCollection):
             elif example.id not in examples:
                 examples[example.id] = example
                 report.changed += said is not None and said.concept is not None
-        catalog.add_teachings(examples.values(), name, is_one=is_one)
+        report.teachings += catalog.add_teachings(examples.values(), name, is_one=is_one)
         report.taught += len(examples)
 
     def _examples(self, catalog: Catalog, ids: Sequence[int]) -> Iterator[Example]:

@@ -147,9 +147,10 @@ class TeachingTables(Database):
         )
         return dict(rows)
 
-    def add_teachings(self, examples: Iterable[Example], concept: str, *, is_one: bool) -> None:
-        """Say of examples that they are, or are not, of a concept."""
+    def add_teachings(self, examples: Iterable[Example], concept: str, *, is_one: bool) -> list[int]:
+        """Say of examples that they are, or are not, of a concept; returns the teachings' ids."""
         at, who = now(), _who()
+        ids: list[int] = []
         for example in examples:
             self._change(
                 "INSERT OR IGNORE INTO examples VALUES (?, ?, ?, ?, ?)",
@@ -161,10 +162,13 @@ class TeachingTables(Database):
                     example.sketch.tobytes(),
                 ),
             )
-            self._change(
+            cursor = self._change(
                 f"INSERT INTO teachings ({_COLUMNS}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
                 (example.id, concept, is_one, concept, at, who, path_to_sql(example.path), example.start, example.end),
             )
+            assert cursor.lastrowid is not None
+            ids.append(cursor.lastrowid)
+        return ids
 
     def undo_teachings(self, ids: Iterable[int]) -> None:
         """Take teachings back; they stay in the history."""

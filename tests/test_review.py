@@ -85,7 +85,7 @@ def shown(photos, path):
 
 def test_questions_come_without_anything_taught(two):
     first = next(two.review())
-    assert first.why == "nothing is known yet; about 60 more are like it"
+    assert first.why == "nothing was taught yet; about 60 more are like it"
     assert first.source == "imagenet"
     assert first.concept in {label.name for label in imagenet_labels()}
     assert first.probability == first.item.score == pytest.approx(two.concepts(first.item.path, 1)[0].score, abs=1e-2)
@@ -99,7 +99,7 @@ def test_an_answer_is_learned_before_the_next_question_is_chosen(two):
     review.name(first, "a bird")
     assert shown(two, first.item.path) == ["a bird"]
     second = next(review)
-    assert "nothing is known" not in second.why
+    assert "nothing was taught yet" not in second.why
     review.name(second, "a fish")
     assert shown(two, second.item.path)[0] == "a fish"
     assert review.answers == 2
@@ -149,14 +149,27 @@ def test_what_was_only_denied_is_not_asked_about_again(shots):
     assert group_of(question.item.path) not in again
 
 
-def test_without_a_proposal_there_is_no_yes_and_no_no(two):
+def test_without_a_proposal_there_is_no_yes_and_no_says_nothing(two):
     review = two.review()
     bare = dataclasses.replace(next(review), concept=None)
-    with pytest.raises(ValueError, match="nothing was proposed; name it"):
+    with pytest.raises(InputError, match="expected a question that proposes something"):
         review.yes(bare)
-    with pytest.raises(ValueError, match="nothing was proposed; skip it"):
-        review.no(bare)
-    assert review.answers == 0
+    review.no(bare)
+    assert (review.answers, two.teachings()) == (0, [])
+
+
+def test_an_answer_is_taken_back_and_may_be_given_anew(two):
+    review = two.review()
+    assert review.back() is None
+    question = next(review)
+    review.name(question, "hreon")
+    assert review.back() == question
+    review.name(question, "heron")
+    assert [(teaching.concept, teaching.undone is None) for teaching in two.teachings()] == [
+        ("hreon", False),
+        ("heron", True),
+    ]
+    assert review.answers == 1
 
 
 def test_a_name_that_is_none_leaves_the_question_open(two):
