@@ -108,8 +108,8 @@ class Shares:
         top = np.clip(top, 1.001 / scores.shape[1], 0.999)
         shares[rows, best] = 0
         shares *= ((1 - top) / np.maximum(shares.sum(axis=1), 1e-12))[:, None]
-        # Of others none may be above the one that is named.
-        shares = np.minimum(shares, top[:, None])
+        # Of others none may be as high as the one that is named.
+        shares = np.minimum(shares, 0.999 * top[:, None])
         shares[rows, best] = np.maximum(top, 1 - shares.sum(axis=1))
         return shares.astype(np.float32)
 

@@ -22,8 +22,10 @@ I64 = npt.NDArray[np.int64]
 
 UNIT = float(TOP * TOP * WAVES)
 """Inner product of a feature with itself, about."""
-GRID = np.logspace(-5, 2, 29)
-"""Regularisations that are tried, in mean eigenvalues."""
+GRID = np.logspace(-5, 0, 21)
+"""Regularisations that are tried, in mean eigenvalues; above 1 little but the classes' shares is left of an answer."""
+UNKNOWN = 0.3
+"""The one taken where no class has two examples, so that nothing can be left out; of a single example the least."""
 _EXACT = 2**24 // TOP**2  # products of bytes that float32 can add without rounding
 
 
@@ -129,15 +131,22 @@ def best_strength(gram: F64, targets: F64) -> float:
 
 
 def _least_error(values: F64, vectors: F64, targets: F64, share: F64) -> float:
-    """Of ``GRID``; an example's error without it is its weight over its diagonal (Rifkin & Lippert, 2007)."""
+    """Of ``GRID``; an example's error without it is its weight over its diagonal (Rifkin & Lippert, 2007).
+
+    Errors of examples that are the only ones of their class say nothing: no map without them could know it.
+    """
     values = np.maximum(values, 0)
     mean = max(float(values.mean()), 1e-12)
+    classes = targets.argmax(axis=1)
+    told = np.bincount(classes)[classes] > 1
+    if not told.any():
+        return float((UNKNOWN if share.any() else GRID[0]) * mean)
     turned, squares = vectors.T @ targets, vectors**2
     errors = []
     for strength in GRID * mean:
         rates = 1 / (values + strength)
         alphas, diagonal = vectors @ (turned * rates[:, None]), squares @ rates - share / strength
-        errors.append(((alphas / diagonal[:, None]) ** 2).sum())
+        errors.append(((alphas / diagonal[:, None])[told] ** 2).sum())
     return float(GRID[int(np.argmin(errors))] * mean)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import assocmem
 from assocmem.ridge import GRID, UNIT, Rows, Sums, best_strength, products, solve_dual, solve_primal
 from tests import naive_concepts
 from tests.strategies import seeds
@@ -105,9 +106,23 @@ def test_dual_and_primal_agree(seed, classes):
 
 
 @law
+@given(seed=seeds, classes=st.sampled_from([8, 20]))
+def test_a_class_that_has_one_example_more_does_not_take_all(seed, classes):
+    """An only example is always wrong when left out: what errs least then gives everything to the largest class."""
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((classes, 16))
+    odd = centres.mean(axis=0) + 1.5 * rng.standard_normal(16)
+    memory = assocmem.ConceptMemory(16, "l2")
+    memory.teach(np.vstack([centres, odd]).astype(np.float32), [f"{i % classes:02d}" for i in range(classes + 1)])
+    asked = (centres + 0.2 * rng.standard_normal((classes, 16))).astype(np.float32)
+    assert (memory.nearest(asked, 1).concepts[:, 0] == np.arange(classes)).mean() > 0.9
+
+
+@law
 @given(seed=seeds, n=st.sampled_from([5, 12]), classes=classes)
 def test_the_strength_is_that_of_the_least_error_of_what_is_left_out(seed, n, classes):
     rows, centred = rows_of(seed, n, classes=classes, weighted=False), classes > 1
+    assume(rows.targets[:-1].sum(axis=0).max() > 1)
     found = best_strength(products(rows.features, rows.features), rows.targets), solve_dual(rows, np.arange(n)).strength
     assert solve_dual(rows, np.arange(n - 1)).strength == best_strength(
         products(rows.features[:-1], rows.features[:-1]), rows.targets[:-1]
