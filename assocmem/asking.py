@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem.errors import InputError
+from assocmem.nearness import unit_rows
 from assocmem.rotation import F32
 from assocmem.search import I64
 
@@ -80,7 +81,7 @@ def fresh(features: npt.ArrayLike, known: npt.ArrayLike, near: float = NEAR) -> 
         return np.ones(len(x), np.bool_)
     if x.shape[1] != k.shape[1]:
         raise InputError(f"expected features of one width, found {x.shape} and {k.shape}")
-    x, k = _unit(x), _unit(k)
+    x, k = unit_rows(x), unit_rows(k)
     return np.asarray((x @ k.T).max(axis=1, initial=-1.0) <= near)
 
 
@@ -208,8 +209,3 @@ def _reason(p: F32, taught: int, others: int) -> str:
     if first - second < 0.4:
         return f"it may be one of two, {first:.0%} and {second:.0%}" + alike
     return f"fairly sure, {first:.0%}" + alike
-
-
-def _unit(x: F32) -> F32:
-    lengths = np.sqrt(np.einsum("ij,ij->i", x, x))
-    return np.asarray(x / np.where(lengths > 0, lengths, 1)[:, None], np.float32)

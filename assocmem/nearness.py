@@ -18,11 +18,11 @@ class Nearness:
 
     def __init__(self, shown: F32) -> None:
         self._mean = shown.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self._examples = _unit(shown - self._mean)
+        self._examples = unit_rows(shown - self._mean)
 
     def of(self, shown: F32) -> F32:
         """Return it for vectors float32 (n, d), as float32 (n,)."""
-        return np.asarray(inner_products(_unit(shown - self._mean), self._examples).max(axis=1))
+        return np.asarray(inner_products(unit_rows(shown - self._mean), self._examples).max(axis=1))
 
     def left_out(self) -> F32:
         """Return it for each example had it been left out, float32 (m,); -1 for a single one."""
@@ -36,6 +36,7 @@ def inner_products(x: F32, y: F32) -> F32:
     return (y @ x[0])[None, :] if len(x) == 1 else x @ y.T
 
 
-def _unit(x: F32) -> F32:
+def unit_rows(x: F32) -> F32:
+    """Return rows scaled to length 1, float32 (n, d); zero rows stay zero."""
     lengths = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
     return np.asarray(x / np.maximum(lengths, 1e-30)[:, None], dtype=np.float32)

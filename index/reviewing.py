@@ -16,6 +16,7 @@ from assocmem.asking import Kernel, choose, fresh, references, worth_asking
 from assocmem.data.labels import imagenet_labels
 from assocmem.errors import InputError
 from assocmem.index.reports import Hit, TeachReport
+from assocmem.nearness import unit_rows
 from assocmem.readers import least_hashed
 from assocmem.rotation import F32
 
@@ -73,8 +74,7 @@ class Review:
         self.ended, self.answers = "", 0
         chosen = photos.ids_below(paths) if (paths := list(paths)) else None
         self._ids, features, self._labels = _pool(photos, chosen)
-        lengths = np.sqrt(np.einsum("ij,ij->i", features, features))
-        self._features = features / np.maximum(lengths, 1e-30)[:, None]
+        self._features = unit_rows(features)
         self._rows = references(len(self._ids))
         self._mean = self._features.mean(axis=0) if len(features) else features
         self._width = max(1e-12, 2 * (1 - float(self._mean @ self._mean))) if len(features) else 1.0

@@ -19,6 +19,7 @@ from assocmem.concepts import ConceptMemory
 from assocmem.index.memories import keep_file
 from assocmem.index.reports import COPY
 from assocmem.index.teachings import Teaching, TeachingTables
+from assocmem.nearness import unit_rows
 from assocmem.rotation import F32
 from assocmem.sketches import I8, SKETCH_FROM, scales_of, sketch_cosines
 
@@ -176,9 +177,7 @@ class Taught:
 
     def unit_features(self) -> F32:
         """Return the features of all examples, scaled to length 1, float32 (examples, dim)."""
-        features = self._features.astype(np.float32)
-        lengths = np.sqrt(np.einsum("ij,ij->i", features, features))
-        return np.asarray(features / np.maximum(lengths, 1e-30)[:, None])
+        return unit_rows(self._features.astype(np.float32))
 
     # names
 
