@@ -1,0 +1,119 @@
+"""What released code wrote opens, and gives the answers it gave: files of the array classes, and a collection."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import assocmem
+from tests.golden import arrays, collection, commands
+from tests.golden.compare import differences
+
+FIXTURE = Path(__file__).resolve().parent / "v0.1"
+
+
+@functools.cache
+def _answers() -> dict[str, Any]:
+    answers: dict[str, Any] = json.loads((FIXTURE / "answers.json").read_text())
+    return answers
+
+
+@functools.cache
+def _inputs() -> arrays.Inputs:
+    return arrays.inputs_of(FIXTURE)
+
+
+def _check(expected: Any, found: Any, tolerance: float) -> None:
+    lines = list(differences(expected, json.loads(json.dumps(found)), tolerance))
+    assert not lines, "\n".join(lines[:40])
+
+
+def _check_contents(expected: Path, found: Path, tolerance: float = 0.0) -> None:
+    """Names, attributes and values of two HDF5 files: integers and bytes exactly, floats with a tolerance."""
+    old, new = arrays.contents(expected), arrays.contents(found)
+    assert new.keys() == old.keys()
+    for name, one in old.items():
+        _check(one["attributes"], new[name]["attributes"], tolerance)
+        values, others = np.asarray(one["values"]), np.asarray(new[name]["values"])
+        assert others.dtype == values.dtype, name
+        summed = name.removesuffix(" checksums")
+        if name == "about":  # facts, as JSON
+            assert json.loads(others.tobytes()) == json.loads(values.tobytes())
+        elif values.dtype.kind == "f" and tolerance:
+            np.testing.assert_allclose(others, values, rtol=tolerance, atol=tolerance, err_msg=name)
+        elif summed == name or (summed != "about" and not (tolerance and old[summed]["values"].dtype.kind == "f")):
+            np.testing.assert_array_equal(others, values, err_msg=name)
+
+
+@pytest.mark.parametrize("name", arrays.MADE)
+def test_a_saved_file_opens_and_gives_the_same_answers(name):
+    _check(_answers()["arrays"][name], arrays.ask(name, arrays.load(FIXTURE / name), _inputs()), arrays.TOLERANCE)
+
+
+@pytest.mark.parametrize("name", arrays.MADE)
+def test_a_saved_file_that_is_saved_again_holds_the_same(name, tmp_path):
+    arrays.load(FIXTURE / name).save(tmp_path / name)
+    _check_contents(FIXTURE / name, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", arrays.MADE)
+def test_the_same_inputs_make_the_same_file(name, tmp_path):
+    made = arrays.MADE[name][1](_inputs())
+    made.save(tmp_path / name)
+    _check_contents(FIXTURE / name, tmp_path / name, arrays.TOLERANCE)
+    answers = arrays.ask(name, made, _inputs())
+    _check(_without_sizes(_answers()["arrays"][name]), _without_sizes(answers), arrays.TOLERANCE)
+
+
+def _without_sizes(answers: dict[str, Any]) -> dict[str, Any]:
+    """What is in memory has room to spare, what was loaded has not."""
+    stats = answers.get("stats")
+    return answers if stats is None else answers | {"stats": {k: v for k, v in stats.items() if k != "memory"}}
+
+
+@pytest.fixture
+def root(tmp_path):
+    return collection.copied(FIXTURE, tmp_path.resolve())
+
+
+def test_the_fixture_holds_one_catalog_file_and_no_path_of_a_machine(root):
+    assert not list((root / "photos.amem").glob("catalog.sqlite3-*"))
+    collection.move_paths(root / "photos.amem", str(root), collection.GOLDEN)
+    for path in (root / "photos.amem").rglob("*"):
+        assert not path.is_file() or str(root).encode() not in path.read_bytes()
+
+
+def test_a_collection_opens_and_answers_from_python(root):
+    _check(_answers()["python"], collection.ask_collection(root), commands.TOLERANCE)
+
+
+@pytest.mark.parametrize("group", commands.GROUPS)
+def test_commands_answer_as_they_did(group, root):
+    expected = _answers()[group]
+    found = list(commands.run_group(group, root))
+    assert [one["command"] for one in found] == [one["command"] for one in expected]
+    _check(expected, found, commands.TOLERANCE)
+    for place in ("photos.amem", "new.amem"):
+        if (root / place).exists():
+            _check(_answers()[f"layout of {place} after {group}"], collection.layout(root / place), 0)
+
+
+def test_derived_memories_are_made_again_as_they_were(root, tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for path in (root / "photos.amem").glob("memory-*.h5"):
+        path.rename(kept / path.name)
+    with assocmem.open(root / "photos.amem") as photos:
+        photos.add(root / "pictures")
+        photos.info()
+    # What was taught is solved when it is asked for, and written when something is taught.
+    names = {path.name for path in kept.iterdir()} - {"memory-taught.h5"}
+    assert names == {f"memory-{name}.h5" for name in ("cliques", "concepts", "messages", "seen")}
+    for name in names:
+        _check_contents(kept / name, root / "photos.amem" / name, arrays.TOLERANCE)
+    _check(_answers()["python"], collection.ask_collection(root), commands.TOLERANCE)
