@@ -15,10 +15,10 @@ demo: $(VENV)/demo.stamp
 # The kernels once more as plain Python: what numba makes of them must not differ.
 test: $(VENV)/test.stamp
 	$(VENV)/bin/python -m pytest
-	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -q tests/test_codes.py tests/test_unit_counts.py tests/test_bits.py \
-		tests/test_clique.py tests/test_ties.py tests/test_rotation.py tests/test_symbols.py tests/test_shuffle.py \
-		tests/test_lanes.py tests/test_features.py tests/test_refining.py tests/test_id_table.py \
-		tests/test_pools.py tests/test_waves.py tests/test_connections.py
+	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -q tests/codes/test_codes.py tests/concepts/test_unit_counts.py tests/numerics/test_bits.py \
+		tests/memory/test_clique.py tests/memory/test_ties.py tests/numerics/test_rotation.py tests/codes/test_symbols.py tests/numerics/test_shuffle.py \
+		tests/numerics/test_lanes.py tests/search/test_features.py tests/search/test_refining.py tests/search/test_id_table.py \
+		tests/search/test_pools.py tests/concepts/test_waves.py tests/concepts/test_connections.py
 
 lint: $(VENV)/lint.stamp
 	$(VENV)/bin/ruff check .

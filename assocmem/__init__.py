@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from assocmem._version import __version__
 
 if TYPE_CHECKING:
-    from assocmem.clique import CliqueMemory
-    from assocmem.clique_index import CliqueIndex
-    from assocmem.concepts import ConceptMemory
+    from assocmem.codes.hash_codes import MessageCoder
+    from assocmem.concepts.memory import ConceptMemory
     from assocmem.errors import AssocmemError
     from assocmem.index import open_collection as open
     from assocmem.index.collection import Collection
-    from assocmem.message_codes import MessageCoder
-    from assocmem.neighbors import CliqueNeighbors
-    from assocmem.seen import SeenMemory
-    from assocmem.willshaw import WillshawMemory
+    from assocmem.memory.clique import CliqueMemory
+    from assocmem.memory.familiarity import SeenMemory
+    from assocmem.memory.willshaw import WillshawMemory
+    from assocmem.search.clique_index import CliqueIndex
+    from assocmem.search.sklearn_api import CliqueNeighbors
 
 __all__ = [
     "AssocmemError",
@@ -38,14 +38,14 @@ __all__ = [
 
 _HOMES = {
     "AssocmemError": ("assocmem.errors", "AssocmemError"),
-    "CliqueIndex": ("assocmem.clique_index", "CliqueIndex"),
-    "CliqueMemory": ("assocmem.clique", "CliqueMemory"),
-    "CliqueNeighbors": ("assocmem.neighbors", "CliqueNeighbors"),
+    "CliqueIndex": ("assocmem.search.clique_index", "CliqueIndex"),
+    "CliqueMemory": ("assocmem.memory.clique", "CliqueMemory"),
+    "CliqueNeighbors": ("assocmem.search.sklearn_api", "CliqueNeighbors"),
     "Collection": ("assocmem.index.collection", "Collection"),
-    "ConceptMemory": ("assocmem.concepts", "ConceptMemory"),
-    "MessageCoder": ("assocmem.message_codes", "MessageCoder"),
-    "SeenMemory": ("assocmem.seen", "SeenMemory"),
-    "WillshawMemory": ("assocmem.willshaw", "WillshawMemory"),
+    "ConceptMemory": ("assocmem.concepts.memory", "ConceptMemory"),
+    "MessageCoder": ("assocmem.codes.hash_codes", "MessageCoder"),
+    "SeenMemory": ("assocmem.memory.familiarity", "SeenMemory"),
+    "WillshawMemory": ("assocmem.memory.willshaw", "WillshawMemory"),
     "open": ("assocmem.index", "open_collection"),
 }
 

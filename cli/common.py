@@ -155,8 +155,8 @@ def prepare_kernels(*, storing: bool = False) -> None:
     """
     import numpy as np
 
-    from assocmem.codes import CliqueCoder, kernels_cached
-    from assocmem.search import Block, ExhaustiveEngine
+    from assocmem.codes.winner_codes import CliqueCoder, kernels_cached
+    from assocmem.search.exhaustive import Block, ExhaustiveEngine
 
     if not kernels_cached():
         say("preparing the search kernels (once on this machine, a few seconds) ...")
@@ -164,7 +164,8 @@ def prepare_kernels(*, storing: bool = False) -> None:
     feature = np.ones((1, 8), np.float32)
     ExhaustiveEngine(coder, [Block(np.zeros(1, np.int64), coder.encode(feature), feature)]).search(feature, 1)
     if storing:
-        from assocmem.index import cliques, seen
+        from assocmem.index.derived import clique_memory as cliques
+        from assocmem.index.derived import familiarity as seen
 
         cliques.prepare()
         seen.prepare()

@@ -20,7 +20,7 @@ from assocmem.cli.common import (
 
 if TYPE_CHECKING:
     from assocmem.index.collection import Collection
-    from assocmem.index.reports import ConceptHit
+    from assocmem.index.results import ConceptHit
 
 
 @guarded

@@ -15,7 +15,7 @@ from assocmem.errors import AssocmemError
 
 if TYPE_CHECKING:
     from assocmem.index.collection import Collection
-    from assocmem.index.reports import Hit
+    from assocmem.index.results import Hit
 
 # Only these packages' files are used, never their code.
 _SOURCES = {

@@ -26,7 +26,7 @@ from assocmem.errors import InputError
 
 if TYPE_CHECKING:
     from assocmem.index.collection import Collection
-    from assocmem.index.reports import Copies
+    from assocmem.index.results import Copies
 
 _MOST = 100
 """Copies of one file that are told at most."""
@@ -77,7 +77,7 @@ def duplicates(
 
     Example: assocmem duplicates ~/Pictures/2024 --against ~/Backup
     """
-    from assocmem.index.reports import COPY, SIMILAR
+    from assocmem.index.results import COPY, SIMILAR
 
     if sum((bool(against), other is not None, of is not None)) > 1 or (of is not None and paths):
         raise InputError("expected one of --against, --other and --of, and no PATH with --of; ask twice")
@@ -108,7 +108,7 @@ def duplicates(
 
 def _copies_of(photos: Collection, file: str, least: float) -> list[Copies]:
     """What is in the collection of one file, as a group of which the file is the first."""
-    from assocmem.index.reports import Copies, Hit
+    from assocmem.index.results import Copies, Hit
 
     path = os.path.abspath(file)
     found = [hit for hit in photos.originals(file, k=_MOST) if hit.score >= least and hit.path != path]

@@ -25,7 +25,7 @@ from assocmem.cli.common import (
 from assocmem.errors import ExtractorError
 
 if TYPE_CHECKING:
-    from assocmem.index.reports import AddReport, Progress
+    from assocmem.index.results import AddReport, Progress
 
 
 @guarded

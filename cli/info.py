@@ -22,8 +22,8 @@ from assocmem.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from assocmem.alarms import Judgement
-    from assocmem.index.reports import EngineInfo, Info, MemoryInfo
+    from assocmem.index.results import EngineInfo, Info, MemoryInfo
+    from assocmem.memory.familiarity_eval import Judgement
 
 
 @guarded
@@ -95,7 +95,7 @@ def _memory(memory: MemoryInfo) -> list[tuple[str, str]]:
 
 def _seen(judged: Judgement) -> list[tuple[str, str]]:
     """What the memory of what was seen is, and how often it is to be expected to err."""
-    from assocmem.alarms import KEPT
+    from assocmem.memory.familiarity_eval import KEPT
 
     shape = f"{judged.units} units per cluster, {size(judged.bytes)}, density {judged.density:.3g}"
     half = KEPT.index(8)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from assocmem import __version__
+from assocmem.bench.commands import app as bench_app
 from assocmem.cli import (
     concepts,
     curate,
@@ -27,7 +28,6 @@ from assocmem.cli import (
     teach,
     verify,
 )
-from assocmem.cli.bench import app as bench_app
 
 app = typer.Typer(
     name="assocmem",

@@ -33,7 +33,7 @@ def plan(
     """
     memory = None if ram is None else _bytes(ram, "--ram")
     wanted, lacking = _share(error, "--error"), _share(erased, "--erased")
-    from assocmem.capacity import plan as propose
+    from assocmem.memory.capacity import plan as propose
 
     found = propose(items, memory=memory, error=wanted, erased=lacking, sparse=sparse)
     if memory is not None and found.needed_bytes is not None:

@@ -23,7 +23,7 @@ from assocmem.cli.common import (
 from assocmem.errors import InputError, LockedError
 
 if TYPE_CHECKING:
-    from assocmem.index.reviewing import Question, Review
+    from assocmem.index.teach.review import Question, Review
 
 _AT_ONCE = 10
 """Questions with --json unless told otherwise."""

@@ -26,8 +26,8 @@ from assocmem.errors import InputError
 
 if TYPE_CHECKING:
     from assocmem.index.collection import Collection
-    from assocmem.index.query import Query
-    from assocmem.index.reports import Hit
+    from assocmem.index.query.query import Query
+    from assocmem.index.results import Hit
 
 
 Box = tuple[float, float, float, float]
@@ -111,7 +111,7 @@ def search(
 
 def _ask(photos: Collection, text: str, boxes: list[Box] | None) -> Query:
     """Turn the question into features; a folder, and words with a mask, are told from what they are taken for."""
-    from assocmem.index.names import UnknownConceptError
+    from assocmem.index.query.label_names import UnknownConceptError
 
     if boxes and not os.path.lexists(text):
         raise InputError(f"--mask: expected a picture or video to leave a part of out, found no file {text!r}")
@@ -130,7 +130,7 @@ def _ask(photos: Collection, text: str, boxes: list[Box] | None) -> Query:
 
 def _share(photos: Collection, effort: float | None) -> float | None:
     """The effort that is quickest for a process that asks once, unless one is named."""
-    from assocmem.index import snapshot
+    from assocmem.index.store import snapshot
 
     return 1.0 if effort is None and len(photos.refresh()) < snapshot.ONCE_FROM else effort
 
@@ -157,7 +157,7 @@ def _understood(words: str, meant: list[str] | None) -> str:
 
 
 def _some(words: str, meant: list[str]) -> str:
-    from assocmem.index.names import kind_named
+    from assocmem.index.query.label_names import kind_named
 
     more = f" and {len(meant) - 5} more" if len(meant) > 5 else ""
     names = ", ".join(meant[:5]) + more

@@ -21,7 +21,7 @@ from assocmem.cli.common import (
 from assocmem.errors import MediaError
 
 if TYPE_CHECKING:
-    from assocmem.index.reports import Seen
+    from assocmem.index.results import Seen
 
 NOT_SEEN = 3
 """Exit code; 1 is for what could not be answered."""

@@ -16,7 +16,7 @@ from assocmem.cli.common import clock
 from assocmem.errors import InputError, MediaError
 
 if TYPE_CHECKING:
-    from assocmem.index.reports import Hit
+    from assocmem.index.results import Hit
 
 SIDE = 320
 """Longest side of a thumbnail, in pixels."""

@@ -20,7 +20,7 @@ from assocmem.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from assocmem.index.reports import TeachReport
+    from assocmem.index.results import TeachReport
 
 Files = Annotated[
     list[str] | None,

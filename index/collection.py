@@ -10,21 +10,21 @@ from contextlib import closing
 from assocmem.errors import CollectionError
 from assocmem.extractors.base import Image
 from assocmem.extractors.masked import Box, MaskedExtractor, check_boxes
-from assocmem.index.adding import add_files
-from assocmem.index.answers import common_concepts, nearest_items
-from assocmem.index.catalog import Catalog
-from assocmem.index.disk import make_folder
-from assocmem.index.lock import writer_lock
-from assocmem.index.meaning import Meaning, find_meant, meaning, shown_concepts
-from assocmem.index.memories import imagenet_memory
-from assocmem.index.opened import StrPath
-from assocmem.index.query import Query, check_k, read_query, words_query
-from assocmem.index.reports import AddReport, ConceptHit, Hit, Progress, Seen
-from assocmem.index.rows import Failure
-from assocmem.index.settings import ExtractorChoice, Settings
-from assocmem.index.teaching import TeachableCollection
-from assocmem.index.walk import absolute, listed
-from assocmem.index.writer import Writer
+from assocmem.index.derived.files import imagenet_memory
+from assocmem.index.ingest.run import add_files
+from assocmem.index.ingest.walk import absolute, listed
+from assocmem.index.ingest.writer import Writer
+from assocmem.index.query.concept_search import Meaning, find_meant, meaning, shown_concepts
+from assocmem.index.query.query import Query, check_k, read_query, words_query
+from assocmem.index.query.ranking import common_concepts, nearest_items
+from assocmem.index.results import AddReport, ConceptHit, Hit, Progress, Seen
+from assocmem.index.session import StrPath
+from assocmem.index.store.catalog import Catalog
+from assocmem.index.store.disk import make_folder
+from assocmem.index.store.lock import writer_lock
+from assocmem.index.store.records import Failure
+from assocmem.index.store.settings import ExtractorChoice, Settings
+from assocmem.index.teach.teaching import TeachableCollection
 
 Mask = Box | Sequence[Box]
 
@@ -131,7 +131,7 @@ class Collection(TeachableCollection):
         return count
 
     def _refresh_memories(self) -> None:
-        from assocmem.index.kept import keep_memories  # not before: a search need not wait for these kernels
+        from assocmem.index.derived.refresh import keep_memories  # not before: a search need not wait for these kernels
 
         keep_memories(self.refresh(), self.folder, self.coder, self.message_coder)
 

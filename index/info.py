@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assocmem.index.catalog import FORMAT, Catalog
-from assocmem.index.disk import file_size
-from assocmem.index.reports import EngineInfo, Info, MemoryInfo
-from assocmem.index.settings import Settings
+from assocmem.index.results import EngineInfo, Info, MemoryInfo
+from assocmem.index.store.catalog import FORMAT, Catalog
+from assocmem.index.store.disk import file_size
+from assocmem.index.store.settings import Settings
 
 if TYPE_CHECKING:
-    from assocmem.alarms import Judgement
+    from assocmem.memory.familiarity_eval import Judgement
 
 
 def collect_info(

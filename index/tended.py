@@ -10,13 +10,13 @@ from typing import Any
 
 from assocmem.errors import DamagedError
 from assocmem.extractors.base import Image
-from assocmem.index.catalog import Catalog
 from assocmem.index.info import collect_info
-from assocmem.index.opened import OpenCollection, StrPath
-from assocmem.index.query import check_k, read_query
-from assocmem.index.reports import COPY, Copies, Hit, Info
-from assocmem.index.rows import Failure
-from assocmem.index.walk import listed
+from assocmem.index.ingest.walk import listed
+from assocmem.index.query.query import check_k, read_query
+from assocmem.index.results import COPY, Copies, Hit, Info
+from assocmem.index.session import OpenCollection, StrPath
+from assocmem.index.store.catalog import Catalog
+from assocmem.index.store.records import Failure
 
 
 class TendedCollection(OpenCollection):
@@ -24,9 +24,9 @@ class TendedCollection(OpenCollection):
 
     def info(self) -> Info:
         """Return what the collection holds."""
-        from assocmem.index.cliques import kept_info, memory_info
-        from assocmem.index.pools import engine_info
-        from assocmem.index.seen import kept_judgement
+        from assocmem.index.derived.clique_memory import kept_info, memory_info
+        from assocmem.index.derived.familiarity import kept_judgement
+        from assocmem.index.derived.pools import engine_info
 
         engine = None
         with self._reading() as catalog:
@@ -93,7 +93,9 @@ class TendedCollection(OpenCollection):
         InputError
             ``least`` is below 0.5: unlike pictures would be paired, and not even all of them.
         """
-        from assocmem.index.copies import find_copies  # not before: a search need not wait for these kernels
+        from assocmem.index.query.near_duplicates import (
+            find_copies,  # not before: a search need not wait for these kernels
+        )
 
         elsewhere = against if against is None or isinstance(against, OpenCollection) else listed(against)
         return find_copies(self, listed(paths), elsewhere, least)
@@ -106,7 +108,7 @@ class TendedCollection(OpenCollection):
         MediaError
             The query file cannot be read.
         """
-        from assocmem.index.copies import find_query_originals
+        from assocmem.index.query.near_duplicates import find_query_originals
 
         check_k(k)
         return find_query_originals(self, read_query(query, lambda: self.extractor, words=False), k)

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from assocmem.codes import CliqueCoder
+from assocmem.codes.hash_codes import MessageCoder
+from assocmem.codes.winner_codes import CliqueCoder
+from assocmem.concepts.unit_counts import UnitCounts
 from assocmem.errors import DamagedError, MismatchError
-from assocmem.index.catalog import Catalog
-from assocmem.index.cliques import CLIQUES, Messages, Messenger, living_messages, read_messages
-from assocmem.index.memories import CONCEPTS, IMAGENET_CLASSES, feed, load_memory
-from assocmem.index.pools import pool_problems
-from assocmem.index.seen import BITS, MESSAGES, kept_familiar, read_seen_messages
-from assocmem.index.segments import checked_chunks, read_segment
-from assocmem.index.snapshot import take_snapshot
-from assocmem.message_codes import MessageCoder
-from assocmem.seen import SeenMemory
-from assocmem.unit_counts import UnitCounts
+from assocmem.index.derived.clique_memory import CLIQUES, Messages, Messenger, living_messages, read_messages
+from assocmem.index.derived.familiarity import BITS, MESSAGES, kept_familiar, read_seen_messages
+from assocmem.index.derived.files import CONCEPTS, IMAGENET_CLASSES, feed, load_memory
+from assocmem.index.derived.pools import pool_problems
+from assocmem.index.store.catalog import Catalog
+from assocmem.index.store.segments import checked_chunks, read_segment
+from assocmem.index.store.snapshot import take_snapshot
+from assocmem.memory.familiarity import SeenMemory
 
 
 def verify(
@@ -81,7 +81,7 @@ def _memory_problems(catalog: Catalog, folder: Path, coder: CliqueCoder, messeng
 
 def _taught_problems(catalog: Catalog, folder: Path, dim: int) -> list[str]:
     """Hold what is kept of teachings against what they give anew."""
-    from assocmem.index.taught import TAUGHT, Taught
+    from assocmem.index.teach.taught_model import TAUGHT, Taught
 
     if catalog.meta("taught") is None:
         return []

@@ -7,9 +7,11 @@ import contextlib
 import numpy as np
 import pytest
 
-from assocmem import readers, ridge, waves
-from assocmem.concept_file import state_of
-from assocmem.concepts import ConceptMemory
+from assocmem.concepts import classifiers as readers
+from assocmem.concepts import random_features as waves
+from assocmem.concepts import ridge
+from assocmem.concepts.concept_file import state_of
+from assocmem.concepts.memory import ConceptMemory
 
 DIM = 12
 READERS = ["ridge", "counts"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assocmem.features import DTYPES, Features
+from assocmem.search.vector_storage import DTYPES, Features
 
 DIM = 20
 KINDS = pytest.mark.parametrize("kind", DTYPES)

@@ -1,0 +1,1 @@
+"""HDF5 files that are written atomically and checked when they are read. Private."""

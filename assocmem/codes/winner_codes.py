@@ -1,0 +1,240 @@
+"""Feature vectors -> sparse binary clique codes, without training; and scoring codes by a real-valued query.
+
+A code has ``clusters`` clusters of 16 units with one winner each. The units are axes of a fixed pseudo-random
+rotation (random signs, Walsh-Hadamard, repeated), so there is nothing to train and nothing to store per collection
+but four numbers. Two winners share a byte: 128 clusters take 64 bytes per item.
+
+This module knows arrays only: no files, no media, no collections.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from assocmem._numerics.rotation import F32, make_signs, next_power_of_two, rotate_rows
+from assocmem.errors import InputError
+
+UNITS = 16
+"""Units per cluster: a winner is a 4-bit symbol, so that two share a byte."""
+
+SIGNED_UNITS = 256
+"""Units per cluster of the messages that go into the clique memory: 128 axes, two signs."""
+
+U8 = npt.NDArray[np.uint8]
+
+_options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
+
+
+@njit(**_options)
+def pick_winners(rotated, codes):  # type: ignore[no-untyped-def]
+    """Winner-take-all per cluster of 16 axes, packed two to a byte, the even cluster in the low half.
+
+    ``rotated``: float32 (n, N), N >= 32 * b; ``codes``: uint8 (n, b), filled. The first of equal axes wins.
+    """
+    for i in range(codes.shape[0]):
+        for b in range(codes.shape[1]):
+            byte = 0
+            for half in range(2):
+                base = (2 * b + half) * 16
+                best = rotated[i, base]
+                winner = 0
+                for j in range(1, 16):
+                    if rotated[i, base + j] > best:
+                        best = rotated[i, base + j]
+                        winner = j
+                byte |= winner << (4 * half)
+            codes[i, b] = byte
+
+
+@njit(**_options)
+def pair_tables(values, tables):  # type: ignore[no-untyped-def]
+    """Sums for every pair of symbols a byte can hold.
+
+    ``values``: float32 (32 * b,), a value per unit; ``tables``: float32 (b, 256), filled.
+    """
+    for b in range(tables.shape[0]):
+        for high in range(16):
+            for low in range(16):
+                tables[b, high * 16 + low] = values[32 * b + low] + values[32 * b + 16 + high]
+
+
+@njit(**_options)
+def score_codes(codes, tables, out):  # type: ignore[no-untyped-def]
+    """Score of item i = sum over its bytes of ``tables[b, codes[i, b]]``.
+
+    ``codes``: uint8 (n, b), b a multiple of 4; ``tables``: float32 (b, 256); ``out``: float32 (n,), filled.
+    Four running sums keep four loads in flight; their order is fixed, so the result never depends on the batch.
+    """
+    for i in range(codes.shape[0]):
+        s0 = np.float32(0.0)
+        s1 = np.float32(0.0)
+        s2 = np.float32(0.0)
+        s3 = np.float32(0.0)
+        for b in range(0, codes.shape[1], 4):
+            s0 += tables[b, codes[i, b]]
+            s1 += tables[b + 1, codes[i, b + 1]]
+            s2 += tables[b + 2, codes[i, b + 2]]
+            s3 += tables[b + 3, codes[i, b + 3]]
+        out[i] = (s0 + s1) + (s2 + s3)
+
+
+@njit(**_options)
+def pick_extremes(rotated, symbols):  # type: ignore[no-untyped-def]
+    """Winner-take-all per cluster of signed axes: the axis of the greatest magnitude, with its sign.
+
+    ``rotated``: float32 (n, N), N >= m * axes; ``symbols``: int32 (n, m), filled with 2 * axis, + 1 where it is
+    negative. A cluster has SIGNED_UNITS / 2 axes; the first of equal magnitudes wins.
+    """
+    axes = SIGNED_UNITS // 2
+    for i in range(symbols.shape[0]):
+        for c in range(symbols.shape[1]):
+            best = np.float32(-1.0)
+            winner = 0
+            for j in range(axes):
+                value = rotated[i, c * axes + j]
+                magnitude = -value if value < 0.0 else value
+                if magnitude > best:
+                    best = magnitude
+                    winner = 2 * j + (1 if value < 0.0 else 0)
+            symbols[i, c] = winner
+
+
+KERNELS = (rotate_rows, pick_winners, pair_tables, score_codes)
+"""What a search calls first."""
+
+
+def kernels_cached() -> bool:
+    """Whether numba has compiled all kernels before, on this machine; if not, their first call takes seconds."""
+    for kernel in KERNELS:
+        stats = getattr(kernel, "stats", None)  # none where jit is disabled
+        name = f"{kernel.__module__.rpartition('.')[2]}.{kernel.__name__}"
+        if stats is not None and not any(Path(stats.cache_path).glob(f"{name}-*.nbi")):
+            return False
+    return True
+
+
+def as_matrix(x: npt.ArrayLike, dim: int, what: str) -> F32:
+    """Check and convert to C-contiguous float32 (n, dim); a single vector becomes one row."""
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{what}: expected numbers, found dtype {array.dtype}")
+    matrix = np.atleast_2d(array)
+    if matrix.ndim != 2 or matrix.shape[1] != dim:
+        raise InputError(f"{what}: expected shape (n, {dim}), found {array.shape}")
+    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+    if not np.isfinite(matrix).all():
+        raise InputError(f"{what}: expected finite numbers, found NaN or infinity; leave such rows out")
+    return matrix
+
+
+class CliqueCoder:
+    """Training-free encoder: unit-length features, minus a fixed mean, rotated, one winner per cluster.
+
+    Parameters
+    ----------
+    dim : int
+        Length of a feature vector.
+    clusters : int
+        Number of clusters; a multiple of 8. A code takes ``clusters // 2`` bytes.
+    mean : array of float32, shape (dim,), optional
+        Mean of unit-length features, subtracted first. It must be the same for all codes that meet in a memory.
+    seed : int
+        Chooses the rotation. Equal parameters give equal codes on every machine and version.
+
+    Notes
+    -----
+    Three rounds of random signs and a Walsh-Hadamard transform approximate a random rotation in O(N log N)
+    (Ailon & Chazelle 2009; Andoni et al. 2015). Measured on 40,000 photo-window features with 64 bytes per item:
+    0.998 of the true ten neighbours are among the best 300 by code.
+    """
+
+    ROUNDS = 3
+
+    def __init__(self, dim: int, *, clusters: int = 128, mean: F32 | None = None, seed: int = 0) -> None:
+        if dim < 1:
+            raise InputError(f"dim: expected at least 1, found {dim}")
+        if clusters < 8 or clusters % 8:
+            raise InputError(f"clusters: expected a positive multiple of 8, found {clusters}")
+        self.dim = dim
+        self.clusters = clusters
+        self.seed = seed
+        # A copy, because a read-only array is another type to numba, with another compilation.
+        self.mean: F32 = np.zeros(dim, np.float32) if mean is None else as_matrix(mean, dim, "mean")[0].copy()
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes per packed code."""
+        return self.clusters // 2
+
+    @property
+    def width(self) -> int:
+        """Axes of a rotated feature, N."""
+        return max(next_power_of_two(self.dim), next_power_of_two(self.clusters * UNITS))
+
+    @property
+    def message_clusters(self) -> int:
+        """Clusters of an item's message, for a clique memory."""
+        return self.clusters // 8
+
+    @cached_property
+    def _signs(self) -> F32:
+        """float32 (ROUNDS, N), entries +-1/sqrt(N)."""
+        return make_signs(self.width, self.ROUNDS, self.seed)
+
+    def rotate(self, features: npt.ArrayLike) -> F32:
+        """Return the rotated features, float32 (n, N); the first ``16 * clusters`` columns are the units.
+
+        Raises
+        ------
+        InputError
+            Wrong shape, or values that are not finite.
+        """
+        x = as_matrix(features, self.dim, "features")
+        out = np.empty((len(x), self._signs.shape[1]), np.float32)
+        rotate_rows(x, self.mean, self._signs, out)
+        return out
+
+    def encode(self, features: npt.ArrayLike) -> U8:
+        """Return packed codes, uint8 (n, clusters // 2), for features (n, dim)."""
+        x = np.atleast_2d(np.asarray(features))
+        codes = np.empty((len(x), self.code_bytes), np.uint8)
+        for start in range(0, len(x), 1024):  # bounds the rotated copy at 8 MB for 2,048 axes
+            rotated = self.rotate(x[start : start + 1024])
+            pick_winners(rotated, codes[start : start + 1024])
+        return codes
+
+    def messages(self, features: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """Return messages for a clique memory of SIGNED_UNITS units per cluster, int32 (n, clusters // 8).
+
+        The same rotation as the codes', in blocks of 128 signed axes: near copies agree in about half of the symbols,
+        unlike pictures in one of a hundred.
+        """
+        x = np.atleast_2d(np.asarray(features))
+        symbols = np.empty((len(x), self.message_clusters), np.int32)
+        for start in range(0, len(x), 1024):
+            pick_extremes(self.rotate(x[start : start + 1024]), symbols[start : start + 1024])
+        return symbols
+
+    def unit_values(self, query: npt.ArrayLike) -> F32:
+        """Return the query's own value at every unit, float32 (16 * clusters,): the real-valued side of a search."""
+        return np.ascontiguousarray(self.rotate(query)[0, : self.clusters * UNITS])
+
+
+def unpack(codes: U8) -> U8:
+    """Packed codes uint8 (n, b) -> winners uint8 (n, 2 * b), values 0 to 15."""
+    winners = np.empty((codes.shape[0], 2 * codes.shape[1]), np.uint8)
+    winners[:, 0::2] = codes & 15
+    winners[:, 1::2] = codes >> 4
+    return winners
+
+
+def byte_tables(values: F32) -> F32:
+    """Value per unit, float32 (32 * b,) -> table per code byte, float32 (b, 256), for ``score_codes``."""
+    tables = np.empty((len(values) // (2 * UNITS), 256), np.float32)
+    pair_tables(values, tables)
+    return tables

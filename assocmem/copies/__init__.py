@@ -1,0 +1,1 @@
+"""Near duplicates: candidate pairs, their similarity, groups, and the original of a copy."""

@@ -1,0 +1,1 @@
+"""Nearest neighbours by codes: ``CliqueIndex``, and the engines that search a collection."""

@@ -1,0 +1,1 @@
+"""``assocmem bench concepts``: learning concepts, beside rivals."""

@@ -1,0 +1,1 @@
+"""``assocmem bench duplicates``: near copies found and grouped, beside hashes and FAISS."""

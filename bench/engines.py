@@ -1,0 +1,130 @@
+"""``assocmem bench engines``: from how many items on a search by pools is quicker than a scan of all codes."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from assocmem.bench.common import DEFAULT_OUT, OutOption, RoundsOption, keep, median, run_process, spread
+from assocmem.bench.startup import make_collection
+from assocmem.cli.common import emit, emit_table, guarded, say
+
+if TYPE_CHECKING:
+    from assocmem.index.collection import Collection
+
+ENGINES = ("scan", "pools")
+NEVER = 2**62
+QUERIES = 20
+ONE_SHOT = """if 1:
+    import sys
+    from assocmem.index.store import snapshot
+    snapshot.POOLED_FROM = snapshot.ONCE_FROM = int(sys.argv.pop(1))
+    from assocmem.cli.main import app
+    app()
+"""
+
+
+@guarded
+def engines(
+    items: Annotated[
+        str, typer.Option(metavar="N,N,...", help="Sizes of the synthetic collections.")
+    ] = "2500,5000,10000,20000,40000,80000",
+    rounds: RoundsOption = 7,
+    out: OutOption = DEFAULT_OUT,
+) -> None:
+    """Measure both engines of a search at several sizes, within a process and as a process.
+
+    Features are random, which changes nothing about the time; the two take turns with every query. Where they cross is
+    where a collection begins to be searched by pools.
+
+    Example: assocmem bench engines --items 10000,100000
+    """
+    from assocmem.index.store import snapshot
+
+    sizes = _sizes(items)
+    threshold, rows = snapshot.POOLED_FROM, []
+    with tempfile.TemporaryDirectory(prefix="assocmem-bench-") as scratch:
+        for size in sizes:
+            say(f"{size} items ...")
+            try:
+                snapshot.POOLED_FROM = 1
+                rows.append({"items": size, **_measure(Path(scratch) / f"{size}.amem", size, rounds)})
+            finally:
+                snapshot.POOLED_FROM = threshold
+    path = keep(out, "engines", {"threshold": threshold, "rows": rows})
+    _report(rows)
+    emit(f"raw figures: {path}")
+
+
+def _sizes(words: str) -> list[int]:
+    sizes = [int(word) if word.strip().isdecimal() else 0 for word in words.split(",")]
+    if min(sizes) < 1:
+        raise typer.BadParameter(f"--items: expected numbers as in 10000,100000, found {words!r}")
+    return sorted(sizes)
+
+
+def _measure(folder: Path, size: int, rounds: int) -> dict[str, Any]:
+    """Milliseconds of answers within a process, seconds of whole processes, by engine."""
+    import assocmem
+
+    photo = folder.with_suffix(".jpg")
+    make_collection(folder, photo, size)
+    with assocmem.open(folder) as photos:
+        answers = _answers(photos, rounds)
+    program = [sys.executable, "-c", ONE_SHOT]
+    processes: dict[str, list[float]] = {engine: [] for engine in ENGINES}
+    for number in range(rounds + 1):
+        for engine, threshold in zip(ENGINES, (NEVER, 1), strict=True):
+            command = [*program, str(threshold), "search", str(photo), "-c", str(folder), "--json"]
+            wall, _ = run_process(command)
+            if number:  # the first reads the files and the kernels
+                processes[engine].append(wall)
+    return {"answer_ms": answers, "process_s": processes}
+
+
+def _answers(photos: Collection, rounds: int) -> dict[str, list[float]]:
+    import numpy as np
+
+    queries = np.abs(np.random.default_rng(2).standard_normal((QUERIES, photos.extractor.dim), dtype=np.float32))
+    snapshot = photos.refresh()
+    made = dict(zip(ENGINES, (snapshot.engine(photos.coder), photos.engine()), strict=True))
+    answers: dict[str, list[float]] = {engine: [] for engine in ENGINES}
+    for number in range(rounds + 1):
+        for query in queries:
+            for name, engine in made.items():
+                started = time.perf_counter()
+                engine.search(query, 10)
+                if number:
+                    answers[name].append((time.perf_counter() - started) * 1000)
+    return answers
+
+
+def _report(rows: list[dict[str, Any]]) -> None:
+    table = [
+        (
+            f"{row['items']}",
+            *(spread(row["answer_ms"][engine]) for engine in ENGINES),
+            *(spread(row["process_s"][engine]) for engine in ENGINES),
+        )
+        for row in rows
+    ]
+    emit_table(("items", "scan, ms", "pools, ms", "scan, process, s", "pools, process, s"), table)
+    for what, unit in (("an answer", "answer_ms"), ("a process", "process_s")):
+        emit(f"{what} is as quick by pools from {_crossing(rows, unit)}")
+
+
+def _crossing(rows: list[dict[str, Any]], unit: str) -> str:
+    """The least size from which on pools win at every greater one, between two sizes by a straight line."""
+    gains = [(row["items"], median(row[unit]["scan"]) - median(row[unit]["pools"])) for row in rows]
+    if gains[-1][1] <= 0:
+        return f"more than {gains[-1][0]} items on"
+    last = next((i for i in reversed(range(len(gains))) if gains[i][1] <= 0), None)
+    if last is None:
+        return f"{gains[0][0]} items on, or fewer"
+    (few, loss), (many, gain) = gains[last], gains[last + 1]
+    return f"about {round(few + (many - few) * -loss / (gain - loss), -2):.0f} items on"

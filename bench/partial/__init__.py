@@ -1,0 +1,1 @@
+"""``assocmem bench partial``: queries of which a part is missing."""

@@ -1,0 +1,1 @@
+"""``assocmem bench recall``: recall against time and bytes, beside FAISS and others."""

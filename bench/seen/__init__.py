@@ -1,0 +1,1 @@
+"""``assocmem bench seen``: false alarms, misses and time of the familiarity memory."""

@@ -1,0 +1,1 @@
+"""Memories that are derived from the segments, and their files."""

@@ -1,0 +1,185 @@
+"""The collection's pools in their file: searched from a size on, brought up to date by the writer, never waited for.
+
+The file says which generation it was written for, but serves any: what it holds beyond the living items is passed over,
+and what it does not hold yet is scanned. An item's code never changes, so that only what came and went is touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from assocmem._storage.array_file import Arrays, level_arrays, read_array, write_arrays
+from assocmem._storage.files import PAGE
+from assocmem.codes.winner_codes import CliqueCoder
+from assocmem.errors import AssocmemError
+from assocmem.index.derived.files import keep_file
+from assocmem.index.results import EngineInfo
+from assocmem.index.store.snapshot import Snapshot
+from assocmem.search.pool_level import STORED, Level
+from assocmem.search.pooled import Pools, default_effort
+
+POOLS = "memory-pools.h5"
+FORMAT = 1
+LEAST_FILL = 0.25
+"""Pools that are less full, since much was removed, are made anew."""
+_ROWS = 2048
+
+
+def keep_pools(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> None:
+    """Bring the file up to date with the living items, for the writer; where there are too few, there is none.
+
+    When that cannot be (a full disk, a damaged segment), nothing is said: every search does without.
+    """
+    path = folder / POOLS
+    with contextlib.suppress(OSError, RuntimeError, AssocmemError):
+        if not snapshot.large:
+            path.unlink(missing_ok=True)
+            return
+        found = read_pools(path, coder)
+        if found is None or found.generation != snapshot.generation:
+            whole = read_pools(path, coder, whole=True)
+            pools = updated(Pools(coder) if whole is None else whole.pools, snapshot)
+            write_pools(path, snapshot.generation, pools)
+            pools.candidates(np.ones(coder.width, np.float32), 1.0, 1)  # compiles now what a search will need
+
+
+def updated(pools: Pools, snapshot: Snapshot) -> Pools:
+    """Take out what is dead, put in what is new; returns other pools when these would be left too empty."""
+    living = snapshot.living_ids()
+    pools.remove(np.setdiff1d(pools.ids, living))
+    if pools.fill < LEAST_FILL:
+        pools = Pools(pools.coder)
+    known = pools.known()
+    for segment, dead in zip(snapshot.segments, snapshot.dead, strict=True):
+        rows = np.setdiff1d(np.flatnonzero(np.isin(segment.ids, known, invert=True)), dead)
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            pools.add(segment.features[part], segment.ids[part])
+    return pools
+
+
+def write_pools(path: Path, generation: int, pools: Pools) -> None:
+    """Replace the file; it is on the disk, whole, before it takes the place of the old one."""
+    about = {"format": FORMAT, "kind": _kind(pools.coder)}
+    arrays: Arrays = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8), "ids": pools.ids}
+    for name, level in _levels(pools):
+        arrays |= level_arrays(name, level.blocks)
+    keep_file(
+        path, generation, lambda file: write_arrays(file, arrays), alignment_threshold=PAGE, alignment_interval=PAGE
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPools:
+    """Pools, and which generation of the collection they were written for."""
+
+    pools: Pools
+    generation: int
+
+
+def read_pools(path: Path, coder: CliqueCoder, *, whole: bool = False) -> StoredPools | None:
+    """Read the file, of whatever generation; None when it is missing, damaged, or not of this kind.
+
+    Unless ``whole``, the items' codes stay in the file, unchecked: a wrong bit may cost a hit, and makes no false one.
+    """
+    with contextlib.suppress(Exception), h5py.File(path, "r") as file:  # h5py raises nearly everything
+        about = json.loads(read_array(file, path, "about").tobytes())
+        if (about["format"], about["kind"]) != (FORMAT, _kind(coder)):
+            return None
+        pools = Pools(coder)
+        for name, level in _levels(pools):
+            apart = name == "items" and not whole
+            arrays = {part: _read(file, path, f"{name} {part}", apart and part == "codes") for part in STORED}
+            level.restore(arrays)
+        pools.ids = read_array(file, path, "ids")
+        return StoredPools(pools, int(file.attrs["generation"]))
+    return None
+
+
+def _read(file: Any, path: Path, name: str, mapped: bool) -> npt.NDArray[Any]:
+    return read_array(file, path, name, mapped=mapped, checked=not mapped)
+
+
+def _levels(pools: Pools) -> tuple[tuple[str, Level], ...]:
+    tree = pools.tree
+    return ("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)
+
+
+def _kind(coder: CliqueCoder) -> list[int]:
+    """What the codes are of."""
+    return [coder.dim, coder.clusters, coder.seed, zlib.crc32(coder.mean.data)]
+
+
+class PoolsReader:
+    """The file's pools, read again only when it was replaced."""
+
+    def __init__(self, folder: Path, coder: CliqueCoder) -> None:
+        self.path, self.coder = folder / POOLS, coder
+        self._state: tuple[int, ...] | None = None
+        self._pools: Pools | None = None
+
+    def pools(self) -> Pools | None:
+        """Return them; None when there is no file, or not one that can be used."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        if state != self._state:
+            stored = read_pools(self.path, self.coder)
+            self._pools, self._state = None if stored is None else stored.pools, state
+        return self._pools
+
+
+def engine_info(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> EngineInfo:
+    """Return which engine answers, and what it takes."""
+    stored = read_pools(folder / POOLS, coder) if snapshot.large else None
+    if stored is None:
+        return EngineInfo("exhaustive", len(snapshot) * coder.code_bytes, 0, 0, 1.0)
+    items = stored.pools.tree.items
+    waiting = len(np.setdiff1d(snapshot.living_ids(), stored.pools.ids))
+    in_use = items.pools - len(items.vacant)
+    return EngineInfo("pools", stored.pools.nbytes, in_use, waiting, default_effort(len(snapshot)))
+
+
+def pool_problems(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> list[str]:
+    """Return what is wrong with the file: damage, or codes that are not the items'; nothing where there is none."""
+    path = folder / POOLS
+    if not path.exists() or not snapshot.large:
+        return []
+    stored = read_pools(path, coder, whole=True)
+    if stored is None:
+        return [f"{path}: expected pools of this collection, found damage; remove it, it will be built again"]
+    pools = stored.pools
+    found = _misplaced(pools)
+    ids, codes = snapshot.living_codes()
+    if stored.generation == snapshot.generation and not np.array_equal(pools.known(), np.sort(ids)):
+        found.append("ids")
+    _, theirs, ours = np.intersect1d(pools.ids, ids, return_indices=True)
+    if not np.array_equal(pools.tree.items.coded(theirs.astype(np.int32)).codes, codes[ours]):
+        found.append("codes")
+    return [f"{path}: its {', '.join(found)} are not those of the items; remove it, it will be built again"] * bool(
+        found
+    )
+
+
+def _misplaced(pools: Pools) -> list[str]:
+    """Pools and groups that are in use, and only they, have to be known one level up."""
+    tree = pools.tree
+    below, wrong = tree.items, []
+    for name, level in (("pools", tree.pools), ("groups", tree.groups)):
+        in_use = np.flatnonzero(below.blocks.sizes[: below.pools])
+        if not np.array_equal(np.flatnonzero(level.blocks.places >= 0), in_use):
+            wrong.append(name)
+        below = level
+    return wrong

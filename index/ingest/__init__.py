@@ -1,0 +1,1 @@
+"""From files to committed segments: walk, decode, describe, write."""

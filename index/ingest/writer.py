@@ -1,0 +1,237 @@
+"""Committing to a collection: batches become a segment and one catalog transaction; small segments are merged.
+
+The order is what makes a kill harmless: the segment is on the disk, whole, before the transaction that makes it live;
+a file that no transaction named is swept away by the next writer. Used under the writer's lock only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from assocmem._storage.files import sync
+from assocmem.codes.dct_sketches import LENGTH
+from assocmem.codes.winner_codes import CliqueCoder
+from assocmem.errors import CollectionError
+from assocmem.index.ingest.decode import End, Job
+from assocmem.index.ingest.describe import Item, Result
+from assocmem.index.query.ranking import softmax
+from assocmem.index.store.catalog import Catalog
+from assocmem.index.store.records import Failure, FileRow
+from assocmem.index.store.segments import (
+    LABELS,
+    Segment,
+    SegmentData,
+    living_parts,
+    read_segment,
+    segment_path,
+    write_segment,
+)
+
+MERGE_AT = 8
+"""Segments of about one size are merged when there are this many: n items make O(log n) segments."""
+_SMALLEST = 512
+
+
+class Writer:
+    """Writes to the collection in ``folder``."""
+
+    def __init__(self, catalog: Catalog, folder: Path, coder: CliqueCoder) -> None:
+        self.catalog = catalog
+        self.folder = folder / "segments"
+        self.coder = coder
+        if not self.folder.exists():
+            self.folder.mkdir(exist_ok=True)
+            sync(folder)
+        self.lost: list[Job] = []
+        """Files thought known whose content left the collection meanwhile: to be decoded after all."""
+
+    def sweep(self) -> None:
+        """Remove what a killed writer left: temporary files and segments that never went live."""
+        live = {segment_path(self.folder, number).name for number in self.catalog.segments()}
+        for path in self.folder.iterdir():
+            if path.name not in live and path.suffix in (".h5", ".tmp"):
+                path.unlink(missing_ok=True)
+
+    # adding
+
+    def commit(self, results: list[Result]) -> int:
+        """Store files and their items: all of them or none. Returns the number of new items.
+
+        A file of known content that could not be read to its end gets the failure of the one it is known by.
+        """
+        opened: dict[int, Segment] = {}
+        copies = {}
+        for result in results:
+            if result.end.known:
+                result.end = replace(result.end, failure=self._inherited(result.end))
+                copies[result.end.job] = self._copies(result.end.hash, opened)
+        with self.catalog.transaction():
+            rows: list[tuple[int, int, str, float | None, float | None]] = []
+            parts: list[SegmentData] = []
+            for result in results:
+                self._store_file(result, copies.get(result.end.job, []), rows, parts)
+            if rows:
+                number = self.catalog.take("next_segment", 1)
+                write_segment(self.folder, number, len(rows), [_concatenated(parts)])
+                self.catalog.add_segment(number, len(rows))
+                self.catalog.add_items((*row, number, position) for position, row in enumerate(rows))
+            self.catalog.next_generation()
+        return len(rows)
+
+    def _store_file(
+        self,
+        result: Result,
+        copies: list[tuple[str, float | None, float | None, SegmentData]],
+        rows: list[tuple[int, int, str, float | None, float | None]],
+        parts: list[SegmentData],
+    ) -> None:
+        end = result.end
+        found, failure = end.job.found, end.failure
+        if failure is not None:
+            self.catalog.set_failure(failure)
+            if not result.items and not failure.lasting:
+                return  # it may be readable tomorrow: what we know of it stays
+        else:
+            self.catalog.clear_failure(found.path)
+        old = self.catalog.file(found.path)
+        if end.known and self._moved(end.hash, found.path, found.mtime_ns):
+            return
+        if end.known and not copies:
+            self.lost.append(end.job)
+            return
+        if old is not None:
+            self.catalog.remove_files([old[0]])
+        if failure is not None and not result.items and not end.known:
+            return
+        file_id = self.catalog.add_file(FileRow(found.path, end.job.kind, end.hash, found.size, found.mtime_ns))
+        kind = "image" if end.job.kind == "image" else "shot"
+        described = copies or [(kind, i.start, i.end, self._encoded(i)) for i in result.items]
+        first = self.catalog.take("next_item", len(described))
+        for offset, (item_kind, start, stop, data) in enumerate(described):
+            rows.append((first + offset, file_id, item_kind, start, stop))
+            parts.append(_with_id(data, first + offset))
+
+    def _moved(self, digest: bytes, path: str, mtime_ns: int) -> bool:
+        """Recognise known content: under this very path, or under one that is gone, which it takes over."""
+        owners = self.catalog.files_with_hash(digest)
+        for file_id, row in owners:
+            if row.path == path:
+                self.catalog.touch_file(file_id, path, mtime_ns)
+                return True
+        for file_id, row in owners:
+            if not os.path.lexists(row.path):
+                occupant = self.catalog.file(path)
+                if occupant is not None:
+                    self.catalog.remove_files([occupant[0]])
+                self.catalog.touch_file(file_id, path, mtime_ns)
+                self.catalog.clear_failure(row.path)
+                return True
+        return False
+
+    def _inherited(self, end: End) -> Failure | None:
+        found = end.job.found
+        reasons = [row.reason for _, row in self.catalog.files_with_hash(end.hash)]
+        return Failure(found.path, reasons[0], found.size, found.mtime_ns) if reasons and reasons[0] else None
+
+    def _copies(
+        self, digest: bytes, opened: dict[int, Segment]
+    ) -> list[tuple[str, float | None, float | None, SegmentData]]:
+        """Items of known content, with their data: read before a transaction of ours may remove their owner."""
+        copies = []
+        for file_id, _ in self.catalog.files_with_hash(digest)[:1]:
+            for item, number, row in self.catalog.items_of_file(file_id):
+                segment = opened.get(number) or opened.setdefault(number, read_segment(self.folder, number))
+                copies.append((item.kind, item.start, item.end, segment.data(np.array([row], np.int64))))
+        return copies
+
+    def _encoded(self, item: Item) -> SegmentData:
+        feature = item.feature[None, :].astype(np.float16)
+        labels = np.empty((1, 0), np.int16)
+        scores = np.empty((1, 0), np.float16)
+        if item.logits is not None:
+            probabilities = softmax(item.logits)
+            best = np.argsort(-probabilities, kind="stable")[:LABELS]
+            labels, scores = best[None, :].astype(np.int16), probabilities[best][None, :].astype(np.float16)
+        # Codes are made of what is stored, so that they can be checked against it at any time.
+        sketch = np.zeros(LENGTH, np.int8) if item.sketch is None else item.sketch
+        return SegmentData(np.zeros(1, np.int64), self.coder.encode(feature), feature, labels, scores, sketch[None, :])
+
+    # removing
+
+    def remove(self, paths: list[str], *, missing: bool) -> int:
+        """Take out the items of files, of everything in folders, and with ``missing`` of files that are gone."""
+        files = self.catalog.paths()
+        failed = [failure.path for failure in self.catalog.failures()]
+        chosen: set[int] = set()
+        cleared: set[str] = set()
+        for path in paths:
+            inside = path.rstrip(os.sep) + os.sep
+            mine = {file_id for file_id, name in files if name == path or name.startswith(inside)}
+            trouble = {name for name in failed if name == path or name.startswith(inside)}
+            if not mine and not trouble:
+                raise CollectionError(f"{path}: not in the collection; nothing was removed")
+            chosen |= mine
+            cleared |= trouble
+        if missing:
+            gone = {file_id: name for file_id, name in files if not os.path.lexists(name)}
+            chosen |= gone.keys()
+            cleared |= set(gone.values())
+        with self.catalog.transaction():
+            count = self.catalog.remove_files(sorted(chosen))
+            for name in sorted(cleared):
+                self.catalog.clear_failure(name)
+            if count:
+                self.catalog.next_generation()
+        return count
+
+    # merging
+
+    def merge_small_segments(self, at: int = MERGE_AT) -> None:
+        """Merge segments of about one size while there are ``at`` of them; drops dead rows on the way."""
+        while True:
+            tiers: dict[int, list[int]] = {}
+            for number, rows in self.catalog.segments().items():
+                tiers.setdefault(_tier(rows), []).append(number)
+            full = [numbers for tier, numbers in sorted(tiers.items()) if len(numbers) >= at]
+            if not full:
+                return
+            self._merge(full[0])
+
+    def _merge(self, numbers: list[int]) -> None:
+        with self.catalog.transaction():
+            alive = {
+                number: np.array([row for row, _, living in self.catalog.segment_rows(number) if living], np.int64)
+                for number in numbers
+            }
+            segments = [(read_segment(self.folder, number), alive[number]) for number in numbers]
+            ids = np.concatenate([segment.ids[rows] for segment, rows in segments]).tolist()
+            new = self.catalog.take("next_segment", 1)
+            if ids:
+                parts = (part for segment, rows in segments for part in living_parts(self.folder, segment, rows))
+                write_segment(self.folder, new, len(ids), parts)
+                self.catalog.add_segment(new, len(ids))
+            self.catalog.replace_segments(numbers, new, enumerate(ids))
+            self.catalog.next_generation()
+        for number in numbers:  # readers that have them open keep them
+            segment_path(self.folder, number).unlink(missing_ok=True)
+
+
+def _tier(rows: int) -> int:
+    tier = 0
+    while rows > _SMALLEST * MERGE_AT**tier:
+        tier += 1
+    return tier
+
+
+def _with_id(data: SegmentData, item: int) -> SegmentData:
+    return replace(data, ids=np.array([item], np.int64))
+
+
+def _concatenated(parts: Iterable[SegmentData]) -> SegmentData:
+    columns = zip(*(tuple(getattr(part, name) for name in SegmentData.__slots__) for part in parts), strict=True)
+    return SegmentData(*(np.concatenate(column) for column in columns))

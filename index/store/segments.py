@@ -1,0 +1,245 @@
+"""Immutable segments: the features, codes and labels of items that were committed together, one HDF5 file each.
+
+A segment is written under a temporary name, synced, renamed, and never changed again. Codes, ids and labels are read
+through HDF5, which checks their checksums; features are read in place from a memory map, a few rows at a time, and
+their checksums are checked by ``verify``. Knows nothing of paths, pictures or SQL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
+
+from assocmem._storage.files import LIBVER, sync
+from assocmem.codes.dct_sketches import I8, LENGTH
+from assocmem.errors import DamagedError, MismatchError
+from assocmem.index.store.disk import cannot_write, check_room
+
+FORMAT = 1
+LABELS = 5
+"""How many ImageNet classes are kept per item."""
+_FEATURE_ROWS = 256  # rows per chunk: 640 KB at 1,280 dimensions; each has a checksum, and a place to look up
+_CODE_ROWS = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentData:
+    """n items, in memory."""
+
+    ids: npt.NDArray[np.int64]
+    """int64 (n,)"""
+    codes: npt.NDArray[np.uint8]
+    """uint8 (n, code_bytes)"""
+    features: npt.NDArray[np.float16]
+    """float16 (n, dim), as the extractor gave them"""
+    labels: npt.NDArray[np.int16]
+    """int16 (n, LABELS): ImageNet classes, most probable first; (n, 0) when the extractor has none"""
+    label_scores: npt.NDArray[np.float16]
+    """float16, the shape of ``labels``: their probabilities"""
+    sketches: I8
+    """int8 (n, LENGTH); zeros where an item has none"""
+
+
+class MappedRows:
+    """Rows of a chunked HDF5 dataset, read in place from the file: no copy of the whole, no HDF5 call per row.
+
+    Indexing takes an int64 array of row numbers and returns a new array (len(rows), width).
+    """
+
+    def __init__(self, path: Path, dataset: h5py.Dataset) -> None:
+        self.shape: tuple[int, int] = dataset.shape
+        self.dtype: np.dtype[Any] = dataset.dtype
+        self._chunk_rows = dataset.chunks[0] if dataset.shape[0] else 1
+        starts: dict[int, int] = {}
+        dataset.id.chunk_iter(lambda chunk: starts.update({chunk.chunk_offset[0]: chunk.byte_offset}))
+        self._starts = np.array([starts[row] for row in range(0, self.shape[0], self._chunk_rows)], np.int64)
+        # The map outlives the file's name: a reader keeps its segments after a writer has replaced them.
+        mapped = np.memmap(path, np.uint8, mode="r") if starts else np.empty(0, np.uint8)
+        self._width = self.shape[1] * self.dtype.itemsize
+        # All places where a row could begin; the last one's end is the file's.
+        self._rows = as_strided(mapped, (max(0, len(mapped) - self._width + 1), self._width), (1, 1), writeable=False)
+
+    def __getitem__(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        outside = (rows < 0) | (rows >= self.shape[0])
+        if outside.any():
+            raise IndexError(f"row: expected 0 to {self.shape[0] - 1}, found {rows[outside][0]}")
+        if not len(rows):
+            return np.empty((0, self.shape[1]), self.dtype)
+        places = self._starts[rows // self._chunk_rows] + rows % self._chunk_rows * self._width
+        out: npt.NDArray[Any] = self._rows[places].view(self.dtype)
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """n items on disk: like ``SegmentData``, with the features left in the file."""
+
+    number: int
+    ids: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.uint8]
+    features: MappedRows
+    labels: npt.NDArray[np.int16]
+    label_scores: npt.NDArray[np.float16]
+    sketches: MappedRows | I8
+    """int8 (n, LENGTH), left in the file; zeros in a segment of a version that made none"""
+
+    def data(self, rows: npt.NDArray[np.int64]) -> SegmentData:
+        """Copy some rows into memory."""
+        return SegmentData(
+            self.ids[rows],
+            self.codes[rows],
+            self.features[rows],
+            self.labels[rows],
+            self.label_scores[rows],
+            self.sketches[rows],
+        )
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """``folder/00000042.h5``."""
+    return folder / f"{number:08d}.h5"
+
+
+def write_segment(folder: Path, number: int, rows: int, parts: Iterable[SegmentData]) -> Path:
+    """Write a segment of ``rows`` items, given in parts, so that it is on the disk, whole, before its name exists."""
+    path = segment_path(folder, number)
+    temporary = path.with_suffix(".tmp")
+    try:
+        with h5py.File(temporary, "w", libver=LIBVER) as file:
+            file.attrs["format"] = FORMAT
+            datasets: dict[str, h5py.Dataset] = {}  # open until the flush: h5py is silent when closing one fails
+            start = 0
+            for part in parts:
+                if not datasets:
+                    check_room(folder, rows * _row_bytes(part))  # HDF5 recovers badly from a full disk
+                    datasets = {name: _create_dataset(file, name, rows, part) for name in SegmentData.__slots__}
+                _write_part(datasets, part, start, rows)
+                start += len(part.ids)
+            if start != rows:
+                raise ValueError(f"segment {number}: expected {rows} rows, found {start}")
+            file.flush()
+        sync(temporary)
+        temporary.rename(path)
+        sync(folder)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _row_bytes(part: SegmentData) -> int:
+    arrays = [getattr(part, name) for name in SegmentData.__slots__]
+    return sum(array.dtype.itemsize * math.prod(array.shape[1:]) for array in arrays)
+
+
+def _create_dataset(file: h5py.File, name: str, rows: int, part: SegmentData) -> h5py.Dataset:
+    like = getattr(part, name)
+    shape = (rows, *like.shape[1:])
+    if 0 in shape:  # HDF5 has no chunks for nothing
+        return file.create_dataset(name, shape, like.dtype)
+    chunk_rows = min(rows, _FEATURE_ROWS if name in ("features", "sketches") else _CODE_ROWS)
+    return file.create_dataset(name, shape, like.dtype, chunks=(chunk_rows, *shape[1:]), fletcher32=True)
+
+
+def _write_part(datasets: dict[str, h5py.Dataset], part: SegmentData, start: int, rows: int) -> None:
+    stop = start + len(part.ids)
+    for name, dataset in datasets.items():
+        array = getattr(part, name)
+        if array.shape != (len(part.ids), *dataset.shape[1:]) or stop > rows or array.dtype != dataset.dtype:
+            raise ValueError(
+                f"{name}: expected {dataset.dtype} rows {dataset.shape[1:]}, at most {rows} in all, "
+                f"found {array.dtype} {array.shape} after {start}"
+            )
+        dataset[start:stop] = array
+
+
+def read_segment(folder: Path, number: int) -> Segment:
+    """Open a segment.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none of that number; the caller's view of the collection may be stale.
+    DamagedError
+        The file is cut short, altered or not a segment.
+    MismatchError
+        The file was written by a newer version.
+    """
+    path = segment_path(folder, number)
+    with _damage_named(path), h5py.File(path, "r") as file:
+        if file.attrs["format"] != FORMAT:
+            raise MismatchError(
+                f"{path}: expected segment format {FORMAT}, found {file.attrs['format']}; "
+                "it was written by a newer assocmem: update this one"
+            )
+        small = {name: file[name][:] for name in ("ids", "codes", "labels", "label_scores")}
+        features = MappedRows(path, file["features"])
+        if "sketches" in file:
+            return Segment(number, features=features, sketches=MappedRows(path, file["sketches"]), **small)
+        return Segment(number, features=features, sketches=_no_sketches(features.shape[0]), **small)
+
+
+def _no_sketches(rows: int) -> I8:
+    return np.broadcast_to(np.int8(0), (rows, LENGTH))
+
+
+def checked_chunks(folder: Path, number: int) -> Iterator[tuple[npt.NDArray[np.float16], I8]]:
+    """Yield all features and sketches in order, some rows at a time, their checksums checked; raises DamagedError."""
+    path = segment_path(folder, number)
+    with _damage_named(path), h5py.File(path, "r") as file:
+        features = file["features"]
+        sketches = file["sketches"] if "sketches" in file else _no_sketches(features.shape[0])
+        for start in range(0, features.shape[0], 4 * _FEATURE_ROWS):
+            rows = slice(start, start + 4 * _FEATURE_ROWS)
+            yield features[rows], sketches[rows]
+
+
+def living_parts(folder: Path, segment: Segment, rows: npt.NDArray[np.int64]) -> Iterator[SegmentData]:
+    """Copy many rows (ascending) into memory, some at a time, with their checksums checked.
+
+    What is read without, and written again, would get a new checksum, and its damage would never be found.
+    """
+    start = 0
+    for features, sketches in checked_chunks(folder, segment.number):
+        first, last = np.searchsorted(rows, (start, start + len(features)))
+        mine = rows[first:last]
+        if len(mine):
+            yield SegmentData(
+                segment.ids[mine],
+                segment.codes[mine],
+                features[mine - start],
+                segment.labels[mine],
+                segment.label_scores[mine],
+                sketches[mine - start],
+            )
+        start += len(features)
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error  # h5py names no file
+    except MismatchError:
+        raise
+    except Exception as error:  # h5py has nearly every built-in exception for a file that is not what it seems
+        detail = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DamagedError(
+            f"{path}: expected a whole segment, found damage ({detail}); "
+            "restore it from a backup, or index the folders into a new collection"
+        ) from error

@@ -1,0 +1,95 @@
+"""What a collection was made with, as its catalog remembers it: the extractor and the parameters of the codes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from assocmem.codes.winner_codes import CliqueCoder
+from assocmem.extractors.base import Extractor
+from assocmem.extractors.registry import DEFAULT
+from assocmem.index.ingest.walk import absolute
+
+if TYPE_CHECKING:
+    from assocmem.codes.hash_codes import MessageCoder
+
+CLUSTERS = 128
+"""64 bytes of code per item."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractorChoice:
+    """How to open an extractor: what ``open_extractor`` is given."""
+
+    spec: str = DEFAULT
+    weights: str | None = None
+    """absolute path"""
+    options: Mapping[str, str] | None = None
+
+    @classmethod
+    def named(cls, spec: str, weights: str | os.PathLike[str] | None, options: Mapping[str, str] | None) -> Self:
+        """Return a choice with absolute paths, so that a collection finds its network from anywhere."""
+        if spec.startswith("onnx:"):
+            spec = "onnx:" + absolute(spec.removeprefix("onnx:"))
+        return cls(spec, None if weights is None else absolute(weights), dict(options or {}))
+
+    def open(self) -> Extractor:
+        """Load the network; ExtractorError when that cannot be."""
+        from assocmem.extractors.registry import open_extractor
+
+        weights = None if self.weights is None else Path(self.weights)
+        return open_extractor(self.spec, weights=weights, options=self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Fixed when a collection is made: features and codes of other settings cannot be compared."""
+
+    choice: ExtractorChoice
+    identity: str
+    """of the extractor"""
+    dim: int
+    clusters: int = CLUSTERS
+    seed: int = 0
+    mean: npt.NDArray[np.float32] | None = None
+    """float32 (dim,), kept here so that it can never change under a collection's codes"""
+
+    @classmethod
+    def of(cls, extractor: Extractor, choice: ExtractorChoice) -> Self:
+        """Return the settings of a new collection."""
+        from assocmem.data.mean import feature_mean
+
+        return cls(choice, extractor.identity, extractor.dim, mean=feature_mean(extractor.identity))
+
+    @classmethod
+    def from_meta(cls, meta: Callable[[str], str | None]) -> Self:
+        """Read them from a catalog."""
+        choice = ExtractorChoice(**json.loads(meta("extractor") or "{}"))
+        codes = json.loads(meta("codes") or "{}")
+        mean = np.frombuffer(base64.b64decode(codes["mean"]), "<f4") if codes["mean"] else None
+        return cls(choice, meta("identity") or "", codes["dim"], codes["clusters"], codes["seed"], mean)
+
+    def to_meta(self) -> dict[str, str]:
+        """As a catalog keeps them."""
+        mean = "" if self.mean is None else base64.b64encode(self.mean.astype("<f4").tobytes()).decode()
+        choice = {"spec": self.choice.spec, "weights": self.choice.weights, "options": self.choice.options}
+        codes = {"dim": self.dim, "clusters": self.clusters, "seed": self.seed, "mean": mean}
+        return {"extractor": json.dumps(choice), "identity": self.identity, "codes": json.dumps(codes)}
+
+    def coder(self) -> CliqueCoder:
+        """Return the encoder of the collection's codes."""
+        return CliqueCoder(self.dim, clusters=self.clusters, seed=self.seed, mean=self.mean)
+
+    def message_coder(self) -> MessageCoder:
+        """Return the encoder of the messages that tell what was seen."""
+        from assocmem.codes.hash_codes import MessageCoder  # not before: a search needs none
+
+        return MessageCoder(self.dim, seed=self.seed, mean=self.mean)

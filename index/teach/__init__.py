@@ -1,0 +1,1 @@
+"""What users teach a collection, and the model that answers from it."""

@@ -1,0 +1,271 @@
+"""The catalog: transactions are whole, paths survive, and a file that is no catalog is refused and left alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from assocmem.errors import CollectionError, DamagedError, LockedError, MismatchError
+from assocmem.index.store import database
+from assocmem.index.store.catalog import NAME, Catalog
+from assocmem.index.store.records import Failure, FileRow
+
+META = {"identity": "x"}
+ODD_PATHS = ["/plain/a.jpg", "/with space/ü/日本.png", os.fsdecode(b"/caf\xe9/\xff\xfe.jpg"), "/new\nline'\"%_.gif"]
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    with closing(Catalog(tmp_path, create=META)) as made:
+        yield made
+
+
+def fill(catalog, files=3):
+    """Files with two items each, in one segment."""
+    with catalog.transaction():
+        number = catalog.take("next_segment", 1)
+        for i in range(files):
+            file = catalog.add_file(FileRow(f"/f{i}.mp4", "video", bytes([i % 256]) * 16, 100 + i, 1000 + i))
+            first = catalog.take("next_item", 2)
+            catalog.add_items((first + j, file, "shot", j, j + 1, number, 2 * i + j) for j in range(2))
+        catalog.add_segment(number, 2 * files)
+        catalog.next_generation()
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def dump(catalog):
+    with closing(sqlite3.connect(catalog.path)) as db:
+        return list(db.iterdump())
+
+
+def change_and_fail(catalog, error):
+    with catalog.transaction():
+        catalog.take("next_item", 5)
+        catalog.remove_files([1, 2])
+        catalog.set_failure(Failure("/f9.jpg", "empty file"))
+        catalog.next_generation()
+        raise error
+
+
+def test_a_transaction_that_fails_changes_nothing(catalog):
+    fill(catalog)
+    before = dump(catalog)
+    for error in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(error):
+            change_and_fail(catalog, error)
+    assert dump(catalog) == before
+    fill(catalog, files=0)  # and the connection is fit for the next one
+    assert catalog.generation == 2
+
+
+def test_a_commit_that_fails_changes_nothing(catalog, monkeypatch):
+    fill(catalog)
+    before = dump(catalog)
+    change = Catalog._change
+
+    def full(self, sql, values=()):
+        if sql == "COMMIT":
+            raise CollectionError("database or disk is full")
+        return change(self, sql, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalog, "_change", full)
+        with pytest.raises(CollectionError, match="disk is full"), catalog.transaction():
+            catalog.next_generation()
+    assert dump(catalog) == before
+    assert catalog.generation == 1
+    fill(catalog, files=0)
+    assert catalog.generation == 2
+
+
+def test_counters_never_go_back(catalog):
+    fill(catalog)
+    assert catalog.take("next_item", 1) == 7
+    with catalog.transaction():
+        catalog.remove_files([1, 2, 3])
+        catalog.replace_segments([1], 2, [])
+    assert catalog.items(range(10)) == {}
+    assert catalog.take("next_item", 3) == 8
+    assert catalog.take("next_item", 1) == 11
+    assert catalog.take("next_segment", 1) == 2
+    with closing(Catalog(catalog.path.parent, create=META)) as again:
+        assert again.take("next_item", 1) == 12
+        assert (again.generation, again.meta("identity")) == (1, "x")
+
+
+@pytest.mark.parametrize("path", ODD_PATHS)
+def test_any_path_comes_back_as_it_was(catalog, path):
+    file = catalog.add_file(FileRow(path, "image", b"h" * 16, 1, 2))
+    catalog.add_items([(1, file, "image", None, None, 1, 0)])
+    catalog.set_failure(Failure(path, "broken after 1.0 s", 1, 2))
+    row = FileRow(path, "image", b"h" * 16, 1, 2)
+    assert catalog.file(path) == (file, row)
+    assert catalog.paths() == [(file, path)]
+    assert catalog.items([1])[1].path == path
+    assert catalog.failure(path) == catalog.failures()[0] == Failure(path, "broken after 1.0 s", 1, 2)
+    assert catalog.files_with_hash(b"h" * 16)[0][1].reason == "broken after 1.0 s"
+    catalog.clear_failure(path)
+    assert catalog.failures() == []
+    catalog.touch_file(file, path + "2", 3)
+    assert catalog.file(path) is None
+    assert catalog.file(path + "2") == (file, FileRow(path + "2", "image", b"h" * 16, 1, 3))
+
+
+def test_content_that_circumstances_cut_short_is_not_known(catalog):
+    fill(catalog)
+    digest = b"\1" * 16
+    assert [row.reason for _, row in catalog.files_with_hash(digest)] == [None]
+    catalog.set_failure(Failure("/f1.mp4", "input/output error", 101, 1001, lasting=False))
+    assert catalog.files_with_hash(digest) == []
+    catalog.set_failure(Failure("/f1.mp4", "permission denied", 101, 5555, lasting=False))  # of a later state
+    assert [row.reason for _, row in catalog.files_with_hash(digest)] == [None]
+    catalog.set_failure(Failure("/f1.mp4", "broken after 2.0 s", 101, 1001))
+    assert [row.reason for _, row in catalog.files_with_hash(digest)] == ["broken after 2.0 s"]
+
+
+def test_a_reader_sees_the_last_commit_while_a_writer_is_at_work(catalog):
+    fill(catalog)
+    with closing(Catalog(catalog.path.parent)) as reader:
+        with catalog.transaction():
+            catalog.remove_files([1])
+            catalog.next_generation()
+            assert (reader.generation, len(reader.paths())) == (1, 3)
+        assert (reader.generation, len(reader.paths())) == (2, 2)
+        with reader.reading():
+            assert reader.generation == 2
+            fill(catalog, files=0)
+            assert reader.generation == 2
+        assert reader.generation == 3
+
+
+def test_a_second_transaction_waits_and_then_says_why_it_cannot(catalog, monkeypatch):
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    with closing(Catalog(catalog.path.parent)) as other, catalog.transaction():
+        with pytest.raises(LockedError, match="another process keeps the catalog busy; try"), other.transaction():
+            pytest.fail("two writers at once")
+        assert other.generation == 0  # reading goes on
+
+
+def test_a_folder_without_a_catalog_names_the_way_out(tmp_path):
+    with pytest.raises(CollectionError, match=r"found no catalog\.sqlite3; make one with `assocmem index"):
+        Catalog(tmp_path)
+    assert contents(tmp_path) == {}
+
+
+def refused(
+    folder, error=DamagedError, match="found damage or another program's file|found [0-9]+: the catalog is cut"
+):
+    before = contents(folder)
+    for create in (None, META):
+        with pytest.raises(error, match=match):
+            Catalog(folder, create=create)
+        assert contents(folder) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"just text", b"SQLite format 3\0", b"SQLite format 3\0" + bytes(8000)])
+def test_another_file_of_that_name_is_refused_and_left_alone(tmp_path, content):
+    (tmp_path / NAME).write_bytes(content)
+    refused(tmp_path)
+
+
+def test_another_programs_database_is_refused_and_left_alone(tmp_path):
+    with closing(sqlite3.connect(tmp_path / NAME)) as db:
+        db.execute("CREATE TABLE photos (id)")
+    refused(tmp_path)
+    with closing(sqlite3.connect(tmp_path / NAME)) as db:
+        db.execute("CREATE TABLE meta (key, value)")
+    refused(tmp_path, MismatchError, "expected collection format 1, found None")
+
+
+def test_a_newer_format_is_refused_and_left_alone(tmp_path):
+    with closing(Catalog(tmp_path, create=META)) as catalog:
+        catalog.set_meta("format", "2")
+    refused(tmp_path, MismatchError, "expected collection format 1, found 2; .*update assocmem")
+
+
+def test_a_folder_of_that_name_is_refused(tmp_path):
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(CollectionError, match="the catalog cannot be used"):
+        Catalog(tmp_path)
+
+
+def test_a_catalog_cut_short_is_refused_and_left_alone(tmp_path):
+    with closing(Catalog(tmp_path, create=META)) as catalog:
+        fill(catalog, files=200)
+    whole = (tmp_path / NAME).read_bytes()
+    for length in (0, 1, 99, 100, 4095, 4096, 5000, len(whole) // 2, len(whole) - 4096, len(whole) - 1):
+        (tmp_path / NAME).write_bytes(whole[:length])
+        refused(tmp_path)
+
+
+def test_damage_further_on_is_named_when_it_is_met(tmp_path):
+    with closing(Catalog(tmp_path, create=META)) as catalog:
+        fill(catalog, files=2000)
+    whole = bytearray((tmp_path / NAME).read_bytes())
+    whole[8 * 4096 :] = b"\x5a" * (len(whole) - 8 * 4096)
+    (tmp_path / NAME).write_bytes(whole)
+    with closing(Catalog(tmp_path)) as catalog:
+        assert catalog.integrity() != []
+        with pytest.raises(DamagedError, match="expected a catalog, found damage"):
+            catalog.paths()
+
+
+def test_rows_that_point_to_nothing_are_named(catalog):
+    fill(catalog)
+    assert catalog.integrity() == []
+    with closing(sqlite3.connect(catalog.path)) as db, db:
+        db.execute("UPDATE items SET file = NULL WHERE id = 1")
+        db.execute("UPDATE items SET file = 77 WHERE id = 2")
+        db.execute("UPDATE items SET segment = 9 WHERE id = 3")
+    assert catalog.integrity() == [
+        "catalog: item 1 belongs to no file",
+        "catalog: item 2 belongs to no file",
+        "catalog: item 3 lies in segment 9, which is not live",
+    ]
+
+
+def test_a_catalog_whose_making_was_cut_short_is_made_anew(tmp_path):
+    for suffix in ("", "-journal", "-wal"):
+        (tmp_path / f"catalog.tmp{suffix}").write_bytes(b"half a catalog")
+    assert Catalog.can_be_made(tmp_path)
+    with closing(Catalog(tmp_path, create=META)) as catalog:
+        fill(catalog)
+    assert os.listdir(tmp_path) == [NAME]
+    assert not Catalog.can_be_made(tmp_path)
+
+
+@pytest.fixture
+def read_only(monkeypatch):
+    """For root too, whom permissions do not bind."""
+    monkeypatch.setattr(database.os, "access", lambda path, mode: mode != os.W_OK)
+
+
+def test_a_read_only_folder_can_be_read(tmp_path, read_only):
+    with closing(Catalog(tmp_path, create=META)):
+        pass
+    with closing(sqlite3.connect(tmp_path / NAME)) as db, db:
+        db.execute("INSERT INTO meta VALUES ('seen', 'yes')")
+    before = contents(tmp_path)
+    with closing(Catalog(tmp_path)) as catalog:
+        assert catalog.meta("seen") == "yes"
+        assert contents(tmp_path) == before  # not even shared memory
+        with pytest.raises(CollectionError, match=r"readonly database.*is the disk full, or the folder read-only"):
+            catalog.set_meta("seen", "no")
+
+
+def test_commits_that_a_killed_writer_left_in_the_log_are_not_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    with closing(Catalog(tmp_path / "a", create=META)) as catalog:
+        fill(catalog)
+        shutil.copytree(tmp_path / "a", tmp_path / "b")  # as a kill leaves it, the log not yet in the file
+    assert (tmp_path / "b" / f"{NAME}-wal").stat().st_size > 0
+    monkeypatch.setattr(database.os, "access", lambda path, mode: mode != os.W_OK)
+    with closing(Catalog(tmp_path / "b")) as catalog:
+        assert (catalog.generation, len(catalog.paths())) == (1, 3)

@@ -1,0 +1,83 @@
+"""The rotation of the codes: the same floats on every machine, and lengths and angles kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assocmem._numerics import rotation
+from tests import naive, naive_index
+from tests.strategies import law, seeds
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("m", [1, 2, 4, 8, 16, 32, 64, 128, 512])
+def test_the_transform_is_one_butterfly_after_another_bit_for_bit(m):
+    a = normal(m, m)
+    expected = naive_index.butterfly(a)
+    rotation.hadamard(a)
+    assert a.tobytes() == np.array(expected, np.float32).tobytes()
+
+
+@pytest.mark.parametrize("at", [0, 3, 16])
+def test_the_transform_in_a_register_leaves_its_surroundings_alone(at):
+    a = normal(at, 40)
+    expected = a.copy()
+    expected[at : at + 16] = naive_index.butterfly(a[at : at + 16])
+    rotation.transform_short(a, at)
+    assert a.tobytes() == expected.tobytes()
+
+
+@law
+@given(seed=seeds, m=st.sampled_from([1, 2, 16, 64]))
+def test_transforming_twice_multiplies_by_the_length(seed, m):
+    a = np.random.default_rng(seed).integers(-50, 51, m).astype(np.float32)
+    twice = a.copy()
+    rotation.hadamard(twice)
+    rotation.hadamard(twice)
+    np.testing.assert_array_equal(twice, m * a)
+
+
+@pytest.mark.parametrize(("dim", "width"), [(5, 16), (16, 16), (30, 32), (100, 128)])
+def test_both_rotations_equal_the_matrix(dim, width):
+    x, mean = normal(dim, 6, dim), 0.1 * normal(1, dim)
+    x[3] = 0
+    signs = rotation.make_signs(width, 3, 5)
+    scaled, plain = np.empty((2, 6, width), np.float32)
+    rotation.rotate_rows(x, mean, signs, scaled)
+    rotation.rotate_differences(x, mean, signs, plain)
+    np.testing.assert_allclose(scaled, naive.rotate(x, mean, signs), atol=1e-5)
+    matrix, padded = naive.hadamard_matrix(width), np.zeros((6, width))
+    padded[:, :dim] = x.astype(np.float64) - mean
+    for sign in signs:
+        padded = (padded * sign) @ matrix
+    np.testing.assert_allclose(plain, padded, atol=1e-4)
+
+
+@law
+@given(seed=seeds)
+def test_rotating_keeps_lengths_and_angles(seed):
+    x = normal(seed, 5, 50)
+    out = np.empty((5, 64), np.float32)
+    rotation.rotate_differences(x, np.zeros(50, np.float32), rotation.make_signs(64, 3, seed), out)
+    np.testing.assert_allclose(out @ out.T, x @ x.T, atol=1e-3)
+
+
+def test_signs_are_those_of_the_seed_for_ever():
+    signs = rotation.make_signs(16, 2, 0)
+    assert signs.dtype == np.float32
+    assert set(np.abs(signs).reshape(-1).tolist()) == {0.25}
+    assert "".join("+-"[int(value < 0)] for value in signs[0]) == "+---+++++++-+-+-"
+    assert not np.array_equal(signs, rotation.make_signs(16, 2, 1))
+
+
+@given(st.integers(1, 10**9))
+def test_the_next_power_of_two_is_the_least_that_is_no_less(n):
+    power = rotation.next_power_of_two(n)
+    assert power.bit_count() == 1
+    assert power // 2 < n <= power
