@@ -9,14 +9,15 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
-import numpy.typing as npt
+
+from assocmem._numerics.types import F32
 
 # Name and hash of the weights, as an identity begins, and the output of the network that the mean is of.
 _WEIGHTS = "efficientnet-lite0 579344248a93e230 "
 _OUTPUT = " output=features"
 
 
-def feature_mean(identity: str) -> npt.NDArray[np.float32] | None:
+def feature_mean(identity: str) -> F32 | None:
     """Return the mean of the L2-normalised features of photographs, for the extractor with this identity.
 
     It depends on the weights far more than on the preprocessing, which is therefore not compared. The mean of
@@ -37,8 +38,8 @@ def feature_mean(identity: str) -> npt.NDArray[np.float32] | None:
 
 
 @cache
-def _mean() -> npt.NDArray[np.float32]:
+def _mean() -> F32:
     with files("assocmem.data").joinpath("efficientnet_lite0_mean.npy").open("rb") as file:
-        mean: npt.NDArray[np.float32] = np.load(file, allow_pickle=False)
+        mean: F32 = np.load(file, allow_pickle=False)
     mean.flags.writeable = False
     return mean

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.rotation import F32
+from assocmem._numerics.types import F32, U16
 
 
 @njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
@@ -18,7 +17,7 @@ def shorten(bits, out):  # type: ignore[no-untyped-def]
         out[i] = (bits[i] + np.uint32(0x7FFF) + ((bits[i] >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
 
 
-def to_short(values: F32) -> npt.NDArray[np.uint16]:
+def to_short(values: F32) -> U16:
     """Upper half of float32's bits (n,), rounded to nearest: 8 bits of precision in two bytes (bfloat16)."""
     out = np.empty(len(values), np.uint16)
     shorten(np.ascontiguousarray(values, np.float32).view(np.uint32), out)

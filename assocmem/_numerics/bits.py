@@ -10,14 +10,10 @@ Knows nothing of cliques, codes or files.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from assocmem._numerics.intrinsics import lowest_bit, popcount
-
-Words = npt.NDArray[np.uint64]
-I64 = npt.NDArray[np.int64]
-U16 = npt.NDArray[np.uint16]
+from assocmem._numerics.types import Words
 
 WORD = 64
 """Bits per word."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from assocmem._numerics.types import I32, Integers
 from assocmem.errors import InputError
-
-I32 = npt.NDArray[np.int32]
 
 ERASED = -1
 """In a message: a cluster that is not used. In a cue: a symbol that is to be found. In an answer: not used, or no unit
@@ -23,7 +22,7 @@ def check_size(name: str, value: int, least: int) -> int:
     return int(value)
 
 
-def as_integers(values: npt.ArrayLike, what: str) -> npt.NDArray[np.integer]:
+def as_integers(values: npt.ArrayLike, what: str) -> Integers:
     """Return an array of integers, or raise InputError that says what was found instead."""
     try:
         array = np.asarray(values)

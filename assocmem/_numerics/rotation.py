@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, overload
 
-F32 = npt.NDArray[np.float32]
+from assocmem._numerics.types import F32
 
 SHORT = 16
 """Floats that are transformed in a register."""

@@ -15,7 +15,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from assocmem._numerics.lanes import F32X16, I64, LANES, address, row_address, sixteen
+from assocmem._numerics.lanes import F32X16, LANES, address, row_address, sixteen
+from assocmem._numerics.types import I64
 
 
 def products(query: Any, rows: Any, row: Any) -> tuple[Any, Any]:

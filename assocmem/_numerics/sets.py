@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from assocmem._numerics.bits import I64
+from assocmem._numerics.types import I64, Integers
 from assocmem.errors import InputError
 
-Sets = npt.NDArray[np.integer] | Sequence[npt.ArrayLike]
+Sets = Integers | Sequence[npt.ArrayLike]
 """Integers (n, m), -1 = none; or n sequences of integers of any length."""
 
 
@@ -53,7 +53,7 @@ def lay_out(sets: Sets, what: str, size: int) -> tuple[I64, I64]:
 _EXPECTED = "expected integers (n, m), -1 = none, or n sequences of them"
 
 
-def _parts(sets: object, what: str) -> list[npt.NDArray[np.integer]]:
+def _parts(sets: object, what: str) -> list[Integers]:
     """One array of integers per set."""
     try:
         parts = [np.asarray(one) for one in sets]  # type: ignore[attr-defined]
@@ -65,7 +65,7 @@ def _parts(sets: object, what: str) -> list[npt.NDArray[np.integer]]:
     return [part if part.size else np.empty(0, np.int64) for part in parts]
 
 
-def _checked(array: npt.NDArray[np.integer], what: str, size: int) -> npt.NDArray[np.integer]:
+def _checked(array: Integers, what: str, size: int) -> Integers:
     if array.size and (array.max() >= size or array.min() < -1):
         found = array[(array >= size) | (array < -1)].flat[0]
         raise InputError(f"{what}: expected numbers 0 to {size - 1}, or -1 for none, found {found}")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem._numerics.rotation import F32
+from assocmem._numerics.types import F32, I64
 from assocmem.errors import (
     DtypeError,
     DuplicateIdError,
@@ -17,8 +16,6 @@ from assocmem.errors import (
     ShapeError,
     ZeroVectorError,
 )
-
-I64 = npt.NDArray[np.int64]
 
 GREATEST = 1e15
 """Greatest magnitude of a value, so that squared distances stay far from what float32 can hold."""

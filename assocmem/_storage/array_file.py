@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import U32, AnyArray, Arrays
 from assocmem._storage.files import named_damage, new_file
 from assocmem.errors import MismatchError, MissingFileError
 from assocmem.search.blocks import POOL_BLOCKS, POOL_ITEMS, Blocks
@@ -22,10 +22,8 @@ FORMAT = 1
 CHECKED = 2**20
 """Bytes per checksum."""
 
-Arrays = dict[str, npt.NDArray[Any]]
 
-
-def is_mapped(array: npt.NDArray[Any]) -> bool:
+def is_mapped(array: AnyArray) -> bool:
     """Whether an array lies in a mapped file."""
     base: Any = array
     while isinstance(base, np.ndarray):
@@ -88,10 +86,10 @@ def write_arrays(file: Any, arrays: Arrays) -> None:
         file.create_dataset(f"{name} checksums", data=sums, chunks=(min(len(sums), 65536),), fletcher32=True)
 
 
-def read_array(file: Any, path: Path, name: str, *, mapped: bool = False, checked: bool = True) -> npt.NDArray[Any]:
+def read_array(file: Any, path: Path, name: str, *, mapped: bool = False, checked: bool = True) -> AnyArray:
     """Read what ``write_arrays`` wrote, or map it; ValueError when it is not that."""
     data = file[name]
-    array: npt.NDArray[Any]
+    array: AnyArray
     if mapped and data.size:
         # Copy on write: never written, but of the same type to the kernels as an array in memory.
         array = np.memmap(path, data.dtype, "c", data.id.get_offset(), data.shape).view(np.ndarray)
@@ -102,7 +100,7 @@ def read_array(file: Any, path: Path, name: str, *, mapped: bool = False, checke
     return array
 
 
-def _checksums(array: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
+def _checksums(array: AnyArray) -> U32:
     """CRC-32 of each mebibyte, uint32 (blocks,); one of nothing where there is nothing."""
     data = array.reshape(-1).view(np.uint8)
     starts = range(0, max(1, len(data)), CHECKED)

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import U32, Words
 from assocmem.errors import DamagedError, InputError, MismatchError, MissingFileError
-
-Words = npt.NDArray[np.uint64]
 
 FORMAT = 1
 LIBVER = ("v110", "v110")
@@ -143,7 +141,7 @@ def _check_kind(path: Path, kind: str, about: Mapping[str, Any]) -> None:
         )
 
 
-def _checksums(bits: Words) -> npt.NDArray[np.uint32]:
+def _checksums(bits: Words) -> U32:
     """CRC-32 of each mebibyte, uint32 (blocks,)."""
     words = bits.reshape(-1)
     return np.array([zlib.crc32(words[i : i + BLOCK].data) for i in range(0, len(words), BLOCK)], np.uint32)

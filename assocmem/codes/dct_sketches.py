@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import F32, I8, I64, U8
 from assocmem.errors import InputError
 
 SIDE = 32
@@ -23,9 +23,6 @@ LENGTH = WAVES * WAVES
 SKETCH_FROM = 0.6
 """Cosine of two sketches that is no evidence yet: unlike pictures reach it now and then."""
 
-F32 = npt.NDArray[np.float32]
-I8 = npt.NDArray[np.int8]
-
 
 @cache
 def _cosines() -> F32:
@@ -36,13 +33,13 @@ def _cosines() -> F32:
 
 
 @cache
-def _order() -> npt.NDArray[np.int64]:
+def _order() -> I64:
     """Places of a row-by-row spectrum: even horizontal frequencies, then odd ones."""
     horizontal = np.arange(LENGTH) % WAVES
     return np.argsort(horizontal % 2, kind="stable")
 
 
-def sketch(pictures: npt.NDArray[np.uint8]) -> I8:
+def sketch(pictures: U8) -> I8:
     """Return sketches, int8 (n, LENGTH), of small grey pictures, uint8 (n, SIDE, SIDE).
 
     The square roots of the magnitudes of the spectrum, the higher frequencies weighted up, scaled so that the greatest

@@ -13,7 +13,8 @@ from numba import njit
 
 from assocmem._numerics.bits import options
 from assocmem._numerics.messages import check_size
-from assocmem._numerics.rotation import F32, make_signs, next_power_of_two, rotate_rows
+from assocmem._numerics.rotation import make_signs, next_power_of_two, rotate_rows
+from assocmem._numerics.types import F32, U16
 from assocmem.codes.winner_codes import CliqueCoder, as_matrix
 
 AXES = 2048
@@ -21,7 +22,6 @@ SYMBOLS = 2 * AXES
 """Of each cluster: axes, two signs."""
 CLUSTERS = 16
 _BATCH = 512
-U16 = npt.NDArray[np.uint16]
 
 
 @njit(**options)

@@ -14,11 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from assocmem._numerics.types import F32, F64, Bools, Floats
 from assocmem.errors import InputError
-
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 RIDGE = 0.01
 """Added to every variance, as a share of their mean."""
@@ -31,7 +28,7 @@ SAMPLE = 4000
 _SCALINGS = 3
 
 
-def split_known(queries: npt.ArrayLike, dim: int) -> tuple[F32, Mask]:
+def split_known(queries: npt.ArrayLike, dim: int) -> tuple[F32, Bools]:
     """Check partial cues: float32 (n, dim), NaN where nothing is known; and bool (n, dim), where something is.
 
     Raises
@@ -71,7 +68,7 @@ class Moments:
     unit: bool
 
     @classmethod
-    def of(cls, rows: npt.NDArray[np.floating], *, unit: bool) -> Moments:
+    def of(cls, rows: Floats, *, unit: bool) -> Moments:
         """Estimate them from some rows (n, d), ``SAMPLE`` or so; of few rows the ridge makes the best."""
         x: F64 = np.asarray(rows, np.float64)
         if unit:
@@ -80,18 +77,18 @@ class Moments:
         centred = x - mean
         return cls(mean, centred.T @ centred / max(1, len(x) - 1), unit)
 
-    def regression(self, known: Mask) -> F64:
+    def regression(self, known: Bools) -> F64:
         """Return the coefficients of the missing numbers on the known ones, float64 (known, missing)."""
         size = np.trace(self.covariance) / len(self.mean)
         among = self.covariance[np.ix_(known, known)] + (RIDGE * size + 1e-30) * np.eye(int(known.sum()))
         return np.asarray(np.linalg.solve(among, self.covariance[np.ix_(known, ~known)]))
 
-    def expect(self, rows: F32, known: Mask, coefficients: F64) -> F32:
+    def expect(self, rows: F32, known: Bools, coefficients: F64) -> F32:
         """Return the expected value of the missing numbers, float32 (n, missing), for rows (n, known)."""
         return np.asarray(self.mean[~known] + (rows - self.mean[known]) @ coefficients, np.float32)
 
 
-def complete(queries: F32, known: Mask, moments: Moments, candidates: Callable[[F32], F32]) -> F32:
+def complete(queries: F32, known: Bools, moments: Moments, candidates: Callable[[F32], F32]) -> F32:
     """Fill in what is missing.
 
     Parameters
@@ -130,7 +127,7 @@ def complete(queries: F32, known: Mask, moments: Moments, candidates: Callable[[
     return np.asarray(_unit(filled) if moments.unit else filled, np.float32)
 
 
-def known_distances(features: F32, cue: F32, known: Mask, *, unit: bool) -> F32:
+def known_distances(features: F32, cue: F32, known: Bools, *, unit: bool) -> F32:
     """Squared distances of features (m, d) to a cue (known,) in the known numbers alone, float32 (m,).
 
     With ``unit``, of directions: both sides are brought to the same length in the known numbers first.
@@ -141,14 +138,14 @@ def known_distances(features: F32, cue: F32, known: Mask, *, unit: bool) -> F32:
     return np.asarray(np.square(part - own).sum(axis=1), np.float32)
 
 
-def _masks(known: Mask) -> Iterator[tuple[npt.NDArray[np.intp], Mask]]:
+def _masks(known: Bools) -> Iterator[tuple[npt.NDArray[np.intp], Bools]]:
     """Yield the different masks, with the rows that have them."""
     masks, which = np.unique(known, axis=0, return_inverse=True)
     for number, mask in enumerate(masks):
         yield np.flatnonzero(which.reshape(-1) == number), mask
 
 
-def _scaled(cues: F32, known: Mask, moments: Moments, coefficients: F64) -> tuple[F32, F32]:
+def _scaled(cues: F32, known: Bools, moments: Moments, coefficients: F64) -> tuple[F32, F32]:
     """Bring cues to the scale at which they and what is expected of the rest have unit length together."""
     usual = np.sqrt((moments.mean[known] ** 2 + np.diag(moments.covariance)[known]).sum())
     lengths = np.sqrt(np.square(cues, dtype=np.float64).sum(axis=1, keepdims=True))
@@ -161,7 +158,7 @@ def _scaled(cues: F32, known: Mask, moments: Moments, coefficients: F64) -> tupl
     return np.asarray(cues / scale, np.float32), expected
 
 
-def _nearest(features: F32, cue: F32, known: Mask, unit: bool) -> tuple[F32, F32]:
+def _nearest(features: F32, cue: F32, known: Bools, unit: bool) -> tuple[F32, F32]:
     """Return the nearest in the known numbers, float32 (m, d), and their weights, float32 (m,), which sum to 1.
 
     With ``unit`` they are scaled so that their weighted mean fits the cue best.
@@ -177,7 +174,7 @@ def _nearest(features: F32, cue: F32, known: Mask, unit: bool) -> tuple[F32, F32
     return np.asarray(near, np.float32), np.asarray(weights, np.float32)
 
 
-def _unit(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _unit(rows: Floats) -> Floats:
     """Rows scaled to unit length; a zero row stays zero."""
     lengths = np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1, keepdims=True))
     return np.asarray(rows / np.where(lengths > 0, lengths, 1), rows.dtype)

@@ -25,9 +25,10 @@ import numpy.typing as npt
 from numba import njit
 
 from assocmem._numerics.lanes import to_entries, to_signed_entries
-from assocmem._numerics.rotation import F32, make_signs, rotate_differences, rotate_rows
+from assocmem._numerics.rotation import make_signs, rotate_differences, rotate_rows
 from assocmem._numerics.shuffle import TOP
-from assocmem.codes.winner_codes import U8, UNITS, as_matrix
+from assocmem._numerics.types import F32, U8
+from assocmem.codes.winner_codes import UNITS, as_matrix
 from assocmem.errors import InputError
 
 FOUR_LEVELS = np.array([-1.510, -0.4528, 0.4528, 1.510], np.float32)

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.rotation import F32, make_signs, next_power_of_two, rotate_rows
+from assocmem._numerics.rotation import make_signs, next_power_of_two, rotate_rows
+from assocmem._numerics.types import F32, I32, U8
 from assocmem.errors import InputError
 
 UNITS = 16
@@ -25,7 +26,6 @@ UNITS = 16
 SIGNED_UNITS = 256
 """Units per cluster of the messages that go into the clique memory: 128 axes, two signs."""
 
-U8 = npt.NDArray[np.uint8]
 
 _options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
 
@@ -208,7 +208,7 @@ class CliqueCoder:
             pick_winners(rotated, codes[start : start + 1024])
         return codes
 
-    def messages(self, features: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    def messages(self, features: npt.ArrayLike) -> I32:
         """Return messages for a clique memory of SIGNED_UNITS units per cluster, int32 (n, clusters // 8).
 
         The same rotation as the codes', in blocks of 128 signed axes: near copies agree in about half of the symbols,

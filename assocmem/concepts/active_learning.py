@@ -11,10 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from assocmem._numerics.rotation import F32
+from assocmem._numerics.types import F32, I64, Bools
 from assocmem.concepts.nearness import unit_rows
 from assocmem.errors import InputError
-from assocmem.search.exhaustive import I64
 
 NEAR = 0.95
 """Cosine similarity from which a picture counts as known by its copy: twenty frames of one shot are one question."""
@@ -25,8 +24,6 @@ ANSWERS, CHANGED = 20, 0.03
 
 _BIAS = np.float32(1.0)  # the classifier does not penalise its mean; a constant feature is as good for variances
 _FLOOR = 1e-4  # ridge at least: exact copies among the taught make the kernel singular
-
-Bools = npt.NDArray[np.bool_]
 
 
 class Kernel(NamedTuple):

@@ -9,12 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem._numerics.rotation import F32
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
+from assocmem._numerics.types import F32, F64, I64, Floats
 
 ALARMS = 0.05
 """Share of examples for which "none of these" would be said, had each been left out."""
@@ -151,7 +147,7 @@ def _shared(scores: F64, floor: float, power: float) -> F64:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def _features(scores: npt.NDArray[np.floating], counts: F64) -> F64:
+def _features(scores: Floats, counts: F64) -> F64:
     """Greatest score, margin, and log of the examples of its concept, float64 (n, 3)."""
     top = -np.partition(-scores.astype(np.float64), 1, axis=1)[:, :2]
     return np.stack([top[:, 0], top[:, 0] - top[:, 1], np.log(counts[scores.argmax(axis=1)])], axis=1)

@@ -5,18 +5,16 @@ Both give what depends on the examples alone, not on the way they came. Each loo
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from assocmem._numerics.rotation import F32
-from assocmem._numerics.vectors import I64
-from assocmem.codes.winner_codes import U8
+from assocmem._numerics.types import F32, I8, I64, U8, Bools
 from assocmem.concepts.calibration import Calibration, Softmax, calibrate
 from assocmem.concepts.examples import Examples, Keeper, Values
 from assocmem.concepts.naive_bayes import Connections
 from assocmem.concepts.nearness import Nearness
-from assocmem.concepts.random_features import I8, RandomWaves
+from assocmem.concepts.random_features import RandomWaves
 from assocmem.concepts.ridge import Rows, Solution, Sums, solve_dual, solve_primal
 
 SAMPLE = 1024
@@ -32,9 +30,6 @@ COUNTED_BYTES = 128
 _CHUNK = 1024
 STATE = ("weights", "offsets", "left_out", "strength")
 """Arrays of a solution."""
-
-
-Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Answer(NamedTuple):

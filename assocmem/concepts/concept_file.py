@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from assocmem._numerics.types import Arrays
 from assocmem._numerics.vectors import check_ids
-from assocmem._storage.array_file import Arrays, loaded_arrays, save_arrays
+from assocmem._storage.array_file import loaded_arrays, save_arrays
 from assocmem.concepts.examples import Saying
 
 if TYPE_CHECKING:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem._numerics.rotation import F32, next_power_of_two
+from assocmem._numerics.rotation import next_power_of_two
+from assocmem._numerics.types import F32, I64, AnyArray
 from assocmem.codes.nibble_codes import FOUR_LEVELS, SIXTEEN_LEVELS, Rotation, decode_rows, encode_rows
 
-I64 = npt.NDArray[np.int64]
-Values: TypeAlias = npt.NDArray[Any]
+Values: TypeAlias = AnyArray
 """float16 (n, dim) or uint8 (n, code_bytes)"""
 LEAST = 64
 

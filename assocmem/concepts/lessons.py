@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from assocmem._numerics.concept_names import check_name
 from assocmem._numerics.messages import check_size
-from assocmem._numerics.rotation import F32
-from assocmem._numerics.vectors import I64, check_ids, check_vectors
+from assocmem._numerics.types import F32, I64
+from assocmem._numerics.vectors import check_ids, check_vectors
 from assocmem.concepts.classifiers import Reader
 from assocmem.concepts.examples import Examples, Keeper, Saying, Values
 from assocmem.errors import InputError, MismatchError, ShapeError, UnknownIdError

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from assocmem._numerics.messages import check_size
-from assocmem._numerics.rotation import F32
-from assocmem._numerics.vectors import I64
+from assocmem._numerics.types import F32, I64, AnyArray, Bools
 from assocmem.concepts.classifiers import COUNTED_FROM, Answer, CountReader, Reader, RidgeReader
 from assocmem.concepts.concept_file import load_memory, save_memory
 from assocmem.concepts.lessons import Lessons
@@ -32,7 +30,7 @@ class Nearest:
     """int64 (n, k): positions in ``names``, -1 where there are fewer"""
     familiarity: F32
     """float32 (n,): how much each is like what was taught; "none" is said below a threshold found from examples"""
-    none: npt.NDArray[np.bool_]
+    none: Bools
     """bool (n,): it is none of these; a concept is named all the same, the least unlikely"""
     names: tuple[str, ...]
 
@@ -111,9 +109,7 @@ class ConceptMemory(Lessons):
         nothing = np.empty((len(values), 0), np.float32)
         return Answer(nothing, nothing, np.full(len(values), -np.inf, np.float32), np.ones(len(values), bool))
 
-    def probabilities(
-        self, x: F32, *, reader: Literal["ridge", "counts"] | None = None
-    ) -> tuple[F32, npt.NDArray[np.bool_]]:
+    def probabilities(self, x: F32, *, reader: Literal["ridge", "counts"] | None = None) -> tuple[F32, Bools]:
         """Return the probability of every concept, float32 (n, concepts), and whether it is none, bool (n,).
 
         Probabilities are those among the concepts: each row adds up to 1, but where there is one concept only.
@@ -129,12 +125,12 @@ class ConceptMemory(Lessons):
         """
         return dict(zip(self.concepts, self.reader().confidence.tolist(), strict=True)) if self.concepts else {}
 
-    def solved(self) -> dict[str, npt.NDArray[Any]]:
+    def solved(self) -> dict[str, AnyArray]:
         """Return what the default reader has found, as arrays to be kept; it need not be found again then."""
         mine = self.reader() if self.concepts else None
         return mine.state() if isinstance(mine, RidgeReader) else {}
 
-    def restore_solved(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    def restore_solved(self, arrays: dict[str, AnyArray]) -> None:
         """Take over what ``solved`` gave for the same examples; ValueError when it cannot be theirs."""
         mine = RidgeReader(self._examples, self.seed)
         mine.restore(self.concepts, arrays)

@@ -7,14 +7,11 @@ how often (the value). Scores are those of a naive Bayes classifier over the uni
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.rotation import F32
-from assocmem.codes.winner_codes import U8, UNITS
+from assocmem._numerics.types import F32, I32, I64, U8
+from assocmem.codes.winner_codes import UNITS
 from assocmem.concepts.unit_counts import UnitCounts
-
-I64 = npt.NDArray[np.int64]
 
 SMOOTHING = UnitCounts.SMOOTHING
 
@@ -65,7 +62,7 @@ class Connections:
         keys, counts = np.unique(winners * count + classes[:, None], return_counts=True)
         units = keys // count
         self.starts: I64 = np.searchsorted(units, np.arange(self.units + 1)).astype(np.int64)
-        self.concepts: npt.NDArray[np.int32] = (keys % count).astype(np.int32)
+        self.concepts: I32 = (keys % count).astype(np.int32)
         self.counts: I64 = counts.astype(np.int64)
         overall = np.bincount(winners.ravel(), minlength=self.units)
         prior = (overall + 1 / UNITS) / (len(codes) + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from assocmem._numerics.rotation import F32
+from assocmem._numerics.types import F32
 
 
 class Nearness:

@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.rotation import F32, make_signs, next_power_of_two, rotate_differences
-
-I8 = npt.NDArray[np.int8]
+from assocmem._numerics.rotation import make_signs, next_power_of_two, rotate_differences
+from assocmem._numerics.types import F32, I8
 
 WAVES = 2048
 """Directions; each gives a cosine and a sine."""

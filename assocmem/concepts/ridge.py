@@ -11,14 +11,10 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem._numerics.rotation import F32
+from assocmem._numerics.types import F32, F64, I8, I64
 from assocmem.concepts.nearness import inner_products
-from assocmem.concepts.random_features import I8, TOP, WAVES
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
+from assocmem.concepts.random_features import TOP, WAVES
 
 UNIT = float(TOP * TOP * WAVES)
 """Inner product of a feature with itself, about."""

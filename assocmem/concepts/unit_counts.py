@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.rotation import F32
-from assocmem.codes.winner_codes import U8, UNITS, unpack
+from assocmem._numerics.types import F32, I64, U8, Integers
+from assocmem.codes.winner_codes import UNITS, unpack
 from assocmem.errors import InputError
 
 FULL = 255
@@ -57,7 +57,7 @@ class UnitCounts:
                 f"expected an even number of clusters and at least 1 concept, found {clusters} and {concepts}"
             )
         self.clusters = clusters
-        self.counts: npt.NDArray[np.int64] = np.zeros((clusters * UNITS, concepts), np.int64)
+        self.counts: I64 = np.zeros((clusters * UNITS, concepts), np.int64)
 
     @property
     def concepts(self) -> int:
@@ -65,11 +65,11 @@ class UnitCounts:
         return int(self.counts.shape[1])
 
     @property
-    def weight(self) -> npt.NDArray[np.int64]:
+    def weight(self) -> I64:
         """int64 (concepts,): how much was taught of each, in units of 1/255 example."""
         return np.asarray(self.counts[:UNITS].sum(axis=0))
 
-    def teach(self, codes: U8, concepts: npt.NDArray[np.integer], probabilities: npt.ArrayLike) -> None:
+    def teach(self, codes: U8, concepts: Integers, probabilities: npt.ArrayLike) -> None:
         """Teach n items, each with up to m concepts.
 
         Parameters
@@ -87,7 +87,7 @@ class UnitCounts:
         """
         self._add(codes, concepts, probabilities, 1)
 
-    def unteach(self, codes: U8, concepts: npt.NDArray[np.integer], probabilities: npt.ArrayLike) -> None:
+    def unteach(self, codes: U8, concepts: Integers, probabilities: npt.ArrayLike) -> None:
         """Take a teaching back: afterwards the memory is as if it had never been.
 
         Raises
@@ -97,7 +97,7 @@ class UnitCounts:
         """
         self._add(codes, concepts, probabilities, -1)
 
-    def _add(self, codes: U8, concepts: npt.NDArray[np.integer], probabilities: npt.ArrayLike, sign: int) -> None:
+    def _add(self, codes: U8, concepts: Integers, probabilities: npt.ArrayLike, sign: int) -> None:
         codes, concepts, shares = np.asarray(codes), np.asarray(concepts), np.asarray(probabilities)
         if codes.dtype != np.uint8 or concepts.dtype.kind not in "iu" or shares.dtype.kind not in "fiu":
             raise InputError(

@@ -16,11 +16,9 @@ import numpy.typing as npt
 from numba import njit
 
 from assocmem._numerics.intrinsics import popcount
-from assocmem._numerics.rotation import F32
-from assocmem.codes.dct_sketches import I8, SKETCH_FROM, scales_of
-from assocmem.codes.winner_codes import U8
+from assocmem._numerics.types import F32, I8, I64, U8, Words
+from assocmem.codes.dct_sketches import SKETCH_FROM, scales_of
 
-I64 = npt.NDArray[np.int64]
 Symbols = npt.NDArray[np.integer[Any]]
 
 TABLES = 24
@@ -146,7 +144,7 @@ class Screen:
     sketches: I8
     """int8 (n, LENGTH); a row of zeros where there is none"""
 
-    def prepared(self, least: float) -> tuple[npt.NDArray[np.uint64], I8, F32, F32]:
+    def prepared(self, least: float) -> tuple[Words, I8, F32, F32]:
         """As ``join_sorted`` takes it: codes in whole words, sketches, scales, demand."""
         n, size = self.codes.shape
         words = np.zeros((n, -(-size // 8)), np.uint64)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assocmem._numerics.rotation import F32
-from assocmem.codes.dct_sketches import I8, LENGTH, scales_of
-from assocmem.codes.winner_codes import U8, CliqueCoder
-from assocmem.copies.candidate_pairs import I64, Screen, Symbols, candidate_pairs, distinct
+from assocmem._numerics.types import F32, I8, I64, U8
+from assocmem.codes.dct_sketches import LENGTH, scales_of
+from assocmem.codes.winner_codes import CliqueCoder
+from assocmem.copies.candidate_pairs import Screen, Symbols, candidate_pairs, distinct
 from assocmem.copies.similarity import grow_groups, invert_lengths, join_trees, score_pairs
 from assocmem.errors import InputError
 from assocmem.search.exhaustive import Rows

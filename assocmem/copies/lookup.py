@@ -6,13 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.rotation import F32
-from assocmem.codes.dct_sketches import I8, LENGTH, SKETCH_FROM, scales_of
+from assocmem._numerics.types import F32, I8, I64
+from assocmem.codes.dct_sketches import LENGTH, SKETCH_FROM, scales_of
 from assocmem.codes.winner_codes import CliqueCoder, byte_tables, score_codes
 from assocmem.copies.candidate_pairs import COSINE_FROM
 from assocmem.copies.grouping import Items
 from assocmem.errors import InputError
-from assocmem.search.exhaustive import I64
 
 CANDIDATES, BY_SKETCH = 300, 100
 """Items that are compared by their features: so many of the best by code, and of the best by sketch at most."""

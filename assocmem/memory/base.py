@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from assocmem._numerics.bits import Words, count_ones, empty_matrix, words_for
+from assocmem._numerics.bits import count_ones, empty_matrix, words_for
+from assocmem._numerics.types import Words
 from assocmem._storage.files import load_bits, save_bits
 from assocmem.errors import DamagedError, InputError
 

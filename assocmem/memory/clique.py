@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.bits import ONE, WORD
-from assocmem._numerics.messages import I32, check_complete, check_cues, check_size, check_symbols
+from assocmem._numerics.messages import check_complete, check_cues, check_size, check_symbols
 from assocmem._numerics.threads import check_threads, in_parts
+from assocmem._numerics.types import F64, I32, Bools
 from assocmem.errors import InputError
 from assocmem.memory.base import BitMemory
 from assocmem.memory.clique_kernels import kernels
@@ -145,7 +146,7 @@ class CliqueMemory(BitMemory):
 
     # asking
 
-    def familiar(self, messages: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    def familiar(self, messages: npt.ArrayLike) -> Bools:
         """Return for each message whether all its connections are there, bool (n,).
 
         What was stored is familiar, and so is any part of it; of what was not, a share of ``density ** (c (c-1) / 2)``
@@ -159,7 +160,7 @@ class CliqueMemory(BitMemory):
         counts = self._edges(messages, True)
         return np.asarray(counts[:, 0] == counts[:, 1])
 
-    def familiarity(self, messages: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def familiarity(self, messages: npt.ArrayLike) -> F64:
         """Return the share of each message's connections that are there, float64 (n,)."""
         counts = self._edges(messages, False)
         return np.asarray(counts[:, 0] / counts[:, 1])

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.bits import count_ones
-from assocmem._numerics.messages import I32, as_integers, check_size
+from assocmem._numerics.messages import as_integers, check_size
+from assocmem._numerics.types import F32, F64, I32, I64, U8, Bools, Integers
 from assocmem.codes.hash_codes import CLUSTERS, SYMBOLS
 from assocmem.errors import InputError
 from assocmem.memory.base import BitMemory
@@ -76,8 +77,8 @@ class SeenMemory(BitMemory):
                 f"expected units in 64s up to {SYMBOLS} and at most 32 clusters, found {units} and {clusters}"
             )
         self._pairs = pair_clusters(clusters)
-        self._ties: npt.NDArray[np.int64] | None = None
-        self._scales: tuple[npt.NDArray[np.uint8], I32] | None = None
+        self._ties: I64 | None = None
+        self._scales: tuple[U8, I32] | None = None
 
     @property
     def shape(self) -> dict[str, int]:
@@ -88,7 +89,7 @@ class SeenMemory(BitMemory):
         return len(self._pairs) * self.units, self.units
 
     @property
-    def pair_densities(self) -> npt.NDArray[np.float64]:
+    def pair_densities(self) -> F64:
         """Share of the possible ties that are there, float64 (pairs,): per pair of clusters."""
         ones = np.empty(len(self.bits), np.int64)
         count_ones(self.bits, ones)
@@ -118,7 +119,7 @@ class SeenMemory(BitMemory):
         super().merge(other)
         self._ties = self._scales = None
 
-    def _check(self, messages: npt.ArrayLike) -> npt.NDArray[np.integer]:
+    def _check(self, messages: npt.ArrayLike) -> Integers:
         array = as_integers(messages, "messages")
         if array.ndim != 2 or array.shape[1] != self.clusters:
             raise InputError(f"messages: expected shape (n, {self.clusters}), found {array.shape}")
@@ -126,14 +127,14 @@ class SeenMemory(BitMemory):
             raise InputError(f"messages: expected symbols 0 to {SYMBOLS - 1}, found {array.min()} to {array.max()}")
         return array
 
-    def _fold(self, messages: npt.NDArray[np.integer]) -> I32:
+    def _fold(self, messages: Integers) -> I32:
         """Let neighbouring symbols share a unit: int32 (n, clusters)."""
         folded = np.empty(messages.shape, np.int32)
         np.multiply(messages, np.int32(self.units), out=folded, casting="unsafe")
         folded >>= SYMBOLS.bit_length() - 1
         return folded
 
-    def _counted(self) -> npt.NDArray[np.int64]:
+    def _counted(self) -> I64:
         """Ties per unit, int64 (clusters, units), in the pairs of which it has the rows."""
         if self._ties is None:
             ones = np.empty(len(self.bits), np.int64)
@@ -144,7 +145,7 @@ class SeenMemory(BitMemory):
 
     # asking
 
-    def scales(self) -> tuple[npt.NDArray[np.uint8], I32]:
+    def scales(self) -> tuple[U8, I32]:
         """Return what ties are weighed by: levels, uint8 (clusters, units), and a table, int32 (2 * LEVELS,)."""
         scales = self._scales
         if scales is None:
@@ -154,7 +155,7 @@ class SeenMemory(BitMemory):
             self._scales = scales = levels, table
         return scales
 
-    def _levels(self) -> tuple[npt.NDArray[np.uint8], float]:
+    def _levels(self) -> tuple[U8, float]:
         """Popularity: messages per unit of another cluster, were they random; as a level, and its mean."""
         rows = np.bincount(self._pairs[:, 0], minlength=self.clusters)[:, None] * self.units
         popularity = -np.log1p(-np.minimum(self._counted() / rows, 1 - 1e-9))
@@ -162,7 +163,7 @@ class SeenMemory(BitMemory):
             levels = np.clip(np.round(STEP * np.log2(popularity)) + MIDDLE, 0, LEVELS - 1).astype(np.uint8)
         return levels, float(popularity.mean())
 
-    def evidence(self, messages: npt.ArrayLike, *, least: float = 0.0) -> npt.NDArray[np.float32]:
+    def evidence(self, messages: npt.ArrayLike, *, least: float = 0.0) -> F32:
         """Return the evidence that each message, or one like it, was stored, float32 (n,), in bits.
 
         Parameters
@@ -173,7 +174,7 @@ class SeenMemory(BitMemory):
         """
         return np.asarray(self._weigh(messages, least)[:, 0] / np.float32(SCALE), np.float32)
 
-    def seen(self, messages: npt.ArrayLike, threshold: float) -> npt.NDArray[np.bool_]:
+    def seen(self, messages: npt.ArrayLike, threshold: float) -> Bools:
         """Return for each message whether it, or one like it, was stored, bool (n,).
 
         What was stored is always seen; else the evidence must reach ``threshold``, which ``alarms.judge`` finds.
@@ -181,9 +182,7 @@ class SeenMemory(BitMemory):
         found = self._weigh(messages, threshold)
         return np.asarray((found[:, 0] > 0) | (found[:, 1] == len(self._pairs)))
 
-    def theory(
-        self, messages: npt.ArrayLike, known: npt.NDArray[np.bool_], rng: np.random.Generator
-    ) -> npt.NDArray[np.float32]:
+    def theory(self, messages: npt.ArrayLike, known: Bools, rng: np.random.Generator) -> F32:
         """Return the evidence if ties came about independently, as often as the units' popularity has it.
 
         Parameters
@@ -214,7 +213,7 @@ class SeenMemory(BitMemory):
         return found
 
 
-def chances(mean: float) -> npt.NDArray[np.float64]:
+def chances(mean: float) -> F64:
     """Chance that two units are tied when messages are random, by the sum of their levels; ``mean``: popularity."""
     product = 2.0 ** ((np.arange(2 * LEVELS) - 2 * MIDDLE) / STEP)
     return np.asarray(-np.expm1(-product / max(mean, 1e-30)))

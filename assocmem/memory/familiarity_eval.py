@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem.codes.hash_codes import U16
+from assocmem._numerics.types import F32, U16, Bools
 from assocmem.errors import InputError
 from assocmem.memory.familiarity import SCALE, SeenMemory, units_for
 from assocmem.memory.familiarity_kernels import most_shared
@@ -112,11 +111,11 @@ def build(
     )
 
 
-def _share(flags: npt.NDArray[np.bool_]) -> float | None:
+def _share(flags: Bools) -> float | None:
     return float(flags.mean()) if len(flags) else None
 
 
-def _rate_at(evidence: npt.NDArray[np.float32], wanted: float) -> float:
+def _rate_at(evidence: F32, wanted: float) -> float:
     """Least threshold, in steps of the weights, that at most a share ``wanted`` reaches; 0 when too few were asked."""
     if len(evidence) < FEWEST:
         return 0.0
@@ -137,13 +136,11 @@ def _altered(messages: U16, rng: np.random.Generator, kept: int) -> U16:
     return np.where(_choose(rng, mine.shape, kept), mine, _mixed(messages, rng, len(mine)))
 
 
-def _choose(rng: np.random.Generator, shape: tuple[int, ...], kept: int) -> npt.NDArray[np.bool_]:
+def _choose(rng: np.random.Generator, shape: tuple[int, ...], kept: int) -> Bools:
     return np.asarray(rng.random(shape).argsort(axis=1) < kept)
 
 
-def by_chance(
-    memory: SeenMemory, messages: U16, rng: np.random.Generator, kept: int = 0, count: int = DRAWS
-) -> npt.NDArray[np.float32]:
+def by_chance(memory: SeenMemory, messages: U16, rng: np.random.Generator, kept: int = 0, count: int = DRAWS) -> F32:
     """Return the evidence for random messages, float32 (count,), in a memory where ties come about by chance.
 
     ``messages`` are what is stored, for the symbols' frequencies; ``kept`` symbols are those of one stored message,

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.bits import I64, ONE, options
+from assocmem._numerics.bits import ONE, options
 from assocmem._numerics.intrinsics import lowest_bit, prefetch
+from assocmem._numerics.types import I64
 
 STEPS = 400
 """Units that are tried, one after the other, in the search for the heaviest clique: a few dozen are enough unless the

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem._numerics.bits import Words, count_ones
-from assocmem._numerics.messages import I32
+from assocmem._numerics.bits import count_ones
+from assocmem._numerics.types import I32, Bools, Words
 from assocmem.memory.clique_kernels import Kernels
 from assocmem.memory.elimination_kernels import CONTRADICTED, OPEN, SETTLED
 from assocmem.memory.winner_take_all import Rule, compete, read_symbols
@@ -20,11 +19,11 @@ class Recall:
 
     messages: I32
     """int32 (n, clusters): symbols; -1 = not used, or no unit or several are left"""
-    exact: npt.NDArray[np.bool_]
+    exact: Bools
     """bool (n,): one unit is left in each cluster of the message, and all are tied to each other"""
     iterations: I32
     """int32 (n,): rounds until nothing changed any more, at least 1 and at most as many as were allowed"""
-    candidates: npt.NDArray[np.bool_] | None = None
+    candidates: Bools | None = None
     """bool (n, clusters, units), when asked for: the units that are left"""
 
 
@@ -73,7 +72,7 @@ class Task:
                 len(cues), cues.shape[1], self.units
             )
 
-    def _are_cliques(self, messages: I32) -> npt.NDArray[np.bool_]:
+    def _are_cliques(self, messages: I32) -> Bools:
         whole = (messages >= 0).sum(axis=1) == self.active
         counts = np.empty((len(messages), 2), np.int32)
         self.kernels.edges(self.bits, np.ascontiguousarray(messages), True, counts)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.bits import I64, ONE, U16, Words, count_ones, count_rows, list_ones, options, words_for
-from assocmem._numerics.messages import I32
+from assocmem._numerics.bits import ONE, count_ones, count_rows, list_ones, options, words_for
+from assocmem._numerics.types import I32, I64, U16, Words
 
 BATCH = 256
 """Cues whose counts are in memory at a time."""

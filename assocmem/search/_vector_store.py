@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.messages import check_size
-from assocmem._numerics.rotation import F32, next_power_of_two
+from assocmem._numerics.rotation import next_power_of_two
 from assocmem._numerics.rwlock import SharedLock
-from assocmem._numerics.vectors import I64, check_ids, check_vectors
+from assocmem._numerics.types import F32, I32, I64
+from assocmem._numerics.vectors import check_ids, check_vectors
 from assocmem.codes.nibble_codes import Rotation, SymbolCoder
 from assocmem.errors import DuplicateIdError, EmptyIndexError, IdError, InputError, UnknownIdError
 from assocmem.search.id_map import IdTable
 from assocmem.search.index_reports import Stats, take_stock
 from assocmem.search.pool_tree import CHUNK, PoolTree
-from assocmem.search.vector_storage import I32, Features
+from assocmem.search.vector_storage import Features
 
 Conflict = Literal["refuse", "replace", "skip"]
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem._numerics.rotation import F32
-from assocmem.codes.winner_codes import U8
+from assocmem._numerics.types import F32, I32, U8, U16
 
 LANES = 16
 POOL_BLOCKS = 4
@@ -17,9 +15,6 @@ POOL_ITEMS = LANES * POOL_BLOCKS
 
 NOTHING = np.uint16(0xFF80)
 """Bias of an empty lane: minus infinity as bfloat16."""
-
-I32 = npt.NDArray[np.int32]
-U16 = npt.NDArray[np.uint16]
 
 
 class Blocks(NamedTuple):

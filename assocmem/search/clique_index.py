@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.messages import check_size
-from assocmem._numerics.rotation import F32
 from assocmem._numerics.threads import check_threads, in_parts
-from assocmem._numerics.vectors import I64, check_effort, check_radius, check_vectors
+from assocmem._numerics.types import F32, I32, I64
+from assocmem._numerics.vectors import check_effort, check_radius, check_vectors
 from assocmem.codes.missing_values import SAMPLE, Moments, complete, split_known
 from assocmem.errors import InputError
 from assocmem.search._vector_store import StoredVectors
@@ -25,7 +25,6 @@ from assocmem.search.index_reports import Stages
 from assocmem.search.pool_tree import Found
 from assocmem.search.rerank import measure_rows, refine_all, refine_promising
 from assocmem.search.tuning import least_effort
-from assocmem.search.vector_storage import I32
 
 QUERIES = 256
 """Queries that are prepared together."""

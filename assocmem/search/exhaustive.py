@@ -15,14 +15,12 @@ import numpy.typing as npt
 from numba import njit
 
 from assocmem._numerics.lanes import LANES
-from assocmem._numerics.rotation import F32
 from assocmem._numerics.row_lanes import products
+from assocmem._numerics.types import F32, I64, U8, Floats
 from assocmem._numerics.vectors import check_effort
 from assocmem.codes.missing_values import SAMPLE, Moments, complete, split_known
-from assocmem.codes.winner_codes import U8, UNITS, CliqueCoder, byte_tables, score_codes
+from assocmem.codes.winner_codes import UNITS, CliqueCoder, byte_tables, score_codes
 from assocmem.errors import InputError
-
-I64 = npt.NDArray[np.int64]
 
 
 def _no_rows() -> I64:
@@ -36,7 +34,7 @@ class Rows(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Of the whole: (n, dim)."""
 
-    def __getitem__(self, rows: I64) -> npt.NDArray[np.floating]:
+    def __getitem__(self, rows: I64) -> Floats:
         """Return a new array, float16 or float32 (len(rows), dim)."""
 
 
@@ -206,7 +204,7 @@ def compare_rows(direction, rows, out):  # type: ignore[no-untyped-def]
         out[i] = min(max(cosine, np.float32(-1.0)), np.float32(1.0))  # rounding may exceed 1
 
 
-def _cosines(direction: F32, rows: npt.NDArray[np.floating]) -> F32:
+def _cosines(direction: F32, rows: Floats) -> F32:
     """Compare float16 or float32 (n, dim). Not by `@`: BLAS sums in an order that depends on the number of rows."""
     spare = -rows.shape[1] % LANES
     if spare:

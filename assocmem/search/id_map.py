@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
+from assocmem._numerics.types import I32, I64, Integers
 
 EMPTY = -1
 LEAST = 64
@@ -102,7 +100,7 @@ class IdTable:
         find_ids(self._keys, self._rows, ids, out)
         return out
 
-    def ids(self, rows: npt.NDArray[np.integer]) -> I64:
+    def ids(self, rows: Integers) -> I64:
         """Ids of rows, int64; -1 stays -1."""
         if self._keys is None:
             return rows.astype(np.int64)

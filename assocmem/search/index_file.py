@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import AnyArray, Arrays
 from assocmem._numerics.vectors import check_effort, check_ids
-from assocmem._storage.array_file import Arrays, is_mapped, level_arrays, loaded_arrays, save_arrays
+from assocmem._storage.array_file import is_mapped, level_arrays, loaded_arrays, save_arrays
 from assocmem.search.pool_level import STORED
 from assocmem.search.vector_storage import Features
 
@@ -58,7 +58,7 @@ def state_of(index: StoredVectors) -> tuple[dict[str, Any], Arrays]:
 def restore(index: StoredVectors, about: dict[str, Any], arrays: Arrays) -> None:
     """Undo ``state_of`` in an empty index; mapped vectors stay where they are."""
     tree, rows = index._tree, int(about["rows"])
-    below: npt.NDArray[Any] | None = None  # who must be in a level, by the one before it
+    below: AnyArray | None = None  # who must be in a level, by the one before it
     for name, level in (("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)):
         present = level.restore({part: arrays[f"{name} {part}"] for part in STORED})
         if int(present.max(initial=-1)) >= rows if below is None else not np.array_equal(present, below):

@@ -5,12 +5,10 @@ Knows nothing of how a pool is chosen; ``pools.py`` stacks levels.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from assocmem.search.blocks import I32, LANES, NOTHING, POOL_BLOCKS, POOL_ITEMS, Blocks, Coded
+from assocmem._numerics.types import I32, AnyArray, Bools
+from assocmem.search.blocks import LANES, NOTHING, POOL_BLOCKS, POOL_ITEMS, Blocks, Coded
 from assocmem.search.pool_kernels import append, move_members, read_out, take_out
 
 GROWTH = 1.125
@@ -20,7 +18,7 @@ STORED = ("codes", "scales", "biases", "members", "sizes")
 """Arrays that a file has to hold; the others follow from them."""
 
 
-def grown(array: npt.NDArray[Any], needed: int, fill: int = 0, *, exact: bool = False) -> npt.NDArray[Any]:
+def grown(array: AnyArray, needed: int, fill: int = 0, *, exact: bool = False) -> AnyArray:
     """Return the array, or a longer copy with at least, or exactly, ``needed`` rows, the new ones filled."""
     if needed <= len(array):
         return array
@@ -129,13 +127,13 @@ class Level:
         read_out(self.blocks, self.blocks.places[members], codes, scales, biases)
         return Coded(codes, scales, biases, np.asarray(members, np.int32))
 
-    def divide(self, pool: int, side: npt.NDArray[np.bool_]) -> int:
+    def divide(self, pool: int, side: Bools) -> int:
         """Move the members of a pool for which ``side`` is true into a new pool; returns that."""
         other = self.new_pool()
         move_members(self.blocks, pool, other, side)
         return other
 
-    def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> I32:
+    def restore(self, arrays: dict[str, AnyArray]) -> I32:
         """Take arrays as they were, into an empty level, and return its members, ascending.
 
         ValueError when they cannot be a level's: a kernel would follow their numbers to anywhere.

@@ -11,12 +11,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from assocmem._numerics.bfloat import from_short, to_short
-from assocmem._numerics.rotation import F32
+from assocmem._numerics.types import F32, I32, I64
 from assocmem.codes.nibble_codes import SymbolCoder
-from assocmem.search.blocks import I32, Blocks, Coded, Tables
+from assocmem.search.blocks import Blocks, Coded, Tables
 from assocmem.search.halving import halve
 from assocmem.search.pool_kernels import place_items, search_pools
 from assocmem.search.pool_level import Level, part_of
@@ -48,7 +47,7 @@ class Found(NamedTuple):
     """float32 (n, r), in no order"""
     slots: I32
     """int32 (n, r), where they are among the tree's items"""
-    kept: npt.NDArray[np.int64]
+    kept: I64
     """int64 (n, 4): lanes of groups, of pools and of items that were scored; how many of the r are candidates"""
 
 

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.bfloat import from_short, to_short
-from assocmem._numerics.rotation import F32
+from assocmem._numerics.types import F32, I32, I64, U8
 from assocmem._numerics.vectors import check_effort
 from assocmem.codes.nibble_codes import SymbolCoder
 from assocmem.codes.winner_codes import UNITS, CliqueCoder, byte_tables, score_codes
-from assocmem.search.blocks import I32, POOL_ITEMS, Coded, Tables
-from assocmem.search.exhaustive import I64, Block, ExhaustiveEngine, best_rows
+from assocmem.search.blocks import POOL_ITEMS, Coded, Tables
+from assocmem.search.exhaustive import Block, ExhaustiveEngine, best_rows
 from assocmem.search.pool_tree import CHUNK, PoolTree, Vectors
 
 REACH = 24.0
@@ -162,7 +162,7 @@ class PooledEngine(ExhaustiveEngine):
         return ids[order], rows[order]
 
     @cached_property
-    def _rest(self) -> tuple[npt.NDArray[np.uint8], I64]:
+    def _rest(self) -> tuple[U8, I64]:
         """Codes and rows of what can be found and is in no pool."""
         known, rows = self._order
         rest = np.sort(rows[np.isin(known, self.pools.ids, invert=True)])

@@ -8,12 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.messages import check_size
-from assocmem._numerics.rotation import F32
-from assocmem._numerics.vectors import I64, check_vectors
+from assocmem._numerics.types import F32, F64, I64
+from assocmem._numerics.vectors import check_vectors
 from assocmem.errors import InputError
 from assocmem.search.clique_index import CliqueIndex
-
-F64 = npt.NDArray[np.float64]
 
 
 class CliqueNeighbors:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from assocmem._numerics.rotation import F32
+from assocmem._numerics.types import F32
 
 if TYPE_CHECKING:
     from assocmem.search.clique_index import CliqueIndex

@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from assocmem._numerics.lanes import LANES
-from assocmem._numerics.rotation import F32
 from assocmem._numerics.row_lanes import widen_row
+from assocmem._numerics.types import F32, I32, AnyArray
 from assocmem.errors import InputError
 from assocmem.search.pool_level import grown
-
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "float16": np.dtype(np.uint16),
@@ -62,16 +58,16 @@ class Features:
         Rows that lie in a file and are never changed; new ones follow on them in memory.
     """
 
-    def __init__(self, dim: int, kind: str, mapped: npt.NDArray[Any] | None = None) -> None:
+    def __init__(self, dim: int, kind: str, mapped: AnyArray | None = None) -> None:
         if kind not in DTYPES:
             raise InputError(f"features: expected one of {', '.join(DTYPES)}, found {kind!r}")
         self.dim, self.kind = dim, kind
         self.width = -(-dim // LANES) * LANES
         self.head = np.zeros((0, self.width), DTYPES[kind]) if mapped is None else mapped
-        self.tail: npt.NDArray[Any] = np.zeros((0, self.width), DTYPES[kind])
+        self.tail: AnyArray = np.zeros((0, self.width), DTYPES[kind])
 
     @property
-    def parts(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    def parts(self) -> tuple[AnyArray, AnyArray]:
         """Head and tail, as the kernels want them."""
         return self.head, self.tail
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import F32
 from assocmem.errors import InputError
 
 SIZES = (1_000, 2_000, 5_000, 10_000, 20_000)
@@ -16,7 +16,7 @@ SIZES = (1_000, 2_000, 5_000, 10_000, 20_000)
 Row = dict[str, Any]
 
 
-def measure(features: npt.NDArray[np.float32], seed: int = 0) -> list[Row]:
+def measure(features: F32, seed: int = 0) -> list[Row]:
     """Store growing numbers of items, and recall a sample with a quarter of the symbols erased.
 
     Parameters
@@ -44,7 +44,7 @@ def measure(features: npt.NDArray[np.float32], seed: int = 0) -> list[Row]:
     ]
 
 
-def read(path: Path) -> npt.NDArray[np.float32]:
+def read(path: Path) -> F32:
     """Read the vectors of a file in ann-benchmarks' layout, float32 (n, dim); InputError for any other file."""
     import h5py
 

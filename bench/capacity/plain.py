@@ -7,11 +7,12 @@ each cluster, its units in whole words of their own. Knows nothing of the core.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
+from assocmem._numerics.types import Words
 
-def empty(clusters: int, units: int) -> npt.NDArray[np.uint64]:
+
+def empty(clusters: int, units: int) -> Words:
     """Return the bits of an empty memory, uint64 (clusters * units, clusters * words per cluster)."""
     return np.zeros((clusters * units, clusters * -(-units // 64)), np.uint64)
 

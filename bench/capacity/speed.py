@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import I32
 from assocmem.bench.capacity.tasks import Task, write_task
 from assocmem.bench.common import available_cores, pin, run_function
 from assocmem.cli.common import say
 
-Array = npt.NDArray[np.int32]
 Row = dict[str, Any]
 HOME = "assocmem.bench.capacity.speed"
 REPETITIONS = 5
@@ -77,7 +76,7 @@ def _in_turns(work: Callable[[int], Any], count: int, seconds: float, **about: A
     return {"rates": rates[2], "beside": rates[1], **about}
 
 
-def _other_cues(function: str, cues: Array, true: Array, units: int, count: int = 500) -> Array:
+def _other_cues(function: str, cues: I32, true: I32, units: int, count: int = 500) -> I32:
     """Cues that take counting: whole messages with two wrong symbols, cues of messages never stored, or as they are."""
     rng = np.random.default_rng(1)
     if function == UNKNOWN:

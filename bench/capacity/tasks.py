@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
+from assocmem._numerics.types import I32, I64
+
 ERASED, UNUSED = -1, -2
 _PART = 1 << 15
 

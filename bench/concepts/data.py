@@ -16,10 +16,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from assocmem._numerics.types import F32, I64
 from assocmem.errors import InputError, MediaError
 
-F32 = npt.NDArray[np.float32]
-I64 = npt.NDArray[np.int64]
 Tell = Callable[[str], None]
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 """Pictures of Debian's tuxpaint-stamps-default, by kind."""

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from assocmem._numerics.types import F32, F64, I64
 from assocmem.bench.concepts.data import Data
-from assocmem.bench.concepts.learner import F32, F64, I64, Learner
+from assocmem.bench.concepts.learner import Learner
 from assocmem.errors import AssocmemError
 
 NEIGHBOURS = (1, 5, 10)

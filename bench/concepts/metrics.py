@@ -8,17 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+from assocmem._numerics.types import F64, I64, Bools
+
 BINS = 10
 WITHIN = 0.02
 """Accuracy that may be lost for fewer bits."""
 
 
-def right(scores: F64, y: I64) -> Mask:
+def right(scores: F64, y: I64) -> Bools:
     """Whether the class of the highest score is the true one, bool (n,); of equals the first counts.
 
     Parameters
@@ -30,7 +28,7 @@ def right(scores: F64, y: I64) -> Mask:
     return np.asarray(scores.argmax(axis=1) == y)
 
 
-def by_class(correct: Mask, y: I64) -> dict[int, float]:
+def by_class(correct: Bools, y: I64) -> dict[int, float]:
     """Return each class's accuracy."""
     return {int(label): float(correct[y == label].mean()) for label in np.unique(y)}
 
@@ -60,7 +58,7 @@ class Bin:
     """share of them"""
 
 
-def reliability(top: F64, correct: Mask, bins: int = BINS) -> list[Bin]:
+def reliability(top: F64, correct: Bools, bins: int = BINS) -> list[Bin]:
     """Sort answers into equal ranges of their probability, the upper end in; empty ranges are left out.
 
     A millionth beyond an end is still in: shares of votes lie on the ends, but for rounding.
@@ -76,7 +74,7 @@ def reliability(top: F64, correct: Mask, bins: int = BINS) -> list[Bin]:
     return [Bin(int(m.sum()), float(top[m].mean()), float(correct[m].mean())) for m in masks if m.any()]
 
 
-def calibration_error(top: F64, correct: Mask, bins: int = BINS) -> float:
+def calibration_error(top: F64, correct: Bools, bins: int = BINS) -> float:
     """Expected calibration error: how far probability and share right lie apart, over bins by their size.
 
     Guo et al. 2017, equation 5.

@@ -6,8 +6,9 @@ import warnings
 
 import numpy as np
 
+from assocmem._numerics.types import F32, F64, I64
 from assocmem.bench.concepts.data import Data
-from assocmem.bench.concepts.learner import F32, F64, I64, Learner
+from assocmem.bench.concepts.learner import Learner
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Values of C, for features of which each has a variance of one on average."""

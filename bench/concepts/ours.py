@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from assocmem._numerics.types import Bools
+
 from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
 import assocmem
+from assocmem._numerics.types import F32, F64, I64
 from assocmem.bench.concepts.data import Data
-from assocmem.bench.concepts.learner import F32, F64, I64, Learner
-from assocmem.bench.concepts.metrics import Mask
+from assocmem.bench.concepts.learner import Learner
 
-Chooser = Callable[["assocmem.ConceptMemory", F32, Mask, np.random.Generator], int]
+Chooser = Callable[["assocmem.ConceptMemory", F32, Bools, np.random.Generator], int]
 """Takes the memory, features (n, d) and which of them were taught, bool (n,); returns the row to be taught next."""
 
 
@@ -75,7 +77,7 @@ class Ours(Learner):
         """Return minus the familiarity: probabilities know nothing of concepts that were never taught."""
         return np.asarray(-self._answer(x, 1).familiarity, np.float64)
 
-    def none(self, x: F32) -> Mask:
+    def none(self, x: F32) -> Bools:
         """Return which are said to be none of what was taught, bool (n,)."""
         return np.asarray(self._answer(x, 1).none, bool)
 
@@ -84,12 +86,12 @@ class Ours(Learner):
         return int(self.memory.nbytes)
 
 
-def choose_random(memory: assocmem.ConceptMemory, pool: F32, taught: Mask, rng: np.random.Generator) -> int:
+def choose_random(memory: assocmem.ConceptMemory, pool: F32, taught: Bools, rng: np.random.Generator) -> int:
     """Choose any that was not taught."""
     return int(rng.choice(np.flatnonzero(~taught)))
 
 
-def choose_least_margin(memory: assocmem.ConceptMemory, pool: F32, taught: Mask, rng: np.random.Generator) -> int:
+def choose_least_margin(memory: assocmem.ConceptMemory, pool: F32, taught: Bools, rng: np.random.Generator) -> int:
     """Choose the one whose two likeliest concepts are closest in probability: the usual yardstick."""
     if len(memory.concepts) < 2:
         return choose_random(memory, pool, taught, rng)
@@ -98,7 +100,7 @@ def choose_least_margin(memory: assocmem.ConceptMemory, pool: F32, taught: Mask,
     return int(rows[int((found[:, 0] - found[:, 1]).argmin())])
 
 
-def choose_asking(memory: assocmem.ConceptMemory, pool: F32, taught: Mask, rng: np.random.Generator) -> int:
+def choose_asking(memory: assocmem.ConceptMemory, pool: F32, taught: Bools, rng: np.random.Generator) -> int:
     """Choose as `assocmem.asking` does, by a Gaussian kernel as wide as two of the pool are apart on average."""
     from assocmem.concepts import active_learning as asking
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from assocmem._numerics.types import F32, F64, I64
 from assocmem.bench.concepts.data import Data
-from assocmem.bench.concepts.learner import F32, F64, I64, Learner
+from assocmem.bench.concepts.learner import Learner
 
 FLOAT = 4
 """Bytes of a number."""

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from assocmem._numerics.types import I64
 from assocmem.bench.concepts import metrics
 from assocmem.bench.concepts.data import Data, Split, first_of_each, groups, split
-from assocmem.bench.concepts.learner import I64, Learner
+from assocmem.bench.concepts.learner import Learner
 from assocmem.bench.concepts.offline import Logistic, choose
 from assocmem.bench.concepts.ours import CHOOSERS, Ours
 from assocmem.bench.concepts.rivals import NearestMean, RandomProjections, StreamingLDA

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from assocmem._numerics.types import F32, I64
 from assocmem.bench.concepts.data import Data, Split
-from assocmem.bench.concepts.learner import F32, I64, Learner
+from assocmem.bench.concepts.learner import Learner
 from assocmem.bench.concepts.rivals import RIDGES, RandomProjections
 
 ONCE = 50

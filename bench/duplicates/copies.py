@@ -12,8 +12,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+
+from assocmem._numerics.types import AnyArray
 
 Picture = Image.Image
 Alteration = Callable[[Picture, np.random.Generator], Picture]
@@ -74,7 +75,7 @@ def _noise(picture: Picture, rng: np.random.Generator, *, deviation: float) -> P
     return _from_float(values + rng.normal(0, deviation, values.shape))
 
 
-def _from_float(values: npt.NDArray[Any]) -> Picture:
+def _from_float(values: AnyArray) -> Picture:
     return Image.fromarray(np.rint(values).clip(0, 255).astype(np.uint8))
 
 

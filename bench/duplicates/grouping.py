@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import I64
 from assocmem.bench.common import run_function
 
-I64 = npt.NDArray[np.int64]
 Pairs = tuple[I64, I64]
 RADIUS = 10
 """Bits of 64 in which two hashes may differ, as imagededup has it."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import F32, I8, I64, U8
 from assocmem.bench.duplicates.copies import Picture
 from assocmem.cli.common import say
 from assocmem.codes.dct_sketches import LENGTH
@@ -22,7 +22,6 @@ from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.copies.grouping import describe
 from assocmem.copies.lookup import find_originals
 
-F32 = npt.NDArray[np.float32]
 DEEP = 100
 """Ranks looked at: an original beyond them counts as not found."""
 
@@ -33,9 +32,9 @@ class Described:
 
     features: F32
     """float32 (n, d), as the extractor gave them"""
-    sketches: npt.NDArray[np.int8]
+    sketches: I8
     """int8 (n, LENGTH)"""
-    hashes: dict[str, npt.NDArray[np.uint8]]
+    hashes: dict[str, U8]
     """per hash: uint8 (n, bytes)"""
     others: dict[str, F32]
     """per network of another program: float32 (n, dim)"""
@@ -152,7 +151,7 @@ def _unit(x: F32) -> F32:
     return np.ascontiguousarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9), np.float32)
 
 
-def _spread(found: F32, rows: npt.NDArray[np.int64], n: int) -> F32:
+def _spread(found: F32, rows: I64, n: int) -> F32:
     out = np.full((len(found), n + 1), -np.inf, np.float32)  # the last column takes what is missing: row -1
     np.put_along_axis(out, rows, found, axis=1)
     return out[:, :n]
@@ -177,13 +176,13 @@ def methods(dim: int, mean: F32 | None, pictures: int) -> Iterator[Method]:
         yield Faiss(f"LSH{8 * equal}r", f"FAISS LSH, {equal} bytes", equal)
 
 
-def hash_functions() -> dict[str, tuple[int, Callable[[Picture], npt.NDArray[np.uint8]]]]:
+def hash_functions() -> dict[str, tuple[int, Callable[[Picture], U8]]]:
     """Name -> bytes and function of a picture, of the perceptual hashes; none without ``imagehash``."""
     if importlib.util.find_spec("imagehash") is None:
         return {}
     import imagehash
 
-    def packed(function: Callable[..., Any], size: int) -> Callable[[Picture], npt.NDArray[np.uint8]]:
+    def packed(function: Callable[..., Any], size: int) -> Callable[[Picture], U8]:
         return lambda picture: np.packbits(function(picture, hash_size=size).hash.ravel())
 
     plain = {name: (8, packed(getattr(imagehash, name), 8)) for name in ("phash", "dhash", "whash")}
@@ -219,7 +218,7 @@ class Standing:
     """mean average precision: with one original to be found, the mean of 1 / its rank; 0 beyond rank ``DEEP``"""
 
 
-def standing(scores: F32, originals: npt.NDArray[np.int64]) -> Standing:
+def standing(scores: F32, originals: I64) -> Standing:
     """Judge scores, float32 (nq, n), given each query's original, int64 (nq,).
 
     Pictures of equal score stand in any order with equal probability; the expected values are taken.

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from assocmem._numerics.types import F32, I64, U8
 from assocmem.bench.duplicates.copies import SIDE, Picture
 from assocmem.errors import InputError, MediaError
 
@@ -56,7 +56,7 @@ def read_picture(path: Path) -> Picture | None:
     return picture
 
 
-def unlike(features: npt.NDArray[np.float32], hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def unlike(features: F32, hashes: U8) -> I64:
     """Rows of pictures that are no copies of an earlier one, by either kind of method: neither is favoured.
 
     Parameters

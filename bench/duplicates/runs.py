@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import I64, U8
 from assocmem.bench.duplicates.copies import Copy, copies, make_copy
 from assocmem.bench.duplicates.methods import (
     Described,
@@ -23,7 +23,6 @@ from assocmem.bench.duplicates.methods import (
 from assocmem.bench.duplicates.pictures import read_picture, unlike
 
 Row = dict[str, Any]
-I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def gather(paths: Sequence[Path], extractor: Any, count: int, seed: int, tell: C
     return Material(base, originals, ways, [stacked(part) for part in altered])
 
 
-def _hashes_to_compare(described: Described) -> npt.NDArray[np.uint8]:
+def _hashes_to_compare(described: Described) -> U8:
     if "phash" in described.hashes:
         return described.hashes["phash"]
     return np.repeat(np.arange(len(described.features), dtype=np.uint64)[:, None].view(np.uint8), 8, axis=1)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem.bench.growth.near import F32, Spread, measure, nearest
+from assocmem._numerics.types import F32, I64, AnyArray
+from assocmem.bench.growth.near import Spread, measure, nearest
 from assocmem.bench.recall.data import unit
 from assocmem.errors import InputError
 
@@ -107,7 +107,7 @@ class Source:
     """
 
     real: Real
-    neighbours: npt.NDArray[np.int64] = field(repr=False)
+    neighbours: I64 = field(repr=False)
     reach: float
     seed: int = 0
 
@@ -116,14 +116,14 @@ class Source:
         """In which vectors are kept: uint8 if they are whole, else float16."""
         return np.dtype(np.uint8 if self.real.whole else np.float16)
 
-    def draw(self, start: int, stop: int, stream: int = BASE) -> npt.NDArray[Any]:
+    def draw(self, start: int, stop: int, stream: int = BASE) -> AnyArray:
         """Draw the vectors of these numbers, (stop - start, dim), of ``dtype``; ``stream``: `BASE` or `QUERIES`."""
         first = start // CHUNK
         chunks = [self._chunk(chunk, stream) for chunk in range(first, -(-stop // CHUNK))]
         drawn = np.concatenate(chunks) if chunks else np.empty((0, self.real.x.shape[1]), self.dtype)
         return drawn[start - first * CHUNK : stop - first * CHUNK]
 
-    def _chunk(self, chunk: int, stream: int) -> npt.NDArray[Any]:
+    def _chunk(self, chunk: int, stream: int) -> AnyArray:
         rng = np.random.default_rng((self.seed, stream, chunk))
         x, directions = self.real.x, self.neighbours.shape[1]
         parents = rng.integers(0, len(x), CHUNK)
@@ -136,7 +136,7 @@ class Source:
             drawn = np.clip(np.rint(drawn), 0, 255)
         return (unit(drawn) if self.real.angular else drawn).astype(self.dtype)
 
-    def compared(self, x: npt.NDArray[Any]) -> F32:
+    def compared(self, x: AnyArray) -> F32:
         """Turn vectors as they are kept into the form in which they are compared."""
         return as_compared(x, angular=self.real.angular)
 
@@ -146,7 +146,7 @@ def _lengths(x: F32) -> F32:
     return lengths
 
 
-def as_compared(x: npt.NDArray[Any], *, angular: bool) -> F32:
+def as_compared(x: AnyArray, *, angular: bool) -> F32:
     """Widen vectors to float32, of unit length where the distance is angular."""
     wide = x.astype(np.float32)
     return unit(wide) if angular else wide
@@ -181,7 +181,7 @@ def drawn_spread(source: Source, items: int, queries: int) -> Spread:
     return measure(source.compared(source.draw(0, queries, QUERIES)), source.compared(source.draw(0, items)))
 
 
-def _others(x: F32, k: int, part: int = 1000) -> npt.NDArray[np.int64]:
+def _others(x: F32, k: int, part: int = 1000) -> I64:
     """Return the rows of the k nearest of each row, among the first `AMONG`; itself is left out."""
     found = []
     for at in range(0, len(x), part):

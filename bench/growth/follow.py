@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from assocmem._numerics.types import F32
 from assocmem.bench.growth.data import QUERIES, SEEDS, Real, Source, follow
-from assocmem.bench.growth.near import F32, Percentiles, measure
+from assocmem.bench.growth.near import Percentiles, measure
 from assocmem.bench.recall.data import exact
 from assocmem.bench.recall.metrics import distances, shares
 

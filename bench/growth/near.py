@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-F32 = npt.NDArray[np.float32]
-I64 = npt.NDArray[np.int64]
+from assocmem._numerics.types import F32, I64
 
 PART = 4096
 """Vectors that are compared with all queries together."""

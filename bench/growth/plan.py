@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import F32, F64, I64, AnyArray
 from assocmem.bench.growth.data import CHUNK, QUERIES, Source, as_compared
-from assocmem.bench.growth.near import F32, I64, Nearest
+from assocmem.bench.growth.near import Nearest
 from assocmem.bench.recall.engine import Task
-from assocmem.bench.recall.metrics import F64, distances, shares
+from assocmem.bench.recall.metrics import distances, shares
 
 K = 10
 SPARE = 10
@@ -73,9 +73,9 @@ class Plan:
         return "angular" if self.angular else "euclidean"
 
     @cached_property
-    def base(self) -> npt.NDArray[Any]:
+    def base(self) -> AnyArray:
         """All rows as they are kept, mapped."""
-        mapped: npt.NDArray[Any] = np.load(self.folder / "base.npy", mmap_mode="r")
+        mapped: AnyArray = np.load(self.folder / "base.npy", mmap_mode="r")
         return mapped
 
     @cached_property

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import PIL.Image
 
+from assocmem._numerics.types import F32
 from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.masked import MaskedExtractor
 
-F32 = npt.NDArray[np.float32]
 Pixels = tuple[int, int, int, int]
 AREAS = (0.1, 0.3, 0.5, 0.7)
 LEFT_IN, GREY, MEAN, RECTANGLE = WAYS = ("left in", "grey", "mean colour", "largest rectangle left")

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import F32, I64, Bools
 from assocmem._storage.files import replacing
 from assocmem.codes.missing_values import NEAREST as NEAREST_ITEMS
-from assocmem.codes.missing_values import SAMPLE, Mask, Moments, complete
+from assocmem.codes.missing_values import SAMPLE, Moments, complete
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import InputError
 from assocmem.search.exhaustive import Block, ExhaustiveEngine
 
-F32 = npt.NDArray[np.float32]
-I64 = npt.NDArray[np.int64]
 K = 10
 BLOCKS = 20
 """Blocks of dimensions, of which only those that are known whole are looked at."""
@@ -66,7 +64,7 @@ def read_task(path: Path, items: int, queries: int) -> Task:
     return Task(base, asked, cosine, truth, engine)
 
 
-def _best(task_base: F32, queries: F32, where: Mask, cosine: bool, count: int = K) -> I64:
+def _best(task_base: F32, queries: F32, where: Bools, cosine: bool, count: int = K) -> I64:
     """Return the nearest by the numbers that count, int64 (nq, count), nearest first."""
     part = task_base[:, where]
     squares = np.einsum("ij,ij->i", part, part)
@@ -93,7 +91,7 @@ def measure(task: Task, pattern: str, share: float) -> dict[str, Any]:
     return {"pattern": pattern, "share": share, "recall": recall, "complete_ms": milliseconds}
 
 
-def _known(dim: int, pattern: str, share: float) -> Mask:
+def _known(dim: int, pattern: str, share: float) -> Bools:
     rng = np.random.default_rng(round(1000 * share))
     known = np.ones(dim, bool)
     missing = round(share * dim)
@@ -102,7 +100,7 @@ def _known(dim: int, pattern: str, share: float) -> Mask:
     return known
 
 
-def _fill(task: Task, queries: F32, known: Mask, moments: Moments) -> tuple[dict[str, tuple[F32, Mask]], float]:
+def _fill(task: Task, queries: F32, known: Bools, moments: Moments) -> tuple[dict[str, tuple[F32, Bools]], float]:
     """Return by way the rows that are searched with and where they count; and how long the best takes, in ms."""
     everywhere, every = np.ones(len(known), bool), np.broadcast_to(known, queries.shape)
     nearest = task.base[_best(task.base, queries, known, task.cosine, NEAREST_ITEMS)]
@@ -128,7 +126,7 @@ def _fill(task: Task, queries: F32, known: Mask, moments: Moments) -> tuple[dict
     return rows, milliseconds
 
 
-def _means(queries: F32, known: Mask, means: F32, cosine: bool) -> F32:
+def _means(queries: F32, known: Bools, means: F32, cosine: bool) -> F32:
     """Fill in the means of the nearest in the known numbers, at the cue's scale under cosine."""
     out = queries.copy()
     for row, mean in zip(out, means, strict=True):

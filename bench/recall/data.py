@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem.bench.recall.engine import Array, Ids, Metric
-from assocmem.bench.recall.metrics import F64, distances
+from assocmem._numerics.types import F64, I64, Bools
+from assocmem.bench.recall.engine import Array, Metric
+from assocmem.bench.recall.metrics import distances
 from assocmem.errors import InputError
 
 DEPTH = 100
@@ -39,9 +39,9 @@ class Data:
     """(nq, dim), likewise."""
     truth: F64
     """float64 (nq, depth): distances of the nearest, ascending."""
-    neighbors: Ids
+    neighbors: I64
     """int64 (nq, depth): which they are."""
-    unseen: npt.NDArray[np.bool_] | None = None
+    unseen: Bools | None = None
     """Queries whose picture has no part in the base, where that is known."""
 
     @property
@@ -109,12 +109,12 @@ def _metric(path: Path, file: Any) -> Metric:
     raise InputError(f"{path}: expected the distance to be one of {', '.join(get_args(Metric))}, found {found!r}")
 
 
-def _spread(count: int, most: int | None) -> Ids:
+def _spread(count: int, most: int | None) -> I64:
     """Choose rows from all parts of a file, ascending."""
     return np.linspace(0, count - 1, min(count, most or count)).astype(np.int64)
 
 
-def _given(file: Any, rows: Ids) -> tuple[F64, Ids] | None:
+def _given(file: Any, rows: I64) -> tuple[F64, I64] | None:
     """Return the file's own truth, if it is of use."""
     if "distances" not in file or "neighbors" not in file:
         return None
@@ -147,7 +147,7 @@ def unit(x: Array) -> Array:
     return np.asarray(x / np.where(lengths > 0, lengths, 1), np.float32)
 
 
-def exact(base: Array, queries: Array, metric: Metric, part: int = 100) -> tuple[F64, Ids]:
+def exact(base: Array, queries: Array, metric: Metric, part: int = 100) -> tuple[F64, I64]:
     """Find the true neighbours: some more by rough distances, then the first `DEPTH` by exact ones.
 
     Returns

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
+from assocmem._numerics.types import I64, AnyArray
 
 Metric = Literal["euclidean", "angular", "hamming"]
-Array = npt.NDArray[Any]
-Ids = npt.NDArray[np.int64]
+Array = AnyArray
+
 Setting = dict[str, float]
 """Parameters of a search by name: nprobe, efSearch, effort ..."""
 
@@ -88,10 +87,10 @@ class Engine(ABC):
         """Search with these parameters from now on."""
 
     @abstractmethod
-    def batch_query(self, queries: Array, k: int) -> Ids:
+    def batch_query(self, queries: Array, k: int) -> I64:
         """Return the row numbers of the nearest, int64 (nq, k), nearest first; -1 is no item."""
 
-    def query(self, query: Array, k: int) -> Ids:
+    def query(self, query: Array, k: int) -> I64:
         """Answer one query, a row of shape (1, dim): the way a program would that has no other."""
         return self.batch_query(query, k)
 
@@ -99,11 +98,11 @@ class Engine(ABC):
     def size(self) -> Size:
         """Count the bytes: of the structure's arrays or as it is serialised, never the process's."""
 
-    def add(self, x: Array, ids: Ids) -> None:
+    def add(self, x: Array, ids: I64) -> None:
         """Add items to the full index; UnableError if it takes none."""
         raise UnableError("cannot")
 
-    def remove(self, ids: Ids) -> None:
+    def remove(self, ids: I64) -> None:
         """Take items out; UnableError if it lets none go."""
         raise UnableError("cannot")
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import faiss
 
-from assocmem.bench.recall.engine import Array, Engine, Ids, Setting, Size, Task, UnableError
+from assocmem._numerics.types import I64
+from assocmem.bench.recall.engine import Array, Engine, Setting, Size, Task, UnableError
 
 NAMES = {"k_factor": "k_factor_rf"}
 """Parameters that FAISS's ParameterSpace knows under another name."""
@@ -66,9 +67,9 @@ class Factory(Engine):
         for name, value in setting.items():
             self.space.set_index_parameter(self.index, NAMES.get(name, name), value)
 
-    def batch_query(self, queries: Array, k: int) -> Ids:
+    def batch_query(self, queries: Array, k: int) -> I64:
         """Search."""
-        found: Ids = self.index.search(queries, k)[1]
+        found: I64 = self.index.search(queries, k)[1]
         return found
 
     def size(self) -> Size:
@@ -76,11 +77,11 @@ class Factory(Engine):
         size = file_size(self.index, self.task.folder)
         return Size(size, size)
 
-    def add(self, x: Array, ids: Ids) -> None:
+    def add(self, x: Array, ids: I64) -> None:
         """Add; FAISS numbers in order."""
         self.index.add(x)
 
-    def remove(self, ids: Ids) -> None:
+    def remove(self, ids: I64) -> None:
         """Remove, where the index can."""
         try:
             self.index.remove_ids(ids)
@@ -120,11 +121,11 @@ class Mapped(Factory):
         memory = file_size(self.base, self.task.folder)
         return Size(memory, memory + self.path.stat().st_size)
 
-    def add(self, x: Array, ids: Ids) -> None:
+    def add(self, x: Array, ids: I64) -> None:
         """Mapped rows cannot grow."""
         raise UnableError("cannot: the mapped vectors are read-only")
 
-    def remove(self, ids: Ids) -> None:
+    def remove(self, ids: I64) -> None:
         """Nor shrink."""
         raise UnableError("cannot")
 

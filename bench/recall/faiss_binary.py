@@ -10,7 +10,8 @@ from typing import Any
 import faiss
 import numpy as np
 
-from assocmem.bench.recall.engine import Array, Engine, Ids, Setting, Size, Task, UnableError
+from assocmem._numerics.types import I64
+from assocmem.bench.recall.engine import Array, Engine, Setting, Size, Task, UnableError
 from assocmem.bench.recall.faiss import failure, file_size
 
 
@@ -60,9 +61,9 @@ class Binary(Engine):
         """Set nprobe, nflip, efSearch."""
         _use(self.index, setting)
 
-    def batch_query(self, queries: Array, k: int) -> Ids:
+    def batch_query(self, queries: Array, k: int) -> I64:
         """Search."""
-        found: Ids = self.index.search(np.packbits(queries, axis=1), k)[1]
+        found: I64 = self.index.search(np.packbits(queries, axis=1), k)[1]
         return found
 
     def size(self) -> Size:
@@ -70,11 +71,11 @@ class Binary(Engine):
         size = file_size(self.index, self.task.folder)
         return Size(size, size)
 
-    def add(self, x: Array, ids: Ids) -> None:
+    def add(self, x: Array, ids: I64) -> None:
         """Add; FAISS numbers in order."""
         self.index.add(np.packbits(x, axis=1))
 
-    def remove(self, ids: Ids) -> None:
+    def remove(self, ids: I64) -> None:
         """Remove, where the index can."""
         try:
             self.index.remove_ids(ids)
@@ -119,7 +120,7 @@ class Signs(Engine):
         self.k_factor = int(setting.get("k_factor", 1))
         _use(self.index, {name: value for name, value in setting.items() if name != "k_factor"})
 
-    def batch_query(self, queries: Array, k: int) -> Ids:
+    def batch_query(self, queries: Array, k: int) -> I64:
         """Search by bits, and put the best in the order of their vectors."""
         wanted = min(k * self.k_factor, len(self.x))
         found = self.index.search(self._codes(queries), wanted)[1]
@@ -137,11 +138,11 @@ class Signs(Engine):
         size = file_size(self.index, self.task.folder) + self.x.nbytes + self.task.dim * self.bits * 4
         return Size(size, size)
 
-    def add(self, x: Array, ids: Ids) -> None:
+    def add(self, x: Array, ids: I64) -> None:
         """Add; the vectors' array would grow by doubling, so its copy is not counted."""
         self.index.add(self._codes(x))
 
-    def remove(self, ids: Ids) -> None:
+    def remove(self, ids: I64) -> None:
         """Remove, where the index can."""
         try:
             self.index.remove_ids(ids)

@@ -11,17 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem.bench.recall.engine import Array, Ids, Metric
+from assocmem._numerics.types import F64, I64
+from assocmem.bench.recall.engine import Array, Metric
 
-F64 = npt.NDArray[np.float64]
 TARGETS = (0.80, 0.90, 0.95, 0.99)
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
 """What rounding may add to a distance: of itself, and of the unit in which the metric counts."""
 
 
-def distances(base: Array, queries: Array, ids: Ids, metric: Metric) -> F64:
+def distances(base: Array, queries: Array, ids: I64, metric: Metric) -> F64:
     """Compute the distances of named items from each query.
 
     Parameters
@@ -52,7 +51,7 @@ def distances(base: Array, queries: Array, ids: Ids, metric: Metric) -> F64:
     return found
 
 
-def shares(found: F64, ids: Ids, threshold: F64, k: int) -> F64:
+def shares(found: F64, ids: I64, threshold: F64, k: int) -> F64:
     """Recall@k of each query: the share of the first k that are as near as the true k-th.
 
     Parameters

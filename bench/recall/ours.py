@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from assocmem.bench.recall.engine import Array, Engine, Ids, Setting, Size, Task, UnableError
+from assocmem._numerics.types import I64
+from assocmem.bench.recall.engine import Array, Engine, Setting, Size, Task, UnableError
 
 FIRST = 1000
 """Items whose mean is known before the first is added."""
@@ -50,20 +51,20 @@ class Clique(Engine):
         """Set the effort."""
         self.effort = setting["effort"]
 
-    def batch_query(self, queries: Array, k: int) -> Ids:
+    def batch_query(self, queries: Array, k: int) -> I64:
         """Search."""
-        found: Ids = self.index.search(np.asarray(queries, np.float32), k, effort=self.effort)[1]
+        found: I64 = self.index.search(np.asarray(queries, np.float32), k, effort=self.effort)[1]
         return found
 
     def size(self) -> Size:
         """Count its arrays in memory, and its file."""
         return Size(int(self.index.memory_bytes), self.path.stat().st_size)
 
-    def add(self, x: Array, ids: Ids) -> None:
+    def add(self, x: Array, ids: I64) -> None:
         """Add."""
         self.index.add(np.asarray(x, np.float32), ids)
 
-    def remove(self, ids: Ids) -> None:
+    def remove(self, ids: I64) -> None:
         """Remove."""
         self.index.remove(ids)
 
@@ -101,7 +102,7 @@ class Exhaustive(Engine):
 
         self.engine = ExhaustiveEngine(self.coder, [self.block], candidates=int(setting["candidates"]))
 
-    def batch_query(self, queries: Array, k: int) -> Ids:
+    def batch_query(self, queries: Array, k: int) -> I64:
         """Search."""
         return self.engine.search(queries, k)[1]
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from assocmem.bench.recall.engine import Array, Engine, Ids, Setting, Size, Task, UnableError
+from assocmem._numerics.types import I64
+from assocmem.bench.recall.engine import Array, Engine, Setting, Size, Task, UnableError
 
 SPARE = 4096
 """Items that may be added to a full index whose room is fixed."""
@@ -46,10 +47,10 @@ class Hnswlib(Engine):
         """Set ef."""
         self.ef = int(setting["ef"])
 
-    def batch_query(self, queries: Array, k: int) -> Ids:
+    def batch_query(self, queries: Array, k: int) -> I64:
         """Search."""
         self.index.set_ef(max(self.ef, k))
-        found: Ids = self.index.knn_query(queries, k)[0].astype(np.int64)
+        found: I64 = self.index.knn_query(queries, k)[0].astype(np.int64)
         return found
 
     def size(self) -> Size:
@@ -57,11 +58,11 @@ class Hnswlib(Engine):
         size = int(self.index.index_file_size())
         return Size(size, size)
 
-    def add(self, x: Array, ids: Ids) -> None:
+    def add(self, x: Array, ids: I64) -> None:
         """Add."""
         self.index.add_items(x, ids)
 
-    def remove(self, ids: Ids) -> None:
+    def remove(self, ids: I64) -> None:
         """Mark as deleted; they keep their place."""
         for item in ids:
             self.index.mark_deleted(int(item))
@@ -96,7 +97,7 @@ class Usearch(Engine):
         """Set the expansion."""
         self.ef = int(setting["ef"])
 
-    def batch_query(self, queries: Array, k: int) -> Ids:
+    def batch_query(self, queries: Array, k: int) -> I64:
         """Search; it answers one query in another shape than several."""
         self.index.expansion_search = max(self.ef, k)
         found = self.index.search(self._vectors(queries), k, threads=self.task.threads)
@@ -108,11 +109,11 @@ class Usearch(Engine):
         size = int(self.index.serialized_length)
         return Size(size, size)
 
-    def add(self, x: Array, ids: Ids) -> None:
+    def add(self, x: Array, ids: I64) -> None:
         """Add."""
         self.index.add(ids, self._vectors(x), threads=self.task.threads)
 
-    def remove(self, ids: Ids) -> None:
+    def remove(self, ids: I64) -> None:
         """Remove."""
         self.index.remove(ids)
 
@@ -154,9 +155,9 @@ class PyNNDescent(Engine):
         """Set epsilon, how far beyond the k-th best it follows links."""
         self.epsilon = setting["epsilon"]
 
-    def batch_query(self, queries: Array, k: int) -> Ids:
+    def batch_query(self, queries: Array, k: int) -> I64:
         """Search."""
-        found: Ids = self.index.query(queries, k, epsilon=self.epsilon)[0].astype(np.int64)
+        found: I64 = self.index.query(queries, k, epsilon=self.epsilon)[0].astype(np.int64)
         return found
 
     def size(self) -> Size:
@@ -166,6 +167,6 @@ class PyNNDescent(Engine):
         arrays += [part for tree in self.index._search_forest for part in tree if isinstance(part, np.ndarray)]
         return Size(sum(array.nbytes for array in arrays), len(pickle.dumps(self.index)))
 
-    def add(self, x: Array, ids: Ids) -> None:
+    def add(self, x: Array, ids: I64) -> None:
         """It would build its search structure anew."""
         raise UnableError("builds anew")

@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from assocmem._numerics.types import I64
 from assocmem.bench.common import available_cores
 from assocmem.bench.recall.data import Data
-from assocmem.bench.recall.engine import Ids, Setting, Spec, Task, UnableError, tell
+from assocmem.bench.recall.engine import Setting, Spec, Task, UnableError, tell
 from assocmem.bench.recall.metrics import distances, front, shares
 from assocmem.cli.common import count, say
 from assocmem.errors import AssocmemError
@@ -84,7 +85,7 @@ class Point:
 
     engine: str
     setting: Setting
-    ids: Ids
+    ids: I64
     """int64 (nq, K)"""
     recall: np.ndarray[Any, Any]
     """Recall@10 of each query."""
@@ -192,7 +193,7 @@ class Course:
             raise AssocmemError(f"{worker.spec.name}: expected answers ({len(self.data.queries)}, {K}) of row numbers")
         return Point(worker.spec.name, setting, ids, self._shares(ids, K), float(self._shares(ids, 1).mean()), us)
 
-    def _shares(self, ids: Ids, k: int) -> Any:
+    def _shares(self, ids: I64, k: int) -> Any:
         data = self.data
         found = distances(data.base, data.queries, ids[:, :k], data.metric)
         return shares(found, ids[:, :k], data.truth[:, k - 1], k)

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from assocmem._numerics.types import I64
 from assocmem.bench.common import pin
-from assocmem.bench.recall.engine import Array, Engine, Ids, Setting, Spec, Task, UnableError, make
+from assocmem.bench.recall.engine import Array, Engine, Setting, Spec, Task, UnableError, make
 
 WARM = 20
 """Queries that are asked before the clock starts."""
@@ -59,7 +60,7 @@ class Bench:
         size = engine.size()
         return {"build_s": seconds, "memory": size.memory, "disk": size.disk}
 
-    def answer(self, setting: Setting, k: int) -> tuple[Ids, float]:
+    def answer(self, setting: Setting, k: int) -> tuple[I64, float]:
         """Answer all queries in one batch; returns row numbers and microseconds per query."""
         self.ready.use(setting)
         self.ready.batch_query(self.queries[:WARM], k)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from assocmem._numerics.types import U16
 from assocmem.bench.common import DEFAULT_OUT, OutOption, keep, run_function
 from assocmem.cli.common import emit, guarded, say
 
 if TYPE_CHECKING:
     from assocmem.bench.tables import Section
-    from assocmem.codes.hash_codes import U16
 
 ITEMS = (10_000, 100_000, 1_000_000, 10_000_000)
 PICTURES = 400

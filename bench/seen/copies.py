@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import PIL.Image
 from PIL import ImageFilter
 
+from assocmem._numerics.types import F32, U16
 from assocmem.bench.seen.growth import percent
-from assocmem.codes.hash_codes import U16, MessageCoder
+from assocmem.codes.hash_codes import MessageCoder
 from assocmem.errors import InputError, MediaError
 from assocmem.extractors.base import Extractor
 from assocmem.memory.familiarity import SeenMemory
@@ -87,7 +87,7 @@ def describe(pictures: list[Picture], extractor: Extractor, coder: MessageCoder)
     return coder.messages(np.concatenate(features))
 
 
-def measure(pictures: list[Picture], extractor: Extractor, others: npt.NDArray[np.float32] | None) -> dict[str, Any]:
+def measure(pictures: list[Picture], extractor: Extractor, others: F32 | None) -> dict[str, Any]:
     """Store every other picture beside others' features; ask for the rest, and for copies of those that were stored."""
     from assocmem.data.mean import feature_mean
 

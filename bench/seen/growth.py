@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import U16, Bools
 from assocmem.bench.capacity.features import read
-from assocmem.codes.hash_codes import SYMBOLS, U16, MessageCoder
+from assocmem.codes.hash_codes import SYMBOLS, MessageCoder
 from assocmem.memory.familiarity_eval import KEPT, build
 
 HOME = "assocmem.bench.seen.growth"
@@ -79,7 +79,7 @@ def grow(items: int, kind: str, file: str) -> dict[str, Any]:
     }
 
 
-def _missed(flags: npt.NDArray[np.bool_]) -> float:
+def _missed(flags: Bools) -> float:
     return float(flags.mean())
 
 

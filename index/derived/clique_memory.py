@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
+from assocmem._numerics.types import I64, U8, AnyArray, Bools, Integers
 from assocmem.codes.winner_codes import SIGNED_UNITS, CliqueCoder
 from assocmem.index.derived.files import add_dataset, keep_file
 from assocmem.index.results import MemoryInfo
@@ -34,7 +35,7 @@ _ROWS = 4096
 class Messenger(Protocol):
     """What turns features into messages."""
 
-    def messages(self, features: npt.ArrayLike) -> npt.NDArray[np.integer]:
+    def messages(self, features: npt.ArrayLike) -> Integers:
         """Return integers (n, clusters) for features (n, dim)."""
 
 
@@ -42,9 +43,9 @@ class Messenger(Protocol):
 class Messages:
     """Of n items."""
 
-    ids: npt.NDArray[np.int64]
+    ids: I64
     """int64 (n,), ascending"""
-    symbols: npt.NDArray[Any]
+    symbols: AnyArray
     """uint8 or uint16 (n, clusters)"""
 
     def none(self) -> Messages:
@@ -153,7 +154,7 @@ def judge(messages: Messages) -> MemoryInfo:
     )
 
 
-def _has_double(symbols: npt.NDArray[np.uint8], row: int, known: npt.NDArray[np.bool_]) -> bool:
+def _has_double(symbols: U8, row: int, known: Bools) -> bool:
     """Whether another item has the same symbols where they are known: then no memory could tell the two apart."""
     clusters = np.flatnonzero(known)
     others = np.flatnonzero(symbols[:, clusters[0]] == symbols[row, clusters[0]])

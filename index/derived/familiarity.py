@@ -17,8 +17,8 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import U16
 from assocmem.codes.hash_codes import MessageCoder
 from assocmem.errors import AssocmemError
 from assocmem.index.derived.clique_memory import Messages, living_messages
@@ -40,7 +40,7 @@ class Familiar:
     memory: SeenMemory
     judgement: Judgement
 
-    def answer(self, path: str, messages: npt.NDArray[np.uint16]) -> Seen:
+    def answer(self, path: str, messages: U16) -> Seen:
         """Say whether something was seen, by the messages of its picture or shots: at least half of them must be."""
         seen = self.memory.seen(messages, self.judgement.threshold)
         evidence = self.memory.evidence(messages)

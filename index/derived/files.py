@@ -9,8 +9,8 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import AnyArray
 from assocmem._storage.files import LIBVER, sync
 from assocmem.concepts.unit_counts import UnitCounts
 from assocmem.index.store.snapshot import Snapshot
@@ -71,7 +71,7 @@ def keep_file(path: Path, generation: int, fill: Callable[[h5py.File], None], **
         temporary.unlink(missing_ok=True)
 
 
-def add_dataset(file: h5py.File, name: str, values: npt.NDArray[Any], rows: int, **options: Any) -> None:
+def add_dataset(file: h5py.File, name: str, values: AnyArray, rows: int, **options: Any) -> None:
     """Add an array to a memory's file, with a checksum for so many rows at a time."""
     chunks = (max(1, min(rows, len(values))), *values.shape[1:])
     file.create_dataset(

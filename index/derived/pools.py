@@ -16,9 +16,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
-from assocmem._storage.array_file import Arrays, level_arrays, read_array, write_arrays
+from assocmem._numerics.types import AnyArray, Arrays
+from assocmem._storage.array_file import level_arrays, read_array, write_arrays
 from assocmem._storage.files import PAGE
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import AssocmemError
@@ -106,7 +106,7 @@ def read_pools(path: Path, coder: CliqueCoder, *, whole: bool = False) -> Stored
     return None
 
 
-def _read(file: Any, path: Path, name: str, mapped: bool) -> npt.NDArray[Any]:
+def _read(file: Any, path: Path, name: str, mapped: bool) -> AnyArray:
     return read_array(file, path, name, mapped=mapped, checked=not mapped)
 
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assocmem.codes.dct_sketches import I8, SIDE, sketch
+from assocmem._numerics.types import I8
+from assocmem.codes.dct_sketches import SIDE, sketch
 from assocmem.errors import MediaError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.sniff import Kind, claims_media, sniff

@@ -8,9 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem.codes.dct_sketches import I8
+from assocmem._numerics.types import F32, I8
 from assocmem.errors import MediaError
 from assocmem.extractors.base import Extraction, Extractor
 from assocmem.index.ingest.decode import End, Part, failure
@@ -23,9 +22,9 @@ MOST_THREADS = 4  # each takes memory for a call of its own
 class Item:
     """A described item."""
 
-    feature: npt.NDArray[np.float32]
+    feature: F32
     """float32 (dim,): mean over the frames of a shot"""
-    logits: npt.NDArray[np.float32] | None
+    logits: F32 | None
     start: float | None
     end: float | None
     sketch: I8 | None = None

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem._numerics.rotation import F32
+from assocmem._numerics.types import F32, I8
 from assocmem.data.labels import Label, imagenet_labels
 from assocmem.index.query.label_names import UnknownConceptError, match_words, named_labels, nearest_names
 from assocmem.index.query.query import Query
@@ -164,7 +163,7 @@ def _places(snapshot: Snapshot, items: Iterable[int]) -> Iterator[tuple[Segment,
                 yield segment, row
 
 
-def _described(snapshot: Snapshot, items: Sequence[int]) -> tuple[F32, npt.NDArray[np.int8]]:
+def _described(snapshot: Snapshot, items: Sequence[int]) -> tuple[F32, I8]:
     """Features float32 (n, dim) and sketches int8 (n, LENGTH) of items."""
     places = [(segment, np.array([row], np.int64)) for segment, row in _places(snapshot, items)]
     if not places:

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import I64, AnyArray
 from assocmem.codes.dct_sketches import LENGTH, SKETCH_FROM
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.copies.grouping import Items, Pairs, describe, group, near_pairs
@@ -23,9 +22,6 @@ from assocmem.index.results import Copies, Hit
 from assocmem.index.session import OpenCollection, StrPath
 from assocmem.index.store.segments import MappedRows, Segment
 from assocmem.index.store.snapshot import Snapshot
-
-I64 = npt.NDArray[np.int64]
-
 
 LEAST = 0.5
 """Likeness below which nothing is looked for."""
@@ -116,13 +112,13 @@ def _told(ours: OpenCollection, theirs: OpenCollection, found: Iterable[tuple[Ra
 class ScatteredRows:
     """Rows of several arrays, in any order, read as those of one; itself such an array."""
 
-    def __init__(self, sources: Sequence[MappedRows | npt.NDArray[Any]], owners: I64, places: I64) -> None:
+    def __init__(self, sources: Sequence[MappedRows | AnyArray], owners: I64, places: I64) -> None:
         self._sources = sources
         self._owners = owners
         self._places = places
         self.shape: tuple[int, int] = (len(owners), sources[0].shape[1] if sources else 0)
 
-    def __getitem__(self, rows: I64) -> npt.NDArray[Any]:
+    def __getitem__(self, rows: I64) -> AnyArray:
         owners, places = self._owners[rows], self._places[rows]
         parts = [(mine, source[places[mine]]) for mine, source in self._by_owner(owners)]
         out = np.empty((len(rows), self.shape[1]), parts[0][1].dtype if parts else np.float16)
@@ -130,7 +126,7 @@ class ScatteredRows:
             out[mine] = values
         return out
 
-    def _by_owner(self, owners: I64) -> list[tuple[I64, MappedRows | npt.NDArray[Any]]]:
+    def _by_owner(self, owners: I64) -> list[tuple[I64, MappedRows | AnyArray]]:
         return [(np.flatnonzero(owners == owner), self._sources[owner]) for owner in np.unique(owners).tolist()]
 
 

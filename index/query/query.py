@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem.codes.dct_sketches import I8, LENGTH
+from assocmem._numerics.types import F32, I8
+from assocmem.codes.dct_sketches import LENGTH
 from assocmem.errors import InputError, MediaError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.sniff import claims_media, sniff
@@ -23,9 +23,9 @@ class Query:
     """What is asked: words, or features of a picture or of a video's shots."""
 
     words: str | None
-    features: npt.NDArray[np.float32]
+    features: F32
     """float32 (m, dim); (0, 0) for words"""
-    logits: npt.NDArray[np.float32] | None
+    logits: F32 | None
     """float32 (m, 1000), where the extractor gives them"""
     sketches: I8
     """int8 (m, LENGTH); (0, LENGTH) for words"""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import F32
 from assocmem.concepts.unit_counts import UnitCounts
 from assocmem.data.labels import imagenet_labels
 from assocmem.search.exhaustive import SearchEngine
@@ -13,9 +13,7 @@ Ranked = list[tuple[int, float]]
 """(item id, score), best first."""
 
 
-def nearest_items(
-    engine: SearchEngine, features: npt.NDArray[np.float32], k: int, effort: float | None = None
-) -> Ranked:
+def nearest_items(engine: SearchEngine, features: F32, k: int, effort: float | None = None) -> Ranked:
     """Return the k items nearest to any of the queries, float32 (m, dim); each item by its best similarity."""
     similarity, ids = engine.search(features, k, effort=effort)
     best: dict[int, float] = {}
@@ -25,7 +23,7 @@ def nearest_items(
     return sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
 
 
-def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def softmax(logits: F32) -> F32:
     """Probabilities of logits, along the last axis, computed without overflow."""
     exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True), dtype=np.float32)

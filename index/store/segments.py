@@ -18,11 +18,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
+from assocmem._numerics.types import F16, I8, I16, I64, U8, AnyArray
 from assocmem._storage.files import LIBVER, sync
-from assocmem.codes.dct_sketches import I8, LENGTH
+from assocmem.codes.dct_sketches import LENGTH
 from assocmem.errors import DamagedError, MismatchError
 from assocmem.index.store.disk import cannot_write, check_room
 
@@ -37,15 +37,15 @@ _CODE_ROWS = 16384
 class SegmentData:
     """n items, in memory."""
 
-    ids: npt.NDArray[np.int64]
+    ids: I64
     """int64 (n,)"""
-    codes: npt.NDArray[np.uint8]
+    codes: U8
     """uint8 (n, code_bytes)"""
-    features: npt.NDArray[np.float16]
+    features: F16
     """float16 (n, dim), as the extractor gave them"""
-    labels: npt.NDArray[np.int16]
+    labels: I16
     """int16 (n, LABELS): ImageNet classes, most probable first; (n, 0) when the extractor has none"""
-    label_scores: npt.NDArray[np.float16]
+    label_scores: F16
     """float16, the shape of ``labels``: their probabilities"""
     sketches: I8
     """int8 (n, LENGTH); zeros where an item has none"""
@@ -70,14 +70,14 @@ class MappedRows:
         # All places where a row could begin; the last one's end is the file's.
         self._rows = as_strided(mapped, (max(0, len(mapped) - self._width + 1), self._width), (1, 1), writeable=False)
 
-    def __getitem__(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    def __getitem__(self, rows: I64) -> AnyArray:
         outside = (rows < 0) | (rows >= self.shape[0])
         if outside.any():
             raise IndexError(f"row: expected 0 to {self.shape[0] - 1}, found {rows[outside][0]}")
         if not len(rows):
             return np.empty((0, self.shape[1]), self.dtype)
         places = self._starts[rows // self._chunk_rows] + rows % self._chunk_rows * self._width
-        out: npt.NDArray[Any] = self._rows[places].view(self.dtype)
+        out: AnyArray = self._rows[places].view(self.dtype)
         return out
 
 
@@ -86,15 +86,15 @@ class Segment:
     """n items on disk: like ``SegmentData``, with the features left in the file."""
 
     number: int
-    ids: npt.NDArray[np.int64]
-    codes: npt.NDArray[np.uint8]
+    ids: I64
+    codes: U8
     features: MappedRows
-    labels: npt.NDArray[np.int16]
-    label_scores: npt.NDArray[np.float16]
+    labels: I16
+    label_scores: F16
     sketches: MappedRows | I8
     """int8 (n, LENGTH), left in the file; zeros in a segment of a version that made none"""
 
-    def data(self, rows: npt.NDArray[np.int64]) -> SegmentData:
+    def data(self, rows: I64) -> SegmentData:
         """Copy some rows into memory."""
         return SegmentData(
             self.ids[rows],
@@ -197,7 +197,7 @@ def _no_sketches(rows: int) -> I8:
     return np.broadcast_to(np.int8(0), (rows, LENGTH))
 
 
-def checked_chunks(folder: Path, number: int) -> Iterator[tuple[npt.NDArray[np.float16], I8]]:
+def checked_chunks(folder: Path, number: int) -> Iterator[tuple[F16, I8]]:
     """Yield all features and sketches in order, some rows at a time, their checksums checked; raises DamagedError."""
     path = segment_path(folder, number)
     with _damage_named(path), h5py.File(path, "r") as file:
@@ -208,7 +208,7 @@ def checked_chunks(folder: Path, number: int) -> Iterator[tuple[npt.NDArray[np.f
             yield features[rows], sketches[rows]
 
 
-def living_parts(folder: Path, segment: Segment, rows: npt.NDArray[np.int64]) -> Iterator[SegmentData]:
+def living_parts(folder: Path, segment: Segment, rows: I64) -> Iterator[SegmentData]:
     """Copy many rows (ascending) into memory, some at a time, with their checksums checked.
 
     What is read without, and written again, would get a new checksum, and its damage would never be found.

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import F32
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.extractors.base import Extractor
 from assocmem.extractors.registry import DEFAULT
@@ -59,7 +59,7 @@ class Settings:
     dim: int
     clusters: int = CLUSTERS
     seed: int = 0
-    mean: npt.NDArray[np.float32] | None = None
+    mean: F32 | None = None
     """float32 (dim,), kept here so that it can never change under a collection's codes"""
 
     @classmethod

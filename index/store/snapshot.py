@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import F32, I64, U8
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import DamagedError
 from assocmem.index.store.catalog import Catalog
@@ -43,7 +43,7 @@ class Snapshot:
 
     generation: int
     segments: tuple[Segment, ...]
-    dead: tuple[npt.NDArray[np.int64], ...]
+    dead: tuple[I64, ...]
     """per segment: rows that are no longer to be found"""
 
     def __len__(self) -> int:
@@ -65,11 +65,11 @@ class Snapshot:
 
         return PooledEngine(coder, blocks, pools)
 
-    def living_ids(self) -> npt.NDArray[np.int64]:
+    def living_ids(self) -> I64:
         """Ids of what can be found, int64 (n,), ascending."""
         return np.sort(self.living_codes()[0])
 
-    def living_codes(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    def living_codes(self) -> tuple[I64, U8]:
         """Ids and codes of what can be found."""
         pairs = zip(self.segments, self.dead, strict=True)
         rows = [np.setdiff1d(np.arange(len(segment.ids)), dead) for segment, dead in pairs]
@@ -82,7 +82,7 @@ class Snapshot:
         """Whether its items have ImageNet labels; an empty one is taken to."""
         return not self.segments or any(segment.labels.shape[1] for segment in self.segments)
 
-    def with_label(self, classes: Iterable[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    def with_label(self, classes: Iterable[int]) -> tuple[I64, F32]:
         """Living items that have one of these ImageNet classes among their labels.
 
         Returns

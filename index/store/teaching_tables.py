@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem.codes.dct_sketches import I8, LENGTH
+from assocmem._numerics.types import F16, I8
+from assocmem.codes.dct_sketches import LENGTH
 from assocmem.index.store.database import Database
 from assocmem.index.store.records import path_from_sql, path_to_sql
 
@@ -64,7 +64,7 @@ class Example:
 
     hash: bytes
     """of the file's content"""
-    feature: npt.NDArray[np.float16]
+    feature: F16
     """float16 (dim,)"""
     sketch: I8
     """int8 (LENGTH,)"""
@@ -125,7 +125,7 @@ class TeachingTables(Database):
                 last[example] = concept if is_one else None
         return {"concepts": len({concept for concept in last.values() if concept is not None}), "examples": len(last)}
 
-    def example_data(self, ids: Iterable[int], dim: int) -> tuple[npt.NDArray[np.float16], I8]:
+    def example_data(self, ids: Iterable[int], dim: int) -> tuple[F16, I8]:
         """Features float16 (n, dim) and sketches int8 (n, LENGTH) of examples."""
         wanted = list(ids)
         features, sketches = np.empty((len(wanted), dim), np.float16), np.empty((len(wanted), LENGTH), np.int8)

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from assocmem._numerics.rotation import F32
+from assocmem._numerics.types import F32, I64, Bools
 from assocmem.concepts.active_learning import Kernel, choose, fresh, references, worth_asking
 from assocmem.concepts.classifiers import least_hashed
 from assocmem.concepts.nearness import unit_rows
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from assocmem.index.teach.taught_model import Taught
     from assocmem.index.teach.teaching import TeachableCollection
 
-I64 = npt.NDArray[np.int64]
 
 POOL = 4000
 """Items that are considered; of more, so many that stand for all."""
@@ -185,9 +183,7 @@ class Review:
             return self._next()
         return self._question(hits[0], found.row, found.reason, known, shares, none)
 
-    def _question(
-        self, hit: Hit, row: int, why: str, known: Taught | None, shares: F32, none: npt.NDArray[np.bool_]
-    ) -> Question:
+    def _question(self, hit: Hit, row: int, why: str, known: Taught | None, shares: F32, none: Bools) -> Question:
         label, seen = self._labels[row]
         order = np.argsort(-shares[row], kind="stable")[:2].tolist() if shares.shape[1] else []
         share = float(shares[row, order[0]]) if order and not none[row] else 0.0
@@ -206,7 +202,7 @@ class Review:
     def _told(hit: Hit, concept: str | None, share: float, source: str, why: str, more: str) -> Question:
         return Question(replace(hit, score=share), concept, share, source, f"{why}; {more}" if more else why)
 
-    def _shares(self, known: Taught | None) -> tuple[F32, npt.NDArray[np.bool_]]:
+    def _shares(self, known: Taught | None) -> tuple[F32, Bools]:
         if known is None or not known.concepts:
             return np.empty((len(self._ids), 0), np.float32), np.ones(len(self._ids), bool)
         return known.memory.probabilities(self._features)

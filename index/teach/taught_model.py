@@ -12,10 +12,9 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
-from assocmem._numerics.rotation import F32
-from assocmem.codes.dct_sketches import I8, SKETCH_FROM, scales_of, sketch_cosines
+from assocmem._numerics.types import F32, I8, Bools
+from assocmem.codes.dct_sketches import SKETCH_FROM, scales_of, sketch_cosines
 from assocmem.concepts.memory import ConceptMemory
 from assocmem.concepts.nearness import unit_rows
 from assocmem.copies.candidate_pairs import COSINE_FROM
@@ -119,7 +118,7 @@ class Taught:
 
     # answering
 
-    def probabilities(self, features: F32, sketches: I8) -> tuple[F32, npt.NDArray[np.bool_]]:
+    def probabilities(self, features: F32, sketches: I8) -> tuple[F32, Bools]:
         """Return the probability of each concept, float32 (n, concepts), and whether it is none of them, bool (n,).
 
         Parameters
