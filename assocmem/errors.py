@@ -1,7 +1,30 @@
-"""Every exception the project raises on purpose: one root, a few named children.
+"""Every exception that the project raises on purpose.
 
-A message says what was expected, what was found and what to do about it.
+A message says what was expected, what was found and what to do. The hierarchy::
+
+    AssocmemError
+    ├── InputError (also a ValueError): an argument is invalid; nothing was changed
+    │   ├── DtypeError
+    │   ├── ShapeError
+    │   ├── NotFiniteError
+    │   ├── ZeroVectorError
+    │   ├── IdError
+    │   │   ├── DuplicateIdError
+    │   │   └── UnknownIdError (also a KeyError)
+    │   └── EmptyIndexError
+    ├── UnknownConceptError: no concept has this name
+    ├── MissingFileError (also a FileNotFoundError): no file has this name
+    ├── DamagedError: a file is cut short, or its checksums are wrong
+    │   └── DamagedCollectionError (also a CollectionError)
+    ├── MismatchError: a file or memory of another kind, format or settings
+    │   └── CollectionMismatchError (also a CollectionError)
+    ├── CollectionError: a collection on disk cannot be used as asked
+    │   └── LockedError: another process is writing
+    ├── MediaError: a picture or video cannot be read
+    └── ExtractorError: a network is missing, does not fit, or failed
 """
+
+from collections.abc import Sequence
 
 
 class AssocmemError(Exception):
@@ -9,29 +32,69 @@ class AssocmemError(Exception):
 
 
 class InputError(AssocmemError, ValueError):
-    """An argument has the wrong shape, dtype, range or content; nothing was changed."""
+    """An argument has an invalid shape, dtype, range or content; nothing was changed."""
 
 
-class MediaError(AssocmemError):
-    """A picture or video cannot be read, or not to its end.
+class DtypeError(InputError):
+    """An array has another dtype than expected; converting it is the caller's decision."""
+
+
+class ShapeError(InputError):
+    """An array has another shape than expected, or rows that are not contiguous."""
+
+
+class NotFiniteError(InputError):
+    """A vector contains NaN or infinity."""
+
+
+class ZeroVectorError(InputError):
+    """A vector of zeros, which has no direction, where directions are compared."""
+
+
+class IdError(InputError):
+    """Ids are negative, not whole numbers of 64 bits, or too many or too few."""
+
+
+class DuplicateIdError(IdError):
+    """An id is given twice, or is in the index already."""
+
+
+class UnknownIdError(IdError, KeyError):
+    """An id is not in the index, or no longer."""
+
+    __str__ = Exception.__str__  # KeyError would show the message in quotes
+
+
+class EmptyIndexError(InputError):
+    """An operation needs an index or memory that is not empty."""
+
+
+class UnknownConceptError(AssocmemError):
+    """No concept has this name.
 
     Attributes
     ----------
-    reason : str
-        One line for a report, without the path.
-    lasting : bool
-        True when reading the same bytes again must fail again, so that trying is a waste of time
-        (a damaged file); False when circumstances decide (permissions, a missing extra, a vanished disk).
+    nearest : tuple of str
+        Names with a similar spelling.
     """
 
-    def __init__(self, reason: str, *, lasting: bool = True) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.lasting = lasting
+    def __init__(self, words: str, nearest: Sequence[str], *, taught: bool = False, file: bool = True) -> None:
+        hint = f"; the nearest names are: {', '.join(nearest)}" if nearest else ""
+        what = f"no {'taught ' if taught else ''}concept is called {words!r}"
+        super().__init__(what + (", and no file either" if file and not taught else "") + hint)
+        self.nearest = tuple(nearest)
 
 
-class ExtractorError(AssocmemError):
-    """A model is missing, does not fit, or failed to run."""
+class MissingFileError(AssocmemError, FileNotFoundError):
+    """No file has the given name."""
+
+
+class DamagedError(AssocmemError):
+    """A file is cut short, altered, or fails its checksums."""
+
+
+class MismatchError(AssocmemError):
+    """A file or memory of another kind, of a newer format, or made with other settings."""
 
 
 class CollectionError(AssocmemError):
@@ -42,47 +105,31 @@ class LockedError(CollectionError):
     """Another process is writing to the collection."""
 
 
-class MismatchError(CollectionError):
-    """The collection belongs to another extractor or a newer format."""
+class DamagedCollectionError(CollectionError, DamagedError):
+    """A file of a collection is missing, cut short, altered, or fails its checksums."""
 
 
-class DamagedError(CollectionError):
-    """A file of the collection is missing, cut short or fails its checksum."""
+class CollectionMismatchError(CollectionError, MismatchError):
+    """A collection was made with another extractor, or written by a newer version."""
 
 
-class MissingFileError(AssocmemError, FileNotFoundError):
-    """There is no file of the name that was given."""
+class MediaError(AssocmemError):
+    """A picture or video cannot be read, or not to its end.
+
+    Attributes
+    ----------
+    reason : str
+        One line for a report, without the path.
+    lasting : bool
+        True if reading the same bytes again must fail again, as of a damaged file: trying again is a waste of time.
+        False if circumstances decide, such as permissions, a missing extra, or a disk that is not mounted.
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = True) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.lasting = lasting
 
 
-class DtypeError(InputError):
-    """An array has another dtype than the one asked for; converting it is the caller's decision."""
-
-
-class ShapeError(InputError):
-    """An array has another shape, or rows that do not lie one behind the other."""
-
-
-class NotFiniteError(InputError):
-    """A vector has NaN or infinity in it."""
-
-
-class ZeroVectorError(InputError):
-    """A vector of zeros, which has no direction, where directions are compared."""
-
-
-class IdError(InputError):
-    """Ids are below 0, twice in one call, or not whole numbers of 64 bits."""
-
-
-class DuplicateIdError(IdError):
-    """An id is in the index already."""
-
-
-class UnknownIdError(IdError, KeyError):
-    """An id is not in the index, or no longer."""
-
-    __str__ = Exception.__str__  # KeyError would show the message in quotes
-
-
-class EmptyIndexError(InputError):
-    """Something was asked of an index that holds nothing."""
+class ExtractorError(AssocmemError):
+    """A network is missing, does not fit, or failed to run."""

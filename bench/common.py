@@ -126,7 +126,7 @@ def write_raw(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]], opt
     import h5py
     import numpy as np
 
-    from assocmem._storage.files import replacing
+    from assocmem._storage.hdf5 import replacing
 
     about = machine()
     versions = {f"version.{name}": version for name, version in about.pop("packages").items()}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assocmem._storage.files import replacing
+from assocmem._storage.hdf5 import replacing
 from assocmem.bench.common import machine
 from assocmem.cli.common import emit, emit_table
 

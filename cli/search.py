@@ -111,7 +111,7 @@ def search(
 
 def _ask(photos: Collection, text: str, boxes: list[Box] | None) -> Query:
     """Turn the question into features; a folder, and words with a mask, are told from what they are taken for."""
-    from assocmem.index.query.label_names import UnknownConceptError
+    from assocmem.errors import UnknownConceptError
 
     if boxes and not os.path.lexists(text):
         raise InputError(f"--mask: expected a picture or video to leave a part of out, found no file {text!r}")

@@ -88,7 +88,7 @@ class Collection(TeachableCollection):
         ------
         LockedError
             Another process is writing.
-        MismatchError, DamagedError
+        CollectionMismatchError, DamagedCollectionError
             The collection cannot take the items; nothing is written.
         """
         started = time.perf_counter()

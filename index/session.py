@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from assocmem.codes.winner_codes import CliqueCoder
-from assocmem.errors import CollectionError, InputError, MismatchError
+from assocmem.errors import CollectionError, CollectionMismatchError, InputError
 from assocmem.extractors.base import Extractor
 from assocmem.index.ingest.walk import absolute
 from assocmem.index.query.ranking import Ranked
@@ -172,7 +172,7 @@ class OpenCollection:
 
     @property
     def extractor(self) -> Extractor:
-        """The network, loaded when first needed; MismatchError when it is not the collection's."""
+        """The network, loaded when first needed; CollectionMismatchError when it is not the collection's."""
         with self._lock:
             if self._extractor is None:
                 stored = None if self.settings is None else self.settings.choice
@@ -183,7 +183,7 @@ class OpenCollection:
 
     def _check_identity(self, extractor: Extractor) -> None:
         if self.settings is not None and self.settings.identity != extractor.identity:
-            raise MismatchError(
+            raise CollectionMismatchError(
                 f"{self.folder}: this collection was made with extractor {self.settings.identity}, "
                 f"but this is {extractor.identity}; features of two extractors cannot be compared. "
                 "Use the collection's own extractor, or index into a new collection"

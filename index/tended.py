@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
 
-from assocmem.errors import DamagedError
+from assocmem.errors import DamagedCollectionError
 from assocmem.extractors.base import Image
 from assocmem.index.info import collect_info
 from assocmem.index.ingest.walk import listed
@@ -32,7 +32,7 @@ class TendedCollection(OpenCollection):
         with self._reading() as catalog:
             memory = kept_info(self.folder, catalog.generation)
             seen = kept_judgement(self.folder, catalog.generation)
-        with contextlib.suppress(DamagedError):  # what the catalog holds is worth telling all the same
+        with contextlib.suppress(DamagedCollectionError):  # what the catalog holds is worth telling all the same
             if memory is None:
                 memory = memory_info(self.refresh(), self.folder, self.coder)
             if seen is None:
@@ -88,7 +88,7 @@ class TendedCollection(OpenCollection):
         ------
         CollectionError
             A path is not in the collection.
-        MismatchError
+        CollectionMismatchError
             The other collection was made with another extractor.
         InputError
             ``least`` is below 0.5: unlike pictures would be paired, and not even all of them.

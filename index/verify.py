@@ -11,7 +11,7 @@ import numpy as np
 from assocmem.codes.hash_codes import MessageCoder
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.concepts.unit_counts import UnitCounts
-from assocmem.errors import DamagedError, MismatchError
+from assocmem.errors import CollectionMismatchError, DamagedCollectionError
 from assocmem.index.derived.clique_memory import CLIQUES, Messages, Messenger, living_messages, read_messages
 from assocmem.index.derived.familiarity import BITS, MESSAGES, kept_familiar, read_seen_messages
 from assocmem.index.derived.files import CONCEPTS, IMAGENET_CLASSES, feed, load_memory
@@ -45,7 +45,7 @@ def verify(
             found += _segment_problems(catalog, segments, number, rows, coder)
         except FileNotFoundError as error:
             found.append(f"{error.filename}: expected a segment of {rows} items, found no file")
-        except (DamagedError, MismatchError) as error:
+        except (DamagedCollectionError, CollectionMismatchError) as error:
             found.append(str(error))
         if found and number in catalog.segments():  # else a writer at work has merged it meanwhile
             problems += found

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.intrinsics import lowest_bit, popcount
+from assocmem._numerics.simd import lowest_bit, popcount
 from assocmem._numerics.types import Words
 
 WORD = 64

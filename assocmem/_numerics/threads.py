@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
-from assocmem._numerics.messages import check_size
+from assocmem._numerics.validation import check_size
 
 
 def check_threads(threads: int | None) -> int:

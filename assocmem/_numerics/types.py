@@ -27,3 +27,9 @@ AnyArray: TypeAlias = npt.NDArray[Any]
 """An array of any dtype."""
 Arrays: TypeAlias = dict[str, AnyArray]
 """Arrays by name, as a file holds them."""
+
+LANES = 16
+"""Numbers that are worked on at once, and items per block of codes."""
+
+KERNEL = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
+"""Options of every kernel: compiled once per machine, without the interpreter lock."""

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from numba import njit
 
 from assocmem._numerics.bits import options
-from assocmem._numerics.messages import check_size
 from assocmem._numerics.rotation import make_signs, next_power_of_two, rotate_rows
 from assocmem._numerics.types import F32, U16
+from assocmem._numerics.validation import check_size
 from assocmem.codes.winner_codes import CliqueCoder, as_matrix
 
 AXES = 2048

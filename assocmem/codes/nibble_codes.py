@@ -24,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.lanes import to_entries, to_signed_entries
+from assocmem._numerics.byte_shuffle import TABLE_TOP
 from assocmem._numerics.rotation import make_signs, rotate_differences, rotate_rows
-from assocmem._numerics.shuffle import TOP
+from assocmem._numerics.simd import to_entries, to_signed_entries
 from assocmem._numerics.types import F32, U8
 from assocmem.codes.winner_codes import UNITS, as_matrix
 from assocmem.errors import InputError
@@ -170,15 +170,15 @@ def _spell_units(row, axes, units, values):  # type: ignore[no-untyped-def]
 
 @njit(**_options)
 def fill_tables(rotated, levels, tables, terms):  # type: ignore[no-untyped-def]
-    """What each unit adds to a query's product, in steps of one size, TOP / 2 for nothing.
+    """What each unit adds to a query's product, in steps of one size, TABLE_TOP / 2 for nothing.
 
-    ``rotated``: float32 (n, N); ``tables``: uint8 (n, 2, b, 16), filled with 0 to TOP; ``terms``: float32 (n, 2),
+    ``rotated``: float32 (n, N); ``tables``: uint8 (n, 2, b, 16), filled with 0 to TABLE_TOP; ``terms``: float32 (n, 2),
     filled with the step and the offset: <q, e> is about ``step * sum of entries + offset``.
     """
     clusters = 2 * tables.shape[2]
     axes = _axes(rotated.shape[1], clusters)
     units = _prototypes(axes, levels)
-    middle = np.float32(TOP) * np.float32(0.5)
+    middle = np.float32(TABLE_TOP) * np.float32(0.5)
     values = np.empty(16 * clusters, np.float32)
     rows = tables.reshape(tables.size // 16, 16)  # a slice per cluster would cost more than its entries
     for i in range(rotated.shape[0]):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from assocmem._numerics.types import Arrays
-from assocmem._numerics.vectors import check_ids
-from assocmem._storage.array_file import loaded_arrays, save_arrays
+from assocmem._numerics.validation import check_ids
+from assocmem._storage.hdf5 import loaded_arrays, save_arrays
 from assocmem.concepts.examples import Saying
 
 if TYPE_CHECKING:

@@ -12,10 +12,8 @@ from typing import Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from assocmem._numerics.concept_names import check_name
-from assocmem._numerics.messages import check_size
 from assocmem._numerics.types import F32, I64
-from assocmem._numerics.vectors import check_ids, check_vectors
+from assocmem._numerics.validation import check_ids, check_name, check_size, check_vectors
 from assocmem.concepts.classifiers import Reader
 from assocmem.concepts.examples import Examples, Keeper, Saying, Values
 from assocmem.errors import InputError, MismatchError, ShapeError, UnknownIdError

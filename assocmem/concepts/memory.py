@@ -12,8 +12,8 @@ from typing import Literal, Self
 
 import numpy as np
 
-from assocmem._numerics.messages import check_size
 from assocmem._numerics.types import F32, I64, AnyArray, Bools
+from assocmem._numerics.validation import check_size
 from assocmem.concepts.classifiers import COUNTED_FROM, Answer, CountReader, Reader, RidgeReader
 from assocmem.concepts.concept_file import load_memory, save_memory
 from assocmem.concepts.lessons import Lessons

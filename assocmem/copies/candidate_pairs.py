@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.intrinsics import popcount
+from assocmem._numerics.simd import popcount
 from assocmem._numerics.types import F32, I8, I64, U8, Words
 from assocmem.codes.dct_sketches import SKETCH_FROM, scales_of
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from assocmem._numerics.bits import count_ones, empty_matrix, words_for
 from assocmem._numerics.types import Words
-from assocmem._storage.files import load_bits, save_bits
+from assocmem._storage.hdf5 import load_bits, save_bits
 from assocmem.errors import DamagedError, InputError
 
 

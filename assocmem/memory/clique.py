@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.bits import ONE, WORD
-from assocmem._numerics.messages import check_complete, check_cues, check_size, check_symbols
 from assocmem._numerics.threads import check_threads, in_parts
 from assocmem._numerics.types import F64, I32, Bools
+from assocmem._numerics.validation import check_complete, check_cues, check_size, check_symbols
 from assocmem.errors import InputError
 from assocmem.memory.base import BitMemory
 from assocmem.memory.clique_kernels import kernels

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from assocmem._numerics.bits import ONE, options
-from assocmem._numerics.intrinsics import lowest_bit, popcount
+from assocmem._numerics.simd import lowest_bit, popcount
 
 Kernel = Callable[..., Any]
 SETTLED, OPEN, CONTRADICTED = 0, 1, 2

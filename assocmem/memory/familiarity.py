@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.bits import count_ones
-from assocmem._numerics.messages import as_integers, check_size
 from assocmem._numerics.types import F32, F64, I32, I64, U8, Bools, Integers
+from assocmem._numerics.validation import as_integers, check_size
 from assocmem.codes.hash_codes import CLUSTERS, SYMBOLS
 from assocmem.errors import InputError
 from assocmem.memory.base import BitMemory

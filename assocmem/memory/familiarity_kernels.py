@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from assocmem._numerics.bits import ONE, options
-from assocmem._numerics.intrinsics import lowest_bit, prefetch
+from assocmem._numerics.simd import lowest_bit, prefetch
 from assocmem._numerics.types import I64
 
 STEPS = 400

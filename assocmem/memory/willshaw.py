@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from assocmem._numerics.bits import count_rows, set_bits, top_scores, transpose
-from assocmem._numerics.messages import as_integers, check_size
-from assocmem._numerics.sets import Sets, lay_out
 from assocmem._numerics.threads import check_threads, in_parts
 from assocmem._numerics.types import I64, U16
+from assocmem._numerics.validation import Sets, as_integers, check_size, lay_out
 from assocmem.errors import InputError
 from assocmem.memory.base import BitMemory
 

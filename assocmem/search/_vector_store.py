@@ -8,11 +8,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from assocmem._numerics.messages import check_size
 from assocmem._numerics.rotation import next_power_of_two
 from assocmem._numerics.rwlock import SharedLock
 from assocmem._numerics.types import F32, I32, I64
-from assocmem._numerics.vectors import check_ids, check_vectors
+from assocmem._numerics.validation import check_ids, check_size, check_vectors
 from assocmem.codes.nibble_codes import Rotation, SymbolCoder
 from assocmem.errors import DuplicateIdError, EmptyIndexError, IdError, InputError, UnknownIdError
 from assocmem.search.id_map import IdTable

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from assocmem._numerics.types import F32, I32, U8, U16
+from assocmem._numerics.types import F32, I32, LANES, U8, U16
 
-LANES = 16
 POOL_BLOCKS = 4
 POOL_ITEMS = LANES * POOL_BLOCKS
 """Items of a full pool."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.intrinsics import lowest_bit
-from assocmem._numerics.lanes import lanes_above
+from assocmem._numerics.simd import lanes_above, lowest_bit
 
 LOWEST = -1e38
 """Below every score, and above minus infinity, which empty lanes have."""

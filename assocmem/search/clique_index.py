@@ -12,10 +12,9 @@ from typing import Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from assocmem._numerics.messages import check_size
 from assocmem._numerics.threads import check_threads, in_parts
 from assocmem._numerics.types import F32, I32, I64
-from assocmem._numerics.vectors import check_effort, check_radius, check_vectors
+from assocmem._numerics.validation import check_effort, check_radius, check_size, check_vectors
 from assocmem.codes.missing_values import SAMPLE, Moments, complete, split_known
 from assocmem.errors import InputError
 from assocmem.search._vector_store import StoredVectors

@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.lanes import LANES
-from assocmem._numerics.row_lanes import products
-from assocmem._numerics.types import F32, I64, U8, Floats
-from assocmem._numerics.vectors import check_effort
+from assocmem._numerics.simd import products
+from assocmem._numerics.types import F32, I64, LANES, U8, Floats
+from assocmem._numerics.validation import check_effort
 from assocmem.codes.missing_values import SAMPLE, Moments, complete, split_known
 from assocmem.codes.winner_codes import UNITS, CliqueCoder, byte_tables, score_codes
 from assocmem.errors import InputError

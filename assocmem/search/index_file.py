@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assocmem._numerics.types import AnyArray, Arrays
-from assocmem._numerics.vectors import check_effort, check_ids
-from assocmem._storage.array_file import is_mapped, level_arrays, loaded_arrays, save_arrays
-from assocmem.search.pool_level import STORED
+from assocmem._numerics.validation import check_effort, check_ids
+from assocmem._storage.hdf5 import is_mapped, loaded_arrays, save_arrays
+from assocmem.search.pool_level import STORED, level_arrays
 from assocmem.search.vector_storage import Features
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from assocmem._storage.array_file import is_mapped
+from assocmem._storage.hdf5 import is_mapped
 from assocmem.search.blocks import POOL_ITEMS
 
 if TYPE_CHECKING:

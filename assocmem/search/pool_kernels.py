@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.lanes import lift_block, prefetch_row
-from assocmem._numerics.shuffle import sum_block
+from assocmem._numerics.byte_shuffle import sum_block
+from assocmem._numerics.simd import lift_block, prefetch_row
 from assocmem.search.blocks import NOTHING, POOL_BLOCKS, POOL_ITEMS
 from assocmem.search.choosing import LOWEST, floor_above, keep_above, sampled_floor, slots_above
 

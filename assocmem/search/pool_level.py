@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from assocmem._numerics.types import I32, AnyArray, Bools
-from assocmem.search.blocks import LANES, NOTHING, POOL_BLOCKS, POOL_ITEMS, Blocks, Coded
+from assocmem._numerics.types import I32, LANES, AnyArray, Arrays, Bools
+from assocmem.search.blocks import NOTHING, POOL_BLOCKS, POOL_ITEMS, Blocks, Coded
 from assocmem.search.pool_kernels import append, move_members, read_out, take_out
 
 GROWTH = 1.125
@@ -187,3 +187,11 @@ class Level:
             here.made[0] = start + count
             self.vacant.extend(pool + start for pool in other.vacant)
         return np.arange(start, start + max(1, count), dtype=np.int32)
+
+
+def level_arrays(name: str, blocks: Blocks) -> Arrays:
+    """Return the arrays of a level by name, without their spare room."""
+    pools = int(blocks.made[0])
+    rows = {"codes": POOL_BLOCKS, "scales": POOL_BLOCKS, "biases": POOL_BLOCKS, "members": POOL_ITEMS, "sizes": 1}
+    cut = {part: getattr(blocks, part)[: times * pools] for part, times in rows.items()}
+    return {f"{name} {part}": array for part, array in cut.items()}

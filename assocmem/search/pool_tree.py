@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from assocmem._numerics.bfloat import from_short, to_short
+from assocmem._numerics.simd import from_bfloat16, to_bfloat16
 from assocmem._numerics.types import F32, I32, I64
 from assocmem.codes.nibble_codes import SymbolCoder
 from assocmem.search.blocks import Blocks, Coded, Tables
@@ -89,7 +89,7 @@ class PoolTree:
         for start in range(0, len(members), CHUNK):
             part = slice(start, start + CHUNK)
             codes, scales, squares = self.coder.encode(rotated[part])
-            coded = Coded(codes, to_short(scales), to_short(squares * -0.5), members[part])
+            coded = Coded(codes, to_bfloat16(scales), to_bfloat16(squares * -0.5), members[part])
             self.place(coded, Tables(*self.router.tables(rotated[part])), vectors)
 
     def place(self, coded: Coded, coarse: Tables, vectors: Vectors) -> None:
@@ -171,7 +171,7 @@ class PoolTree:
 
     def _divide_group(self, group: int) -> None:
         coded = self.pools.coded(self.pools.members_of(group))
-        x = self.router.decode(coded.codes, from_short(coded.scales), from_short(coded.biases) * -2)
+        x = self.router.decode(coded.codes, from_bfloat16(coded.scales), from_bfloat16(coded.biases) * -2)
         side = np.empty(len(x), np.bool_)
         means, spreads = halve(x, side, ROUNDS)
         other = self.pools.divide(group, side)
@@ -186,4 +186,4 @@ class PoolTree:
     def _code(self, members: list[int], means: F32, spreads: F32) -> Coded:
         codes, scales, squares = self.router.encode(means)
         biases = (squares + np.float32(SPREAD) * spreads) * np.float32(-0.5)
-        return Coded(codes, to_short(scales), to_short(biases), np.array(members, np.int32))
+        return Coded(codes, to_bfloat16(scales), to_bfloat16(biases), np.array(members, np.int32))

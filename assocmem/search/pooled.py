@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from assocmem._numerics.bfloat import from_short, to_short
+from assocmem._numerics.simd import from_bfloat16, to_bfloat16
 from assocmem._numerics.types import F32, I32, I64, U8
-from assocmem._numerics.vectors import check_effort
+from assocmem._numerics.validation import check_effort
 from assocmem.codes.nibble_codes import SymbolCoder
 from assocmem.codes.winner_codes import UNITS, CliqueCoder, byte_tables, score_codes
 from assocmem.search.blocks import POOL_ITEMS, Coded, Tables
@@ -86,12 +86,14 @@ class Pools:
 
     def _place_by(self, vectors: Vectors, rotated: F32, members: I32) -> None:
         codes, scales, squares = self.symbols.encode(rotated)
-        coded = Coded(codes, to_short(scales), to_short(squares * np.float32(-0.5)), members)
+        coded = Coded(codes, to_bfloat16(scales), to_bfloat16(squares * np.float32(-0.5)), members)
         self.tree.place(coded, Tables(*self.tree.router.tables(rotated)), vectors)
 
     def _decoded(self, members: I32) -> F32:
         coded = self.tree.items.coded(members)
-        return self.symbols.decode(coded.codes, from_short(coded.scales), from_short(coded.biases) * np.float32(-2))
+        return self.symbols.decode(
+            coded.codes, from_bfloat16(coded.scales), from_bfloat16(coded.biases) * np.float32(-2)
+        )
 
     def remove(self, ids: I64) -> None:
         """Take items out; ids that are not there are passed over."""

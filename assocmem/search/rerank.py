@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.lanes import prefetch_row
-from assocmem._numerics.row_lanes import products, squared_distance
+from assocmem._numerics.simd import prefetch_row, products, squared_distance
 
 STEPS = 64
 """Parts of the range of scores that are told apart when candidates are put in order."""

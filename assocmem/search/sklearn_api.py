@@ -7,9 +7,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from assocmem._numerics.messages import check_size
 from assocmem._numerics.types import F32, F64, I64
-from assocmem._numerics.vectors import check_vectors
+from assocmem._numerics.validation import check_size, check_vectors
 from assocmem.errors import InputError
 from assocmem.search.clique_index import CliqueIndex
 

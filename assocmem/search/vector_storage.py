@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.lanes import LANES
-from assocmem._numerics.row_lanes import widen_row
-from assocmem._numerics.types import F32, I32, AnyArray
+from assocmem._numerics.simd import widen_row
+from assocmem._numerics.types import F32, I32, LANES, AnyArray
 from assocmem.errors import InputError
 from assocmem.search.pool_level import grown
 

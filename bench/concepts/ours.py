@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from assocmem._numerics.types import Bools
-
 from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
 import assocmem
-from assocmem._numerics.types import F32, F64, I64
+from assocmem._numerics.types import F32, F64, I64, Bools
 from assocmem.bench.concepts.data import Data
 from assocmem.bench.concepts.learner import Learner
 

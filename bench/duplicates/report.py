@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from assocmem._storage.files import replacing
+from assocmem._storage.hdf5 import replacing
 from assocmem.bench.common import median, spread
 from assocmem.bench.tables import Section, machine_lines, write_sections
 

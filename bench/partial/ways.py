@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from assocmem._numerics.types import F32, I64, Bools
-from assocmem._storage.files import replacing
+from assocmem._storage.hdf5 import replacing
 from assocmem.codes.missing_values import NEAREST as NEAREST_ITEMS
 from assocmem.codes.missing_values import SAMPLE, Moments, complete
 from assocmem.codes.winner_codes import CliqueCoder

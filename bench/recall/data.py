@@ -175,7 +175,7 @@ def write(path: Path, data: Data) -> Path:
     """Write vectors, queries and truth in ann-benchmarks' layout."""
     import h5py
 
-    from assocmem._storage.files import replacing
+    from assocmem._storage.hdf5 import replacing
 
     bits = data.metric == "hamming"
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:

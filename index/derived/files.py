@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from assocmem._numerics.types import AnyArray
-from assocmem._storage.files import LIBVER, sync
+from assocmem._storage.hdf5 import LIBVER, sync
 from assocmem.concepts.unit_counts import UnitCounts
 from assocmem.index.store.snapshot import Snapshot
 

@@ -18,14 +18,13 @@ import h5py
 import numpy as np
 
 from assocmem._numerics.types import AnyArray, Arrays
-from assocmem._storage.array_file import level_arrays, read_array, write_arrays
-from assocmem._storage.files import PAGE
+from assocmem._storage.hdf5 import PAGE, read_array, write_arrays
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import AssocmemError
 from assocmem.index.derived.files import keep_file
 from assocmem.index.results import EngineInfo
 from assocmem.index.store.snapshot import Snapshot
-from assocmem.search.pool_level import STORED, Level
+from assocmem.search.pool_level import STORED, Level, level_arrays
 from assocmem.search.pooled import Pools, default_effort
 
 POOLS = "memory-pools.h5"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assocmem._storage.files import sync
+from assocmem._storage.hdf5 import sync
 from assocmem.codes.dct_sketches import LENGTH
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import CollectionError

@@ -13,7 +13,8 @@ import numpy as np
 
 from assocmem._numerics.types import F32, I8
 from assocmem.data.labels import Label, imagenet_labels
-from assocmem.index.query.label_names import UnknownConceptError, match_words, named_labels, nearest_names
+from assocmem.errors import UnknownConceptError
+from assocmem.index.query.label_names import match_words, named_labels, nearest_names
 from assocmem.index.query.query import Query
 from assocmem.index.query.ranking import Ranked, softmax
 from assocmem.index.results import ConceptHit

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
 from functools import cache
 
 from assocmem.data.hierarchy import kind_names, labels_of_kind
 from assocmem.data.labels import Label, imagenet_labels
-from assocmem.errors import AssocmemError
+from assocmem.errors import UnknownConceptError
 
 # A label's name goes before a kind's of the same name; but a plane is an aircraft before it is a tool, and an
 # amphibian a frog before it is a vehicle.
 _BOTH = {("plane",), ("amphibian",)}
 _IRREGULAR = {"buse": "bus", "geese": "goose", "knive": "knife", "loave": "loaf", "mice": "mouse", "people": "person",
               "wolve": "wolf"}  # fmt: skip
-
-
-class UnknownConceptError(AssocmemError):
-    """No concept goes by these words.
-
-    Attributes
-    ----------
-    nearest : tuple of str
-        Names that are spelt alike.
-    """
-
-    def __init__(self, words: str, nearest: Sequence[str], *, taught: bool = False, file: bool = True) -> None:
-        hint = f"; the nearest names are: {', '.join(nearest)}" if nearest else ""
-        what = f"no concept{' that was taught' if taught else ''} is called {words!r}"
-        super().__init__(what + (", and no file either" if file and not taught else "") + hint)
-        self.nearest = tuple(nearest)
 
 
 def match_words(words: str) -> list[Label]:

@@ -14,7 +14,7 @@ from assocmem.codes.dct_sketches import LENGTH, SKETCH_FROM
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.copies.grouping import Items, Pairs, describe, group, near_pairs
 from assocmem.copies.lookup import find_originals
-from assocmem.errors import InputError, MismatchError
+from assocmem.errors import CollectionMismatchError, InputError
 from assocmem.index.derived.clique_memory import CLIQUES, living_messages, read_messages
 from assocmem.index.query.query import Query
 from assocmem.index.query.ranking import Ranked
@@ -93,7 +93,7 @@ def _check_comparable(ours: OpenCollection, theirs: OpenCollection) -> None:
     assert mine is not None  # both have been read from
     assert other is not None
     if mine.identity != other.identity or mine.to_meta()["codes"] != other.to_meta()["codes"]:
-        raise MismatchError(
+        raise CollectionMismatchError(
             f"{theirs.folder}: expected a collection made with {mine.identity}, found {other.identity}; "
             "index its folders with the extractor of the first"
         )

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from assocmem.errors import CollectionError, MismatchError
+from assocmem.errors import CollectionError, CollectionMismatchError
 from assocmem.index.store.database import create_database, unfinished_path
 from assocmem.index.store.lock import NAME as LOCK_NAME
 from assocmem.index.store.records import Failure, FileRow, ItemRow, path_from_sql, path_to_sql
@@ -76,7 +76,7 @@ class Catalog(TeachingTables):
     def _check_format(self) -> None:
         found = self.meta("format")
         if found != str(FORMAT):
-            raise MismatchError(
+            raise CollectionMismatchError(
                 f"{self.path.parent}: expected collection format {FORMAT}, found {found}; "
                 "it was written by another version: update assocmem, or index the folders into a new collection"
             )

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from assocmem._storage.files import sync
-from assocmem.errors import CollectionError, DamagedError, LockedError
+from assocmem._storage.hdf5 import sync
+from assocmem.errors import CollectionError, DamagedCollectionError, LockedError
 
 BUSY_SECONDS = 30.0
 """How long to wait for another process before giving up."""
@@ -56,7 +56,7 @@ class Database:
         """SQLite takes a last page that is cut short for one that ends in zeros."""
         size, page = self.path.stat().st_size, self._rows("PRAGMA page_size")[0][0]
         if size % page:
-            raise DamagedError(
+            raise DamagedCollectionError(
                 f"{self.path}: expected a multiple of {page} bytes, found {size}: the catalog is cut short; "
                 "restore it from a backup, or index the folders into a new collection"
             )
@@ -153,7 +153,7 @@ def _trouble_named(path: Path) -> Iterator[None]:
             raise CollectionError(
                 f"{path}: the catalog cannot be used ({error}); is the disk full, or the folder read-only?"
             ) from error
-        raise DamagedError(
+        raise DamagedCollectionError(
             f"{path}: expected a catalog, found damage or another program's file ({error}); "
             "restore it from a backup, or index the folders into a new collection"
         ) from error

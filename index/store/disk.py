@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from assocmem._storage.files import sync
+from assocmem._storage.hdf5 import sync
 from assocmem.errors import CollectionError
 
 SPARE_BYTES = 2**24

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from assocmem._numerics.types import F16, I8, I16, I64, U8, AnyArray
-from assocmem._storage.files import LIBVER, sync
+from assocmem._storage.hdf5 import LIBVER, sync
 from assocmem.codes.dct_sketches import LENGTH
-from assocmem.errors import DamagedError, MismatchError
+from assocmem.errors import CollectionMismatchError, DamagedCollectionError
 from assocmem.index.store.disk import cannot_write, check_room
 
 FORMAT = 1
@@ -174,15 +174,15 @@ def read_segment(folder: Path, number: int) -> Segment:
     ------
     FileNotFoundError
         There is none of that number; the caller's view of the collection may be stale.
-    DamagedError
+    DamagedCollectionError
         The file is cut short, altered or not a segment.
-    MismatchError
+    CollectionMismatchError
         The file was written by a newer version.
     """
     path = segment_path(folder, number)
     with _damage_named(path), h5py.File(path, "r") as file:
         if file.attrs["format"] != FORMAT:
-            raise MismatchError(
+            raise CollectionMismatchError(
                 f"{path}: expected segment format {FORMAT}, found {file.attrs['format']}; "
                 "it was written by a newer assocmem: update this one"
             )
@@ -198,7 +198,12 @@ def _no_sketches(rows: int) -> I8:
 
 
 def checked_chunks(folder: Path, number: int) -> Iterator[tuple[F16, I8]]:
-    """Yield all features and sketches in order, some rows at a time, their checksums checked; raises DamagedError."""
+    """Yield all features and sketches in order, some rows at a time, after their checksums.
+
+    Raises
+    ------
+    DamagedCollectionError
+    """
     path = segment_path(folder, number)
     with _damage_named(path), h5py.File(path, "r") as file:
         features = file["features"]
@@ -235,11 +240,11 @@ def _damage_named(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error  # h5py names no file
-    except MismatchError:
+    except CollectionMismatchError:
         raise
     except Exception as error:  # h5py has nearly every built-in exception for a file that is not what it seems
         detail = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DamagedError(
+        raise DamagedCollectionError(
             f"{path}: expected a whole segment, found damage ({detail}); "
             "restore it from a backup, or index the folders into a new collection"
         ) from error

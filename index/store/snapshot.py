@@ -11,7 +11,7 @@ import numpy as np
 
 from assocmem._numerics.types import F32, I64, U8
 from assocmem.codes.winner_codes import CliqueCoder
-from assocmem.errors import DamagedError
+from assocmem.errors import DamagedCollectionError
 from assocmem.index.store.catalog import Catalog
 from assocmem.index.store.segments import Segment, read_segment
 from assocmem.search.exhaustive import Block, ExhaustiveEngine, SearchEngine
@@ -123,7 +123,7 @@ def take_snapshot(catalog: Catalog, folder: Path, last: Snapshot | None = None) 
         except FileNotFoundError as error:
             if attempt < _TRIES - 1:
                 continue
-            raise DamagedError(
+            raise DamagedCollectionError(
                 f"{error.filename}: expected a segment, found none; restore it from a backup, "
                 "or index the folders into a new collection"
             ) from error

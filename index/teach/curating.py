@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from assocmem._numerics.concept_names import check_name
-from assocmem.errors import InputError
-from assocmem.index.query.label_names import UnknownConceptError
+from assocmem._numerics.validation import check_name
+from assocmem.errors import InputError, UnknownConceptError
 from assocmem.index.results import Concept
 from assocmem.index.store.catalog import Catalog
 from assocmem.index.store.lock import writer_lock

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from assocmem._numerics.concept_names import check_name
+from assocmem._numerics.validation import check_name
 from assocmem.errors import CollectionError, InputError
 from assocmem.index.ingest.walk import absolute, listed
 from assocmem.index.results import AddReport, TeachReport
@@ -265,8 +265,9 @@ class TeachableCollection(CuratedCollection):
 
     def _existing(self, name: str) -> str:
         """Return the spelling of a taught concept, or the name of one of ImageNet's."""
+        from assocmem.errors import UnknownConceptError
         from assocmem.index.query.concept_search import nearest_taught
-        from assocmem.index.query.label_names import UnknownConceptError, named_labels, nearest_names
+        from assocmem.index.query.label_names import named_labels, nearest_names
 
         with self._reading() as catalog:
             spelt, names = self._spelling(catalog, name), catalog.concept_names()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assocmem._numerics import bfloat
-from assocmem._numerics.shuffle import TOP
+from assocmem._numerics.byte_shuffle import TOP
+from assocmem._numerics.simd import from_bfloat16, to_bfloat16
 from assocmem.codes import nibble_codes as symbols
 from assocmem.errors import InputError
 from tests import naive_index
@@ -150,18 +150,18 @@ def test_codes_are_the_same_on_every_machine_and_version():
 def test_shorts_are_floats_rounded_to_the_nearest(seed):
     values = (10.0 ** np.random.default_rng(seed).uniform(-30, 30, 20)).astype(np.float32)
     values[::2] *= -1
-    shorts = bfloat.to_short(values)
-    back = bfloat.from_short(shorts)
+    shorts = to_bfloat16(values)
+    back = from_bfloat16(shorts)
     assert back.tolist() == [naive_index.bfloat(short) for short in shorts]
     np.testing.assert_allclose(back, values, rtol=2.0**-8)
-    assert (bfloat.to_short(back) == shorts).all()
+    assert (to_bfloat16(back) == shorts).all()
     for step in (-1, 1):  # no other is nearer
-        neighbours = bfloat.from_short((shorts.astype(np.int32) + step).astype(np.uint16))
+        neighbours = from_bfloat16((shorts.astype(np.int32) + step).astype(np.uint16))
         assert (np.abs(back.astype(float) - values) <= np.abs(neighbours.astype(float) - values)).all()
 
 
 def test_shorts_of_nothing():
-    assert bfloat.to_short(np.float32([-np.inf, 0.0])).tolist() == [naive_index.NOTHING, 0]
+    assert to_bfloat16(np.float32([-np.inf, 0.0])).tolist() == [naive_index.NOTHING, 0]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assocmem._numerics.concept_names import LONGEST, check_name
+from assocmem._numerics.validation import LONGEST, check_name
 from assocmem.concepts.memory import ConceptMemory
 from assocmem.errors import (
     DtypeError,

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 import assocmem
-from assocmem.errors import CollectionError, InputError, LockedError, MediaError, MismatchError
-from assocmem.index.query.label_names import UnknownConceptError
+from assocmem.errors import CollectionError, InputError, LockedError, MediaError, MismatchError, UnknownConceptError
 from assocmem.index.store.lock import writer_lock
 from tests.fakes import ColourExtractor, picture, pictures
 

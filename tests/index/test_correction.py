@@ -14,8 +14,7 @@ import pytest
 from PIL import Image
 
 import assocmem
-from assocmem.errors import InputError
-from assocmem.index.query.label_names import UnknownConceptError
+from assocmem.errors import InputError, UnknownConceptError
 from tests.fakes import ColourExtractor, kin, kinds, picture, pictures
 
 ROOT = Path(__file__).resolve().parents[2]

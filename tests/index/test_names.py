@@ -6,8 +6,8 @@ import pytest
 
 from assocmem.data.hierarchy import kind_names, labels_of_kind
 from assocmem.data.labels import imagenet_labels
-from assocmem.errors import AssocmemError
-from assocmem.index.query.label_names import UnknownConceptError, kind_named, match_words, nearest_names
+from assocmem.errors import AssocmemError, UnknownConceptError
+from assocmem.index.query.label_names import kind_named, match_words, nearest_names
 
 
 def matched(words):

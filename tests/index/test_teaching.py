@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import assocmem
-from assocmem.errors import CollectionError
-from assocmem.index.query.label_names import UnknownConceptError
+from assocmem.errors import CollectionError, UnknownConceptError
 from tests.fakes import ColourExtractor, kin, kinds, picture, pictures
 from tests.media import scenes, write_video
 

@@ -18,9 +18,8 @@ import pytest
 
 import assocmem
 from assocmem.concepts.memory import ConceptMemory
-from assocmem.errors import CollectionError, InputError, LockedError
+from assocmem.errors import CollectionError, InputError, LockedError, UnknownConceptError
 from assocmem.index.derived import files as memories
-from assocmem.index.query.label_names import UnknownConceptError
 from assocmem.index.store import database
 from assocmem.index.teach.taught_model import TAUGHT
 from tests.fakes import ColourExtractor, damage, kinds, picture, pictures

@@ -8,8 +8,7 @@ import shutil
 import pytest
 
 import assocmem
-from assocmem.errors import InputError
-from assocmem.index.query.label_names import UnknownConceptError
+from assocmem.errors import InputError, UnknownConceptError
 from tests.fakes import ColourExtractor, kinds
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assocmem._numerics import bits
-from assocmem._numerics.intrinsics import lowest_bit, popcount
+from assocmem._numerics.simd import lowest_bit, popcount
 from tests.naive_memory import bit, ones
 from tests.strategies import law
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assocmem._numerics.bfloat import to_short
+from assocmem._numerics.simd import to_bfloat16
 from assocmem.codes.nibble_codes import SymbolCoder
 from assocmem.search import choosing, pool_kernels
 from assocmem.search import pool_tree as pools
@@ -36,7 +36,7 @@ def clustered(seed, n):
 
 def coded(x, members):
     codes, scales, squares = CODER.encode(x)
-    return Coded(codes, to_short(scales), to_short(squares * -0.5), np.asarray(members, np.int32))
+    return Coded(codes, to_bfloat16(scales), to_bfloat16(squares * -0.5), np.asarray(members, np.int32))
 
 
 def level_of(x, sizes):

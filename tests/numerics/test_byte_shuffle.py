@@ -13,7 +13,7 @@ from numba import types as kinds
 from numba.core.codegen import get_host_cpu_features
 from numba.core.registry import cpu_target
 
-from assocmem._numerics import shuffle
+from assocmem._numerics import byte_shuffle as shuffle
 from tests import naive_index
 from tests.strategies import PLAIN
 
@@ -21,7 +21,7 @@ CODE_BYTES = [4, 8, 12, 32, 64, 252, 256]
 compiled = pytest.mark.skipif(PLAIN, reason="compiles")
 
 
-def case(seed, code_bytes, top=shuffle.TOP):
+def case(seed, code_bytes, top=shuffle.TABLE_TOP):
     """Three blocks, and tables with entries up to ``top``."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 256, (3, code_bytes, 16)).astype(np.uint8)
@@ -61,8 +61,8 @@ def test_every_shuffle_of_this_machine_gives_the_same_sums(instruction):
         codes, tables = case(code_bytes + 1, code_bytes)
         assert summed_by(run, codes, tables) == expected(codes, tables)
     codes, tables = case(0, 256)
-    tables[:] = shuffle.TOP  # the greatest sum of the longest code fits
-    assert summed_by(run, codes, tables) == [[512 * shuffle.TOP] * 16] * 3
+    tables[:] = shuffle.TABLE_TOP  # the greatest sum of the longest code fits
+    assert summed_by(run, codes, tables) == [[512 * shuffle.TABLE_TOP] * 16] * 3
 
 
 @compiled

@@ -18,10 +18,9 @@ from numba.core import cgutils
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic, overload
 
-LANES = 16
-"""Items per block."""
+from assocmem._numerics.types import LANES
 
-TOP = 127
+TABLE_TOP = 127
 """Greatest entry of a table: two of them fit into a byte, which saves half of the widening."""
 
 INSTRUCTIONS = {
@@ -43,7 +42,8 @@ def sum_block(codes: Any, block: Any, tables: Any, sums: Any) -> None:
     """Look up and add the symbols of 16 items.
 
     ``codes``: uint8 (blocks, b, 16), the even cluster in the low half of a byte, b a multiple of 4, at most 256;
-    ``tables``: uint8 (2, b, 16), of the even and the odd clusters, at most ``TOP``; ``sums``: uint16 (16,), filled.
+    ``tables``: uint8 (2, b, 16), of the even and the odd clusters, at most
+    ``TABLE_TOP``; ``sums``: uint16 (16,), filled.
     """
     for lane in range(LANES):
         total = 0

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 from numba import njit
 
-from assocmem._numerics import lanes
-from assocmem._numerics.row_lanes import products, squared_distance, widen_row
+from assocmem._numerics.simd import (
+    lanes_above,
+    lift_block,
+    prefetch_row,
+    products,
+    squared_distance,
+    to_entries,
+    widen_row,
+)
 from tests import naive_index
 from tests.strategies import PLAIN
-
-lift_block, lanes_above, to_entries = lanes.lift_block, lanes.lanes_above, lanes.to_entries
-
-prefetch_row = lanes.prefetch_row
 
 
 @njit

@@ -1,0 +1,233 @@
+"""HDF5 files of arrays: written atomically, checked when they are read, memory-mapped on request.
+
+An array is stored in one piece, so that it can be mapped. HDF5 has checksums for chunked data only, so every mebibyte
+of an array has a CRC-32 of its own (which finds every burst of up to 32 wrong bits). h5py is imported on first use:
+a process that reads no file does not wait for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap as memory_map
+import os
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assocmem._numerics.types import U32, AnyArray, Arrays, Words
+from assocmem.errors import DamagedError, InputError, MismatchError, MissingFileError
+
+FORMAT = 1
+LIBVER = ("v110", "v110")
+"""HDF5's own structures have checksums from this version of the format on; with older ones a flipped bit can turn one
+chunk into another unnoticed."""
+CHECKED_BYTES = 2**20
+"""Bytes per checksum."""
+PAGE = 4096
+"""Bytes that the start of an array is aligned to, so that it can be mapped."""
+
+
+# Writing
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path; the file written there replaces ``path`` as a whole, or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_file(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Give an open HDF5 file that replaces ``path`` when it is complete; InputError when no file can have that name."""
+    import h5py
+
+    target = Path(path).expanduser().resolve()  # what a link points to is replaced, not the link
+    if not target.parent.is_dir() or (target.exists() and not target.is_file()):
+        raise InputError(f"{path}: expected a file name in an existing folder, found none; choose another name")
+    with (
+        replacing(target) as temporary,
+        h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
+    ):
+        yield file
+
+
+def save_arrays(path: str | os.PathLike[str], kind: str, about: dict[str, Any], arrays: Arrays) -> None:
+    """Write a file of a kind: ``about``, which is stored as JSON, and arrays; InputError as of ``new_file``."""
+    with new_file(path) as file:
+        file.attrs["format"] = FORMAT
+        # Not a str: h5py stores those in a heap without checksum, where one wrong bit can make HDF5 read forever.
+        facts = np.frombuffer(json.dumps({"kind": kind, **about}).encode(), np.uint8)
+        write_arrays(file, {"about": facts, **arrays})
+
+
+def write_arrays(file: Any, arrays: Arrays) -> None:
+    """Write arrays and their checksums into an open HDF5 file, made with ``LIBVER`` and aligned to ``PAGE``."""
+    for name, array in arrays.items():
+        array = np.ascontiguousarray(array)
+        file.create_dataset(name, data=array)
+        _write_checksums(file, f"{name} checksums", array)
+
+
+def save_bits(path: str | os.PathLike[str], kind: str, shape: Mapping[str, int], bits: Words) -> None:
+    """Write the bits of a memory with its kind and shape."""
+    with new_file(path) as file:
+        file.attrs.update({"format": FORMAT, "kind": np.bytes_(kind), **shape})  # bytes: see ``save_arrays``
+        file.create_dataset("bits", data=bits.astype("<u8", copy=False))
+        _write_checksums(file, "checksums", bits)
+
+
+# Reading
+
+
+def is_mapped(array: AnyArray) -> bool:
+    """Return whether an array is mapped from a file."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base, memory_map.mmap)
+
+
+@contextlib.contextmanager
+def loaded_arrays(
+    path: str | os.PathLike[str], kind: str, way_out: str, *, mapped: Collection[str] = ()
+) -> Iterator[tuple[dict[str, Any], Arrays]]:
+    """Read what ``save_arrays`` wrote; an error in the body of the ``with`` statement counts as damage too.
+
+    Raises
+    ------
+    MissingFileError, DamagedError, MismatchError
+    """
+    import h5py
+
+    target = Path(path).expanduser()
+    if not target.is_file():
+        found = "a folder" if target.is_dir() else "nothing"
+        raise MissingFileError(f"{path}: expected the file of {_a(kind)}, found {found}; name one that was saved")
+    with _damage_named(target, kind, way_out):
+        with h5py.File(target, "r") as file:
+            if "about" not in file:
+                raise MismatchError(f"{path}: expected {_a(kind)}, found another kind of file; load it as that")
+            _check_format(path, file.attrs["format"])
+            names = {name.removesuffix(" checksums") for name in file}
+            arrays = {name: read_array(file, target, name, mapped=name in mapped) for name in names}
+        about = json.loads(arrays.pop("about").tobytes())
+        if about["kind"] != kind:
+            raise MismatchError(f"{path}: expected {_a(kind)}, found {_a(about['kind'])}; load it as that")
+        yield about, arrays
+
+
+def read_array(file: Any, path: Path, name: str, *, mapped: bool = False, checked: bool = True) -> AnyArray:
+    """Read an array that ``write_arrays`` wrote, or map it; ValueError when its checksums are wrong."""
+    data = file[name]
+    array: AnyArray
+    if mapped and data.size:
+        # Copy on write: never written, but of the same type to the kernels as an array in memory.
+        array = np.memmap(path, data.dtype, "c", data.id.get_offset(), data.shape).view(np.ndarray)
+    else:
+        array = data[:]
+    if checked and not np.array_equal(_checksums(array), file[f"{name} checksums"][:]):
+        raise ValueError(f"the {name} are not those that were written")
+    return array
+
+
+def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) -> tuple[dict[str, int], Words]:
+    """Read what ``save_bits`` wrote; every checksum is checked, mapped or not.
+
+    Returns
+    -------
+    shape : dict of int
+    bits : uint64 (n, w)
+        With ``mmap``, read-only and left in the file.
+
+    Raises
+    ------
+    MissingFileError
+    DamagedError
+        The file is cut short, altered, or not such a file.
+    MismatchError
+        Another kind of memory, or written by a newer version.
+    """
+    import h5py
+
+    target = Path(path).expanduser()
+    if not target.is_file():
+        found = "a folder" if target.is_dir() else "nothing"
+        raise MissingFileError(f"{path}: expected the file of a memory, found {found}; name one that was saved")
+    with _damage_named(target, f"{kind} memory", "store again"), h5py.File(target, "r") as file:
+        about = {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
+        if "about" in file:  # as an index has
+            raise MismatchError(f"{path}: expected a {kind} memory, found another kind of file; load it as that")
+        found = about.pop("kind").decode()
+        if found != kind:
+            raise MismatchError(f"{path}: expected a {kind} memory, found a {found} memory; load it as that")
+        _check_format(path, about.pop("format"))
+        if file["bits"].dtype != np.dtype("<u8"):
+            raise ValueError(f"{file['bits'].dtype} instead of 64-bit words")
+        if mmap:
+            place = file["bits"].id.get_offset()
+            bits = np.memmap(target, "<u8", "r", place, file["bits"].shape).view(np.ndarray)
+        else:
+            bits = file["bits"][:]
+        if not np.array_equal(_checksums(bits), file["checksums"][:]):
+            raise ValueError("the bits are not those that were written")
+    return about, bits
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path, what: str, way_out: str) -> Iterator[None]:
+    """Turn every error while a file is read into DamagedError, except those that have a better name."""
+    try:
+        yield
+    except (PermissionError, MemoryError, MismatchError):
+        raise
+    except Exception as error:  # h5py raises nearly every built-in exception for a damaged file
+        detail = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DamagedError(
+            f"{path}: expected a complete {what}, found damage ({detail}); restore it from a copy, or {way_out}"
+        ) from error
+
+
+def _check_format(path: str | os.PathLike[str], found: int) -> None:
+    if found != FORMAT:
+        raise MismatchError(
+            f"{path}: expected format {FORMAT}, found {found}; it was written by a newer assocmem: update this one"
+        )
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+# Checksums
+
+
+def _write_checksums(file: Any, name: str, array: AnyArray) -> None:
+    sums = _checksums(array)
+    file.create_dataset(name, data=sums, chunks=(min(len(sums), 65536),), fletcher32=True)
+
+
+def _checksums(array: AnyArray) -> U32:
+    """CRC-32 of each mebibyte, uint32 (blocks,); a single one for an empty array."""
+    data = array.reshape(-1).view(np.uint8)
+    starts = range(0, max(1, len(data)), CHECKED_BYTES)
+    return np.array([zlib.crc32(data[i : i + CHECKED_BYTES].data) for i in starts], np.uint32)
