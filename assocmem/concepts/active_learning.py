@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from assocmem._numerics.rotation import unit_rows
 from assocmem._numerics.types import F32, I64, Bools
-from assocmem.concepts.nearness import unit_rows
 from assocmem.errors import InputError
 
 NEAR = 0.95

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from assocmem._numerics.rotation import inner_products, unit_rows
 from assocmem._numerics.types import F32
 
 
@@ -29,14 +30,3 @@ class Nearness:
         alike = self._examples @ self._examples.T
         np.fill_diagonal(alike, -1)
         return np.asarray(alike.max(axis=1))
-
-
-def inner_products(x: F32, y: F32) -> F32:
-    """Return those of all rows, float32 (n, d) and (m, d) -> (n, m); of a single row in two thirds of the time."""
-    return (y @ x[0])[None, :] if len(x) == 1 else x @ y.T
-
-
-def unit_rows(x: F32) -> F32:
-    """Return rows scaled to length 1, float32 (n, d); zero rows stay zero."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
-    return np.asarray(x / np.maximum(lengths, 1e-30)[:, None], dtype=np.float32)

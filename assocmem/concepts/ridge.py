@@ -12,8 +12,8 @@ from typing import Self
 
 import numpy as np
 
+from assocmem._numerics.rotation import inner_products
 from assocmem._numerics.types import F32, F64, I8, I64
-from assocmem.concepts.nearness import inner_products
 from assocmem.concepts.random_features import TOP, WAVES
 
 UNIT = float(TOP * TOP * WAVES)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from assocmem._numerics.rotation import unit_rows
 from assocmem._numerics.types import F32, I64, Bools
 from assocmem.concepts.active_learning import Kernel, choose, fresh, references, worth_asking
 from assocmem.concepts.classifiers import least_hashed
-from assocmem.concepts.nearness import unit_rows
 from assocmem.data.labels import imagenet_labels
 from assocmem.errors import InputError
 from assocmem.index.results import Hit, TeachReport

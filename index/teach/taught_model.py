@@ -13,10 +13,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from assocmem._numerics.rotation import unit_rows
 from assocmem._numerics.types import F32, I8, Bools
 from assocmem.codes.dct_sketches import SKETCH_FROM, scales_of, sketch_cosines
 from assocmem.concepts.memory import ConceptMemory
-from assocmem.concepts.nearness import unit_rows
 from assocmem.copies.candidate_pairs import COSINE_FROM
 from assocmem.index.derived.files import keep_file
 from assocmem.index.results import COPY

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assocmem._numerics.byte_shuffle import TOP
+from assocmem._numerics.byte_shuffle import TABLE_TOP
 from assocmem._numerics.simd import from_bfloat16, to_bfloat16
 from assocmem.codes import nibble_codes as symbols
 from assocmem.errors import InputError
@@ -81,15 +81,15 @@ def test_tables_are_the_units_values_in_steps_of_one_size(width, clusters):
     queries = rotated(width + 1, 4, width)
     tables, terms = coder.tables(queries)
     assert tables.shape == (4, 2, clusters // 2, 16)
-    assert tables.max() <= TOP
+    assert tables.max() <= TABLE_TOP
     for i, query in enumerate(queries):
         values = naive_index.unit_values(query, clusters, coder.levels)
         step, offset = terms[i].tolist()
-        assert step == pytest.approx(max(abs(v) for cluster in values for v in cluster) / (TOP / 2), rel=1e-5)
-        assert offset == pytest.approx(-TOP / 2 * step * clusters, rel=1e-5)
+        assert step == pytest.approx(max(abs(v) for cluster in values for v in cluster) / (TABLE_TOP / 2), rel=1e-5)
+        assert offset == pytest.approx(-TABLE_TOP / 2 * step * clusters, rel=1e-5)
         for c, cluster in enumerate(values):
             entries = tables[i, c % 2, c // 2].astype(float)
-            np.testing.assert_allclose((entries - TOP / 2) * step, cluster, atol=0.501 * step)
+            np.testing.assert_allclose((entries - TABLE_TOP / 2) * step, cluster, atol=0.501 * step)
 
 
 @KINDS
@@ -124,7 +124,7 @@ def test_an_estimate_is_exact_where_the_query_is_the_item(seed, shape):
 def test_a_query_of_zeros_has_a_table_of_nothing():
     tables, terms = symbols.SymbolCoder(64, 8).tables(np.zeros((1, 64), np.float32))
     assert np.unique(tables).tolist() == [64]
-    assert terms.tolist() == [[1.0, -TOP / 2 * 8]]
+    assert terms.tolist() == [[1.0, -TABLE_TOP / 2 * 8]]
 
 
 @law
