@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from assocmem.codes.hash_codes import MessageCoder
     from assocmem.concepts.memory import ConceptMemory
     from assocmem.errors import AssocmemError
-    from assocmem.index import open_collection as open
     from assocmem.index.collection import Collection
+    from assocmem.index.collection import open_collection as open
     from assocmem.memory.clique import CliqueMemory
     from assocmem.memory.familiarity import SeenMemory
     from assocmem.memory.willshaw import WillshawMemory
@@ -46,7 +46,7 @@ _HOMES = {
     "MessageCoder": ("assocmem.codes.hash_codes", "MessageCoder"),
     "SeenMemory": ("assocmem.memory.familiarity", "SeenMemory"),
     "WillshawMemory": ("assocmem.memory.willshaw", "WillshawMemory"),
-    "open": ("assocmem.index", "open_collection"),
+    "open": ("assocmem.index.collection", "open_collection"),
 }
 
 

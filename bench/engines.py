@@ -22,8 +22,9 @@ NEVER = 2**62
 QUERIES = 20
 ONE_SHOT = """if 1:
     import sys
+    from assocmem.index.query import searcher
     from assocmem.index.store import snapshot
-    snapshot.POOLED_FROM = snapshot.ONCE_FROM = int(sys.argv.pop(1))
+    snapshot.POOLED_FROM = searcher.ONCE_FROM = int(sys.argv.pop(1))
     from assocmem.cli.main import app
     app()
 """
@@ -90,9 +91,8 @@ def _measure(folder: Path, size: int, rounds: int) -> dict[str, Any]:
 def _answers(photos: Collection, rounds: int) -> dict[str, list[float]]:
     import numpy as np
 
-    queries = np.abs(np.random.default_rng(2).standard_normal((QUERIES, photos.extractor.dim), dtype=np.float32))
-    snapshot = photos.refresh()
-    made = dict(zip(ENGINES, (snapshot.engine(photos.coder), photos.engine()), strict=True))
+    queries = np.abs(np.random.default_rng(2).standard_normal((QUERIES, photos.info().dim), dtype=np.float32))
+    made = dict(zip(ENGINES, (photos.searcher.engine(1.0), photos.searcher.engine()), strict=True))
     answers: dict[str, list[float]] = {engine: [] for engine in ENGINES}
     for number in range(rounds + 1):
         for query in queries:

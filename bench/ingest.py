@@ -86,7 +86,7 @@ def make_pictures(folder: Path, count: int, side: int = 1600) -> None:
 
 
 def _files(folder: str) -> list[Any]:
-    from assocmem.index.ingest.decode import Job, plan
+    from assocmem.index.ingest.pipeline import Job, plan
     from assocmem.index.ingest.walk import walk
 
     return [step for step in plan(walk([folder]), lambda found: False) if isinstance(step, Job)]
@@ -111,7 +111,7 @@ def _figures(items: int, seconds: float) -> dict[str, Any]:
 
 def bare_decode(folder: str) -> dict[str, Any]:
     """Decode and prepare every file, in one thread."""
-    from assocmem.index.ingest.decode import read_parts
+    from assocmem.index.ingest.pipeline import read_parts
 
     extractor, jobs = _open(), _files(folder)
     started = time.perf_counter()
@@ -121,8 +121,7 @@ def bare_decode(folder: str) -> dict[str, Any]:
 
 def bare_network(folder: str) -> dict[str, Any]:
     """Run the network over every item; reading them is not counted."""
-    from assocmem.index.ingest.decode import read_parts
-    from assocmem.index.ingest.describe import describe_parts
+    from assocmem.index.ingest.pipeline import describe_parts, read_parts
 
     extractor, jobs = _open(), _files(folder)
     seconds, items = 0.0, 0

@@ -81,19 +81,20 @@ def make_collection(folder: Path, photo: Path, items: int) -> None:
 
     import assocmem
     from assocmem.index.ingest.writer import Writer
-    from assocmem.index.store.catalog import Catalog
-    from assocmem.index.store.lock import writer_lock
+    from assocmem.index.session import Session
 
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)
     Image.fromarray(coarse).resize((1600, 1200), Image.Resampling.BICUBIC).save(photo, quality=85)
     with assocmem.open(folder) as photos:
         photos.add([photo])
-        writer = Writer(Catalog(folder), folder, photos.coder)
-        with writer_lock(folder):
-            for batch in _batches(items - 1, photos.extractor.dim):
-                writer.commit(batch)
-                writer.merge_small_segments()
+    session = Session(folder)
+    with session.writing() as catalog:
+        writer = Writer(catalog, folder, session.coder)
+        for batch in _batches(items - 1, session.coder.dim):
+            writer.commit(batch)
+            writer.merge_small_segments()
+    session.close()
     with assocmem.open(folder) as photos:
         photos.remove([])
 
@@ -101,14 +102,13 @@ def make_collection(folder: Path, photo: Path, items: int) -> None:
 def _batches(items: int, dim: int) -> Any:
     import numpy as np
 
-    from assocmem.index.ingest.decode import End, Job
-    from assocmem.index.ingest.describe import Item, Result
-    from assocmem.index.ingest.walk import Found
+    from assocmem.index.ingest.pipeline import End, Item, Job, Result
+    from assocmem.index.ingest.walk import FoundFile
 
     rng = np.random.default_rng(1)
     batch = []
     for number in range(items):
-        found = Found(f"/synthetic/{number:07d}.jpg", 1, 1)
+        found = FoundFile(f"/synthetic/{number:07d}.jpg", 1, 1)
         feature = np.abs(rng.standard_normal(dim, dtype=np.float32))
         logits = rng.standard_normal(1000, dtype=np.float32)
         end = End(Job(found, "image"), number.to_bytes(16, "big"))

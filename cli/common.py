@@ -64,9 +64,9 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
 def open_collection(path: str | Path | None, **arguments: Any) -> Collection:
     """Open the collection that the options name."""
-    import assocmem
+    from assocmem.index.collection import Collection, default_folder
 
-    return assocmem.open(path, **arguments)
+    return Collection(default_folder() if path is None else path, once=True, **arguments)
 
 
 def say(line: str) -> None:

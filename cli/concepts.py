@@ -45,7 +45,7 @@ def concepts(
             _list(photos, json_)
             return
         found = [photos.concepts(file, k) for file in files]
-        taught = len(photos.taught().concepts) if photos.has_taught else 0
+        taught = len(photos.teacher.example_counts())
     answers = [_answer(file, hits, taught) for file, hits in zip(files, found, strict=True)]
     if json_:
         emit_json(answers[0] if len(answers) == 1 else {"answers": answers})

@@ -26,7 +26,7 @@ from assocmem.errors import InputError
 
 if TYPE_CHECKING:
     from assocmem.index.collection import Collection
-    from assocmem.index.query.query import Query
+    from assocmem.index.query.searcher import Query, Searcher
     from assocmem.index.results import Hit
 
 
@@ -87,12 +87,13 @@ def search(
     effort = 1.0 if exact else effort
     boxes = [_box(words) for words in mask] if mask else None
     with open_collection(collection) as photos:
-        with kernels_meanwhile(lambda: photos.warm(_share(photos, effort))):
-            asked = _ask(photos, text, boxes)
+        searcher = photos.searcher
+        with kernels_meanwhile(lambda: searcher.warm(effort)):
+            asked = _ask(searcher, text, boxes)
         started = time.perf_counter()
-        hits = photos.answer(asked, k, effort=_share(photos, effort))
+        hits = searcher.answer(asked, k, effort=effort)
         elapsed_ms = (time.perf_counter() - started) * 1000
-        meant = None if asked.words is None else photos.meant(asked.words).names
+        meant = None if asked.words is None else searcher.meant(asked.words).names
         note = _understood(text, meant) if hits else _nothing(photos, text, meant)
     if json_:
         emit_json({
@@ -109,16 +110,16 @@ def search(
         _sheet(text, hits, html, open_)
 
 
-def _ask(photos: Collection, text: str, boxes: list[Box] | None) -> Query:
+def _ask(searcher: Searcher, text: str, boxes: list[Box] | None) -> Query:
     """Turn the question into features; a folder, and words with a mask, are told from what they are taken for."""
     from assocmem.errors import UnknownConceptError
 
     if boxes and not os.path.lexists(text):
         raise InputError(f"--mask: expected a picture or video to leave a part of out, found no file {text!r}")
     try:
-        asked = photos.ask(text, mask=boxes)
+        asked = searcher.ask(text, mask=boxes)
         if asked.words is not None:
-            photos.meant(asked.words)
+            searcher.meant(asked.words)
     except UnknownConceptError as error:
         if os.path.isdir(text):
             raise InputError(
@@ -126,13 +127,6 @@ def _ask(photos: Collection, text: str, boxes: list[Box] | None) -> Query:
             ) from error
         raise
     return asked
-
-
-def _share(photos: Collection, effort: float | None) -> float | None:
-    """The effort that is quickest for a process that asks once, unless one is named."""
-    from assocmem.index.store import snapshot
-
-    return 1.0 if effort is None and len(photos.refresh()) < snapshot.ONCE_FROM else effort
 
 
 def _box(words: str) -> Box:
@@ -157,7 +151,7 @@ def _understood(words: str, meant: list[str] | None) -> str:
 
 
 def _some(words: str, meant: list[str]) -> str:
-    from assocmem.index.query.label_names import kind_named
+    from assocmem.data.label_names import kind_named
 
     more = f" and {len(meant) - 5} more" if len(meant) > 5 else ""
     names = ", ".join(meant[:5]) + more
@@ -173,7 +167,7 @@ def _nothing(photos: Collection, words: str, meant: list[str] | None) -> str:
         return "nothing found"
     return (
         f"nothing in the collection looks like {words!r}, taken to mean: {_some(words, meant)}\n"
-        f"what the collection holds most: {', '.join(photos.common_concepts())}"
+        f"what the collection holds most: {', '.join(photos.searcher.common_concepts())}"
     )
 
 

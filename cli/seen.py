@@ -47,7 +47,7 @@ def seen(
     failed: list[dict[str, str]] = []
     with open_collection(collection) as photos:
         with kernels_meanwhile():
-            photos.familiar()
+            photos.searcher.familiarity()
         started = time.perf_counter()
         for path in files:
             try:

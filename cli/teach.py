@@ -73,11 +73,11 @@ def teach(
             else:
                 photos.set_parent(concept, parent)
                 say(f"{concept} is below {parent} now")
-            if parent is not None and not photos.is_concept(parent):
+            if parent is not None and not photos.teacher.is_concept(parent):
                 say(f"nothing else is called {parent!r}; only a search for it finds {concept} by that name")
             if not files:
                 return
-        counts = {one.concept: one.examples for one in photos.taught_concepts()}
+        counts = photos.teacher.example_counts()
     _tell(report, json_, counts)
 
 
@@ -103,7 +103,7 @@ def correct(
         raise typer.BadParameter("expected --not NAME, --is NAME, or both")
     with open_collection(collection) as photos:
         report = photos.correct(files, wrong=wrong, right=right)
-        counts = {one.concept: one.examples for one in photos.taught_concepts()}
+        counts = photos.teacher.example_counts()
     _tell(report, json_, counts)
 
 

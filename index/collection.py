@@ -1,43 +1,77 @@
-"""A collection of pictures and video shots on disk: the one class that programs and the command line use."""
+"""A collection of pictures and video shots on disk: the one class that programs and the command line use.
+
+``Collection`` is a facade: a session (folder, catalog, network), an indexer, a searcher and a teacher do the work.
+"""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from assocmem.errors import CollectionError
-from assocmem.extractors.base import Image
-from assocmem.extractors.masked import Box, MaskedExtractor, check_boxes
-from assocmem.index.derived.files import imagenet_memory
-from assocmem.index.ingest.run import add_files
-from assocmem.index.ingest.walk import absolute, listed
-from assocmem.index.ingest.writer import Writer
-from assocmem.index.query.concept_search import Meaning, find_meant, meaning, shown_concepts
-from assocmem.index.query.query import Query, check_k, read_query, words_query
-from assocmem.index.query.ranking import common_concepts, nearest_items
-from assocmem.index.results import AddReport, ConceptHit, Hit, Progress, Seen
-from assocmem.index.session import StrPath
-from assocmem.index.store.catalog import Catalog
-from assocmem.index.store.disk import make_folder
-from assocmem.index.store.lock import writer_lock
-from assocmem.index.store.records import Failure
-from assocmem.index.store.settings import ExtractorChoice, Settings
-from assocmem.index.teach.teaching import TeachableCollection
+from assocmem.extractors.base import Extractor, Image
+from assocmem.index.ingest.indexer import Indexer
+from assocmem.index.query.searcher import Mask, Searcher, check_k
+from assocmem.index.results import (
+    COPY,
+    AddReport,
+    Concept,
+    ConceptHit,
+    Copies,
+    Hit,
+    Info,
+    Progress,
+    Seen,
+    TeachReport,
+)
+from assocmem.index.session import Session
+from assocmem.index.store.catalog import StrPath, absolute, listed
+from assocmem.index.store.records import Failure, Teaching
+from assocmem.index.teach.teaching import Teacher
 
-Mask = Box | Sequence[Box]
+if TYPE_CHECKING:
+    from assocmem.index.teach.review import Review
 
 
-class Collection(TeachableCollection):
-    """A collection in a directory; made by ``assocmem.open``. One writer at a time, any number of readers.
+def open_collection(
+    path: StrPath | None = None,
+    *,
+    extractor: str | Extractor | None = None,
+    weights: StrPath | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Collection:
+    """Open a collection; a new one is made by its first ``add``.
+
+    Parameters
+    ----------
+    path : path, optional
+        The collection's folder; ``$ASSOCMEM_COLLECTION`` or one place per user by default.
+    extractor, weights, options
+        See ``Collection``.
+    """
+    return Collection(default_folder() if path is None else path, extractor=extractor, weights=weights, options=options)
+
+
+def default_folder() -> Path:
+    """Return the folder of the collection if none is named: ``$ASSOCMEM_COLLECTION``, else one place per user."""
+    from_environment = os.environ.get("ASSOCMEM_COLLECTION")
+    if from_environment:
+        return Path(from_environment)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("assocmem", appauthor=False)) / "default.amem"
+
+
+class Collection:
+    """A collection in a folder; opened by ``assocmem.open``. One writer at a time, any number of readers.
 
     Threads may share one; a search does not wait for an ``add``.
 
     Parameters
     ----------
     folder : path
-        The collection's directory. It comes into being with the first ``add``.
+        The collection's folder. It is made by the first ``add``.
     extractor : str or Extractor, optional
         ``efficientnet-lite0`` (the default), ``onnx:PATH`` or ``torchvision:NAME``; an existing collection knows its
         own. One that differs from the collection's is refused when it is first needed.
@@ -49,17 +83,59 @@ class Collection(TeachableCollection):
     Raises
     ------
     CollectionError
-        The directory holds something else, or a collection that is damaged or of a newer format.
+        The folder contains something else, or a collection that is damaged or of a newer format.
     """
+
+    def __init__(
+        self,
+        folder: StrPath,
+        *,
+        extractor: str | Extractor | None = None,
+        weights: StrPath | None = None,
+        options: Mapping[str, str] | None = None,
+        once: bool = False,
+    ) -> None:
+        self._session = Session(folder, extractor=extractor, weights=weights, options=options)
+        self._indexer = Indexer(self._session)
+        self._teacher = Teacher(self._session, self._indexer)
+        self._searcher = Searcher(self._session, self._teacher, once=once)
+
+    @property
+    def folder(self) -> Path:
+        """The collection's folder."""
+        return self._session.folder
+
+    @property
+    def searcher(self) -> Searcher:
+        """Searching in steps, for a front end that shows what it does."""
+        return self._searcher
+
+    @property
+    def teacher(self) -> Teacher:
+        """Teaching in steps, for a front end."""
+        return self._teacher
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<assocmem.Collection {str(self.folder)!r}>"
 
     def __len__(self) -> int:
         """Number of pictures and shots."""
-        with self._lock:
-            catalog = self._found_catalog()
+        with self._session.lock:
+            catalog = self._session.catalog()
             counts = {"images": 0, "shots": 0} if catalog is None else catalog.counts()
         return counts["images"] + counts["shots"]
 
-    # writing
+    def close(self) -> None:
+        """Close the catalog; the collection can no longer be used."""
+        self._session.close()
+
+    # Files
 
     def add(
         self,
@@ -68,21 +144,21 @@ class Collection(TeachableCollection):
         progress: Callable[[Progress], None] | None = None,
         threads: int | None = None,
     ) -> AddReport:
-        """Index files and folders: what is new or changed is read, everything else is left alone.
+        """Index files and folders: only what is new or changed is read.
 
         Parameters
         ----------
         paths : path, or iterable of paths
-            Pictures, videos, or folders, which are searched through.
+            Pictures, videos, or folders, which are searched recursively.
         progress : function of Progress, optional
             Called after each file.
         threads : int, optional
-            Decoding threads; as many as there are cores by default.
+            Decoding threads; one per core by default.
 
         Returns
         -------
         AddReport
-            Files that could not be read are in it, and in the catalog; they stop nothing.
+            It lists files that could not be read, as the catalog does; they stop nothing.
 
         Raises
         ------
@@ -91,51 +167,21 @@ class Collection(TeachableCollection):
         CollectionMismatchError, DamagedCollectionError
             The collection cannot take the items; nothing is written.
         """
-        started = time.perf_counter()
-        named = [absolute(path) for path in listed(paths)]
-        if self.settings is None and not any(map(os.path.lexists, named)):
-            failed = [Failure(path, "no such file or directory", lasting=False) for path in named]
-            return AddReport(failed=failed)  # a slip of the keyboard makes no collection
-        extractor = self.extractor
-        make_folder(self.folder)
-        with writer_lock(self.folder):
-            if self.settings is None:
-                asked = self._asked or ExtractorChoice(extractor.name)
-                Catalog(self.folder, create=Settings.of(extractor, asked).to_meta()).close()
-            self._check_identity(extractor)  # another process may have made the collection meanwhile
-            self.refresh()  # damage is found before anything is written or swept away
-            with closing(Catalog(self.folder)) as catalog:
-                writer = Writer(catalog, self.folder, self.coder)
-                report = add_files(writer, extractor, named, progress, threads or os.cpu_count() or 1)
-            self._refresh_memories()
-        report.items = len(self)
-        report.elapsed_s = time.perf_counter() - started
-        return report
+        return self._indexer.add([absolute(path) for path in listed(paths)], progress, threads)
 
     def remove(self, paths: StrPath | Iterable[StrPath] = (), *, missing: bool = False) -> int:
-        """Take items out: those of files and folders named, and with ``missing`` those whose files are gone.
+        """Remove the items of files and folders, and with ``missing`` those whose files are gone.
 
-        Returns how many items went. The files themselves are never touched.
+        Returns the number of removed items. The files themselves are never touched.
 
         Raises
         ------
         CollectionError
             A path is not in the collection; nothing is removed.
         """
-        named = [absolute(path) for path in listed(paths)]
-        self.refresh()
-        with writer_lock(self.folder), closing(Catalog(self.folder)) as catalog:
-            self.refresh()
-            count = Writer(catalog, self.folder, self.coder).remove(named, missing=missing)
-            self._refresh_memories()
-        return count
+        return self._indexer.remove([absolute(path) for path in listed(paths)], missing=missing)
 
-    def _refresh_memories(self) -> None:
-        from assocmem.index.derived.refresh import keep_memories  # not before: a search need not wait for these kernels
-
-        keep_memories(self.refresh(), self.folder, self.coder, self.message_coder)
-
-    # asking
+    # Search
 
     def search(
         self, query: StrPath | Image, k: int = 10, *, mask: Mask | None = None, effort: float | None = None
@@ -145,7 +191,7 @@ class Collection(TeachableCollection):
         Parameters
         ----------
         query : path, words, or uint8 array (height, width, 3)
-            Words are taken as a concept's name when no file is called so.
+            Words name a concept if no file has that name.
         k : int
             How many hits at most.
         mask : box or boxes, optional
@@ -158,68 +204,34 @@ class Collection(TeachableCollection):
         MediaError
             The query file cannot be read.
         UnknownConceptError
-            The words name no concept.
+            No concept has this name.
         InputError
-            A mask that is none, or with words; an effort that is not above 0 and at most 1.
+            An invalid mask, or a mask with words; an effort that is not above 0 and at most 1.
         """
-        return self.answer(self.ask(query, mask=mask), k, effort=effort)
-
-    def ask(self, query: StrPath | Image, *, mask: Mask | None = None) -> Query:
-        """Turn a question into features (or words): the half of a search that needs the network."""
-        if mask is None:
-            known = self.learned() if isinstance(query, str) and not os.path.lexists(query) else None
-            if known is not None and known.named(str(query)) is not None:  # it may have a slash in it
-                return words_query(str(query))
-            return read_query(query, lambda: self.extractor)
-        boxes = check_boxes(mask)
-        return read_query(query, lambda: MaskedExtractor(self.extractor, boxes), words=False)
-
-    def answer(self, asked: Query, k: int = 10, *, effort: float | None = None) -> list[Hit]:
-        """Find the items nearest to a question: the half of a search that needs the collection."""
-        check_k(k)
-        if asked.words is not None:
-            return self._search_words(asked.words, k)
-        return self.hits(nearest_items(self.engine(effort), asked.features, k, effort))
-
-    def meant(self, words: str) -> Meaning:
-        """Return the concepts that words are taken to mean; UnknownConceptError when there is none."""
-        return meaning(words, self.learned())
-
-    def _search_words(self, words: str, k: int) -> list[Hit]:
-        meant = self.meant(words)
-        snapshot = self.refresh()
-        if not meant.taught and not snapshot.has_labels:
-            raise CollectionError(_NO_CONCEPTS.format(self._made_with().choice.spec))
-        examples: dict[int, int] = {}
-        if (known := self.learned()) is not None:
-            with self._reading() as catalog:
-                examples = catalog.example_items()
-        return self.hits(find_meant(meant, snapshot, self.engine(), known, examples, k))
+        return self.searcher.answer(self.searcher.ask(query, mask=mask), k, effort=effort)
 
     def concepts(self, query: StrPath | Image, k: int = 5) -> list[ConceptHit]:
-        """Return the concepts nearest to a picture or video: up to k that were taught, then k of ImageNet's.
+        """Return the concepts nearest to a picture or video: up to k taught ones, then k of ImageNet's.
 
-        Where none was taught, a collection may be empty. When it shows none of those taught, they are left out.
+        A collection without taught concepts may be empty. Taught concepts are left out if the picture shows none of
+        them.
 
         Raises
         ------
         MediaError
             The query file cannot be read.
         CollectionError
-            The collection's extractor knows no concepts.
+            The collection's extractor has no ImageNet concepts, and none was taught.
         """
-        check_k(k)
-        asked = read_query(query, lambda: self.extractor, words=False)
-        known = self.learned()
-        if asked.logits is None and (known is None or not known.concepts):
-            raise CollectionError(_NO_CONCEPTS.format(self.extractor.name))
-        return shown_concepts(asked, known, k)
+        return self._searcher.concepts(query, k)
+
+    # Copies
 
     def seen(self, query: StrPath | Image) -> Seen:
-        """Say whether a picture or video, or a near copy of it, is in the collection.
+        """Return whether a picture or video, or a near copy of it, is in the collection.
 
-        Answered by the memory of ties alone, in a time that does not depend on how much there is; so now and then
-        wrongly: ``info().seen`` says how often. A video counts as seen when at least half of its shots are.
+        Only the familiarity memory answers, in a time that does not depend on the number of items; so it is sometimes
+        wrong: ``info().seen`` says how often. A video counts as seen if at least half of its shots are.
 
         Parameters
         ----------
@@ -228,20 +240,244 @@ class Collection(TeachableCollection):
         Returns
         -------
         Seen
-            True or false when taken for a condition.
+            True or false as a condition.
 
         Raises
         ------
         MediaError
             The query file cannot be read.
         """
-        asked = read_query(query, lambda: self.extractor, words=False)
-        path = os.fspath(query) if isinstance(query, str | os.PathLike) else ""
-        return self.familiar().answer(path, self.message_coder.messages(asked.features))
+        return self._searcher.seen(query)
 
-    def common_concepts(self, k: int = 5) -> list[str]:
-        """Return the names of the ImageNet concepts that the collection holds most of."""
-        return common_concepts(imagenet_memory(self.refresh(), self.folder, self.coder.clusters), k)
+    def duplicates(
+        self,
+        paths: StrPath | Iterable[StrPath] = (),
+        *,
+        against: StrPath | Iterable[StrPath] | Collection | None = None,
+        least: float = COPY,
+    ) -> list[Copies]:
+        """Return groups of near copies; or which items have a copy somewhere else.
 
+        Parameters
+        ----------
+        paths : path, or iterable of paths
+            Look only among the items of these files and folders; by default among all.
+        against : path, iterable of paths, or Collection, optional
+            Look for copies there: in other folders of this collection, or in another collection.
+        least : float
+            Similarity from which two items belong together: 1.0 for copies, 0.85 for similar ones too.
 
-_NO_CONCEPTS = "extractor {} gives no ImageNet concepts; ask with a picture, or use one with a 1,000-class output"
+        Returns
+        -------
+        list of Copies
+            Groups, the largest first, each around the item that most of its members are similar to. With ``against``,
+            one group for each item that has a copy there. Similar shots within one video are left out.
+
+        Raises
+        ------
+        CollectionError
+            A path is not in the collection.
+        CollectionMismatchError
+            The other collection was made with another extractor.
+        InputError
+            ``least`` is below 0.5: unlike pictures would be paired, and not even all of them.
+        """
+        from assocmem.index.query.near_duplicates import find_copies  # a search does not wait for these kernels
+
+        elsewhere: Session | list[StrPath] | None = None
+        if against is not None:
+            elsewhere = against._session if isinstance(against, Collection) else listed(against)
+        return find_copies(self._session, listed(paths), elsewhere, least)
+
+    def originals(self, query: StrPath | Image, k: int = 10) -> list[Hit]:
+        """Return the items that a picture or video may be a copy of, most similar first; scores as in ``Copies``.
+
+        Raises
+        ------
+        MediaError
+            The query file cannot be read.
+        """
+        from assocmem.index.query.near_duplicates import find_query_originals
+
+        check_k(k)
+        return find_query_originals(self._session, self._searcher.read(query), k)
+
+    # Teach
+
+    def teach(self, concept: str, paths: StrPath | Iterable[StrPath], *, parent: str | None = None) -> TeachReport:
+        """Teach a concept by files, and by all files in folders; new files are indexed first.
+
+        Each file has one concept: an earlier statement about it is replaced, but stays in the history. A video teaches
+        all its shots.
+
+        Parameters
+        ----------
+        concept : str
+            A new name, or the name of a taught concept, in any case.
+        paths : path, or iterable of paths
+        parent : str, optional
+            A concept above it, taught or ImageNet's: a search for that one finds this one too.
+
+        Raises
+        ------
+        InputError
+            The name is invalid, or the parent would be below the concept.
+        CollectionError
+            A named file cannot be read. Nothing is taught.
+        LockedError
+        """
+        return self._teacher.teach(concept, [absolute(path) for path in listed(paths)], parent=parent)
+
+    def teach_folders(self, folder: StrPath) -> TeachReport:
+        """Teach one concept for each folder in a folder: its name, by the pictures and videos in it.
+
+        Raises
+        ------
+        CollectionError
+            The folder contains no folders, or nothing in them can be read.
+        """
+        return self._teacher.teach_folders(absolute(folder))
+
+    def correct(
+        self, paths: StrPath | Iterable[StrPath], *, wrong: str | None = None, right: str | None = None
+    ) -> TeachReport:
+        """Say what files are not, or what they are instead; the answer for them and their near copies changes at once.
+
+        Parameters
+        ----------
+        paths : path, or iterable of paths
+            Files that are not in the collection are indexed first.
+        wrong : str, optional
+            A taught concept, or one of ImageNet's.
+        right : str, optional
+            What they are, as in ``teach``.
+
+        Raises
+        ------
+        InputError
+            Neither is given, or both are the same.
+        UnknownConceptError
+            No concept is called ``wrong``; nothing is changed.
+        """
+        return self._teacher.correct([absolute(path) for path in listed(paths)], wrong=wrong, right=right)
+
+    def forget(self, concept: str, paths: StrPath | Iterable[StrPath] | None = None) -> int:
+        """Take back the teachings of a concept, all or those of some files; returns how many.
+
+        Afterwards it is as if they had never been taught; the history still lists them.
+
+        Raises
+        ------
+        UnknownConceptError
+        CollectionError
+            A file was not taught as this concept; nothing is changed.
+        """
+        return self._teacher.forget(concept, None if paths is None else [absolute(path) for path in listed(paths)])
+
+    def rename(self, concept: str, name: str) -> str:
+        """Give a concept another name; its examples and history stay. Returns the name as it is stored.
+
+        Raises
+        ------
+        UnknownConceptError
+        InputError
+            The name is invalid, or another concept's: ``merge`` them then.
+        """
+        return self._teacher.rename(concept, name)
+
+    def merge(self, concept: str, into: str) -> str:
+        """Make two concepts one, under the second name.
+
+        Raises
+        ------
+        UnknownConceptError
+        InputError
+            They are the same.
+        """
+        return self._teacher.merge(concept, into)
+
+    def set_parent(self, concept: str, parent: str | None) -> None:
+        """Put a concept below another one, taught or ImageNet's, or below none.
+
+        Raises
+        ------
+        UnknownConceptError
+        InputError
+            The parent's name is invalid, or the parent is below the concept.
+        """
+        self._teacher.set_parent(concept, parent)
+
+    def undo(self, teachings: int | Iterable[int]) -> int:
+        """Take teachings back by their ids, as ``teachings`` lists them; returns how many were in force until now.
+
+        Raises
+        ------
+        InputError
+            No teaching has this id; nothing is changed.
+        """
+        return self._teacher.undo(teachings)
+
+    def teachings(self, concept: str | None = None) -> list[Teaching]:
+        """Return everything that was ever taught, in order; or all statements about one concept.
+
+        Raises
+        ------
+        UnknownConceptError
+        """
+        return self._teacher.teachings(concept)
+
+    def taught_concepts(self) -> list[Concept]:
+        """Return the taught concepts, by name."""
+        return self._teacher.concepts()
+
+    def review(self, paths: StrPath | Iterable[StrPath] = ()) -> Review:
+        """Begin a review: questions about the pictures whose names would teach most, one after the other.
+
+        Parameters
+        ----------
+        paths : path, or iterable of paths
+            Ask only about these files and folders; by default about all.
+
+        Examples
+        --------
+        ::
+
+            review = photos.review()
+            for question in review:
+                print(question.item.path, question.concept)
+                review.yes(question)
+            print(review.ended)
+
+        Raises
+        ------
+        CollectionError
+            A path is not in the collection.
+        """
+        from assocmem.index.teach.review import Review
+
+        return Review(self._session, self._teacher, listed(paths))
+
+    # Inspect
+
+    def info(self) -> Info:
+        """Return what the collection contains."""
+        from assocmem.index.inspection import collect_info
+
+        return collect_info(self._session)
+
+    def failures(self) -> list[Failure]:
+        """Return the files that could not be read, or not to their end, with the reason."""
+        with self._session.reading() as catalog:
+            return catalog.failures()
+
+    def missing(self) -> list[str]:
+        """Return the files of the collection that are no longer on the disk."""
+        with self._session.reading() as catalog:
+            paths = catalog.paths()
+        return [path for _, path in paths if not os.path.lexists(path)]
+
+    def verify(self, *, progress: Callable[[int, int], Any] | None = None) -> list[str]:
+        """Check catalog, segments and memories against each other; returns what is wrong, nothing if all is well."""
+        from assocmem.index.inspection import find_problems
+
+        return find_problems(self._session, progress)

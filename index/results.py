@@ -1,9 +1,9 @@
-"""What the collection answers with: plain data for programs, printed by the command line."""
+"""Results of a collection's methods: plain data for programs, printed by the command line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from assocmem.index.store.records import Failure
 
@@ -27,8 +27,11 @@ class Hit:
     """cosine similarity, or the probability of the concept asked for"""
 
 
+Ranked: TypeAlias = list[tuple[int, float]]
+"""(item id, score), best first."""
+
 COPY, SIMILAR = 1.0, 0.85
-"""Likeness from which two items are copies of one picture, and from which they are similar."""
+"""Similarity from which two items are copies of one picture, and from which they are similar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,11 @@ class Copies:
     """Items that are near copies of one picture or shot."""
 
     original: Hit
-    """what the copies are held against: of a group the item that most others are like; its score is that of itself"""
+    """the item that the copies are compared with: of a group the one that most others are similar to; its score is its
+    similarity to itself"""
     copies: list[Hit]
-    """the likest first; scores are likenesses to the original: the cosine similarity of the features, plus what that
-    of the sketches exceeds 0.6 by; from 1.0 on they are copies, from 0.85 on similar"""
+    """most similar first; scores are similarities to the original: the cosine similarity of the features, plus what
+    that of the sketches exceeds 0.6 by; from 1.0 on they are copies, from 0.85 on similar"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,73 +65,73 @@ class Concept:
     concept: str
     parent: str | None
     examples: int
-    """pictures and shots that stand for it"""
+    """pictures and shots of it"""
     denied: int
-    """those that were said not to be one, and nothing else"""
+    """pictures and shots that were only said not to be one"""
     confidence: float | None
-    """probability that its examples would be taken for it had each not been taught; None where that is not known, as of
-    a single example"""
+    """probability that its examples would be recognised, had each been left out; None if unknown, as of a single
+    example"""
     taught: str
-    """when last: UTC, ISO 8601"""
+    """last time: UTC, ISO 8601"""
 
 
 @dataclass(slots=True)
 class TeachReport:
-    """What a teaching did."""
+    """Result of a teaching."""
 
     taught: int = 0
-    """pictures and shots that are now examples, and were not so before"""
+    """pictures and shots that are examples now and were not before"""
     known: int = 0
-    """those of which the same was said before"""
+    """those with the same label before"""
     changed: int = 0
-    """those among the taught of which something else was said before"""
+    """taught ones with another label before"""
     indexed: int = 0
-    """new items: files that were not in the collection were indexed first"""
+    """new items, of files that were indexed first"""
     concepts: list[str] = field(default_factory=list)
     teachings: list[int] = field(default_factory=list)
-    """numbers of the teachings, by which they can be undone"""
+    """ids of the teachings, for ``undo``"""
     failed: list[Failure] = field(default_factory=list)
     """files in folders that could not be read"""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an indexing run is."""
+    """Progress of an indexing run."""
 
     done: int
     """files finished"""
     total: int
     """files to be read"""
     items: int
-    """pictures and shots stored or waiting to be"""
+    """pictures and shots stored, or waiting to be"""
     path: str
     """the file just finished"""
 
 
 @dataclass(slots=True)
 class AddReport:
-    """What an indexing run did."""
+    """Result of an indexing run."""
 
     indexed: int = 0
     """new items"""
     unchanged: int = 0
-    """files left alone because nothing about them changed"""
+    """files that did not change"""
     moved: int = 0
     """files recognised by content under another path, not read by the network again"""
     failed: list[Failure] = field(default_factory=list)
     """files that could not be read, or not to their end; by path"""
     known_failures: frozenset[str] = frozenset()
-    """paths among them that failed before, have not changed, and were not tried again"""
+    """their paths if they failed before, have not changed, and were not tried again"""
     items: int = 0
     """items in the collection now"""
     elapsed_s: float = 0.0
     interrupted: bool = False
-    """stopped by Ctrl-C; what was finished until then is stored"""
+    """stopped by Ctrl-C; everything finished until then is stored"""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryInfo:
-    """What the clique memory holds, and how well it completes cues that lack ``erased`` of their symbols."""
+    """The clique memory, and how well it completes cues with ``erased`` symbols erased."""
 
     clusters: int
     units: int
@@ -136,14 +140,14 @@ class MemoryInfo:
     density: float
     erased: int
     predicted_error: float
-    """share of cues that fail, in one step, were the items random messages of this density"""
+    """share of cues that would fail, in one step, if the items were random messages of this density"""
     measured_error: float
-    """share of ``sampled`` items that do not come back, and could"""
+    """share of ``sampled`` items that are not recalled, though they could be"""
     alike: float
-    """share of them that agree with another item in all that was left of the cue, so that nothing could tell"""
+    """share of them that agree with another item in all known symbols of the cue: nothing could distinguish the two"""
     sampled: int
     room: int
-    """items that still fit before 1% fail, by theory and by what was measured"""
+    """items that still fit before 1% fail, by theory and by measurement"""
 
     @property
     def full(self) -> bool:
@@ -153,15 +157,15 @@ class MemoryInfo:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Whether something, or a near copy of it, is in a collection; true or false when taken for a condition."""
+    """Whether a picture or video, or a near copy of it, is in a collection; true or false as a condition."""
 
     path: str
     """empty for an array"""
     seen: bool
     evidence: float
-    """bits that speak for it; of a video's shots, the median"""
+    """evidence in bits; of a video's shots, the median"""
     threshold: float
-    """bits from which on a picture or shot counts as seen"""
+    """evidence from which on a picture or shot counts as seen"""
     parts: int
     """1 for a picture, else the video's shots"""
     parts_seen: int
@@ -172,22 +176,22 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What answers searches."""
+    """The engine that answers searches."""
 
     name: str
     """``exhaustive``: all codes are scanned; ``pools``: those in the pools nearest to the query"""
     bytes: int
-    """of codes and what belongs to them, in memory or mapped"""
+    """of codes and their structures, in memory or mapped"""
     pools: int
     waiting: int
-    """items that are in no pool yet and are scanned"""
+    """items that are in no pool yet, and are scanned"""
     effort: float
-    """share of the codes that a search looks at which does not say"""
+    """share of the codes that a search looks at by default"""
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What a collection holds."""
+    """The contents of a collection."""
 
     path: str
     format: int
@@ -202,9 +206,9 @@ class Info:
     failures: int
     segments: int
     concepts: int
-    """that were taught"""
+    """taught concepts"""
     examples: int
-    """pictures and shots that something is taught by"""
+    """pictures and shots with a label"""
     code_bytes: int
     """per item"""
     feature_bytes: int
@@ -212,8 +216,8 @@ class Info:
     disk_bytes: int
     """everything in the directory"""
     memory: MemoryInfo | None
-    """None when the collection is damaged"""
+    """None if the collection is damaged"""
     seen: Judgement | None
-    """how well the memory of what was seen answers; None when the collection is damaged"""
+    """measured errors of the familiarity memory; None if the collection is damaged"""
     engine: EngineInfo | None
-    """what answers searches; None when the collection is damaged"""
+    """None if the collection is damaged"""

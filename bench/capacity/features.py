@@ -30,7 +30,7 @@ def measure(features: F32, seed: int = 0) -> list[Row]:
         ``items`` and the figures of ``MemoryInfo``.
     """
     from assocmem.codes.winner_codes import CliqueCoder
-    from assocmem.index.derived.clique_memory import Messages, judge
+    from assocmem.index.derived.clique_memory import Messages, measure
 
     order = np.random.default_rng(seed).permutation(len(features))
     items, others = np.array_split(order, 2)
@@ -39,7 +39,7 @@ def measure(features: F32, seed: int = 0) -> list[Row]:
     symbols = coder.messages(features[items]).astype(np.uint8)
     sizes = [size for size in SIZES if size < len(items)] + [len(items)]
     return [
-        {"items": size, **dataclasses.asdict(judge(Messages(np.arange(size), symbols[:size])))}
+        {"items": size, **dataclasses.asdict(measure(Messages(np.arange(size), symbols[:size])))}
         for size in dict.fromkeys(sizes)
     ]
 

@@ -236,7 +236,7 @@ def standing(scores: F32, originals: I64) -> Standing:
 
 def describe_pictures(pictures: Sequence[Picture], extractor: Any) -> Described:
     """Describe pictures for all methods."""
-    from assocmem.index.ingest.decode import sketch_of
+    from assocmem.index.ingest.pipeline import sketch_of
 
     arrays = [np.asarray(picture) for picture in pictures]
     features = extractor.extract([extractor.prepare(array) for array in arrays]).features

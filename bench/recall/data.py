@@ -207,11 +207,14 @@ def from_pictures(folder: Path, scratch: Path, items: int | None, queries: int |
         Too few pictures.
     """
     import assocmem
+    from assocmem.index.session import Session
 
     say(f"describing the pictures of {folder} ...")
     with assocmem.open(scratch / "pictures.amem") as photos:
         photos.add([folder])
-        parts = [segment.features[np.arange(len(segment.ids))] for segment in photos.refresh().segments]
+    session = Session(scratch / "pictures.amem")
+    parts = [segment.features[rows] for segment, rows in session.snapshot().living()]
+    session.close()
     features = np.concatenate(parts) if parts else np.empty((0, 1))
     if len(features) < 20:
         raise InputError(f"{folder}: expected at least 20 pictures, found {len(features)}")

@@ -1,12 +1,11 @@
-"""The collection's clique memory: every living item's message, kept in a file, and what can be expected of recall.
+"""The clique memory of a collection: the message of every living item, and the recall to be expected.
 
-The file holds the messages, not the memory's bits: a memory of 100,000 items is stored anew in milliseconds, and what
-was removed has then never been stored. Messages of items that are new are made of their features.
+The file contains the messages, not the memory's bits: a memory of 100,000 items is stored again in milliseconds, and
+what was removed has then never been stored. Messages of new items are made from their features.
 """
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,23 +16,22 @@ import numpy.typing as npt
 
 from assocmem._numerics.types import I64, U8, AnyArray, Bools, Integers
 from assocmem.codes.winner_codes import SIGNED_UNITS, CliqueCoder
-from assocmem.index.derived.files import add_dataset, keep_file
+from assocmem.index.derived.files import CLIQUES, add_dataset, keep_file, not_of_the_items, read_kept
 from assocmem.index.results import MemoryInfo
 from assocmem.index.store.snapshot import Snapshot
 from assocmem.memory import capacity
 from assocmem.memory.clique import CliqueMemory
 
-CLIQUES = "memory-cliques.h5"
 ERASED_SHARE = 4
-"""Recall is judged by cues that lack one in four symbols."""
-LIMIT = 0.01
-"""The error up to which the memory is called good."""
-SAMPLE = 1000
+"""Recall is measured with cues in which one in four symbols is erased."""
+ERROR_LIMIT = 0.01
+"""The error up to which the memory counts as good."""
+MEASURED_ITEMS = 1000
 _ROWS = 4096
 
 
-class Messenger(Protocol):
-    """What turns features into messages."""
+class MessageEncoder(Protocol):
+    """Turns features into messages."""
 
     def messages(self, features: npt.ArrayLike) -> Integers:
         """Return integers (n, clusters) for features (n, dim)."""
@@ -41,66 +39,44 @@ class Messenger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Of n items."""
+    """Messages of n items."""
 
     ids: I64
     """int64 (n,), ascending"""
     symbols: AnyArray
     """uint8 or uint16 (n, clusters)"""
 
-    def none(self) -> Messages:
-        """Return the messages of no item."""
-        return Messages(self.ids[:0], self.symbols[:0])
+    @classmethod
+    def empty(cls, clusters: int, dtype: npt.DTypeLike) -> Messages:
+        """Return the messages of no items."""
+        return cls(np.empty(0, np.int64), np.empty((0, clusters), dtype))
 
     def memory(self) -> CliqueMemory:
-        """Return a clique memory of all of them."""
+        """Return a clique memory of all messages."""
         memory = CliqueMemory(self.symbols.shape[1], SIGNED_UNITS)
         memory.store(self.symbols)
         return memory
 
-
-def memory_info(snapshot: Snapshot, folder: Path, coder: CliqueCoder, *, keep: bool = False) -> MemoryInfo:
-    """Return what the memory of all living items holds; with ``keep`` its file is brought up to date."""
-    path = folder / CLIQUES
-    found = kept_info(folder, snapshot.generation)
-    if found is not None:
-        return found
-    messages = living_messages(snapshot, coder, read_messages(path, coder))
-    figures = judge(messages)
-    if keep:
-        keep_file(path, snapshot.generation, lambda file: _fill(file, messages, figures))
-    return figures
+    def fill(self, file: h5py.File) -> None:
+        """Write them into a file."""
+        add_dataset(file, "ids", self.ids, 65536)
+        add_dataset(file, "symbols", self.symbols, 65536)
 
 
-def _fill(file: h5py.File, messages: Messages, figures: MemoryInfo) -> None:
-    file.attrs.update({name: getattr(figures, name) for name in MemoryInfo.__slots__})
-    add_dataset(file, "ids", messages.ids, 65536)
-    add_dataset(file, "symbols", messages.symbols, 65536)
+def read_messages(path: Path, clusters: int, dtype: npt.DTypeLike) -> Messages:
+    """Return the messages in a file, of any generation: those of an item never change. None of a damaged file."""
 
-
-def kept_info(folder: Path, generation: int) -> MemoryInfo | None:
-    """What was found when the file was written; None when it is of another generation, missing or damaged."""
-    with contextlib.suppress(Exception), h5py.File(folder / CLIQUES, "r") as file:  # h5py raises nearly everything
-        if file.attrs["generation"] == generation:
-            return MemoryInfo(**{name: file.attrs[name].item() for name in MemoryInfo.__slots__})
-    return None
-
-
-def read_messages(path: Path, coder: CliqueCoder) -> Messages:
-    """Messages in the file, of whatever generation: an item's never change. None when it is missing or damaged."""
-    clusters = coder.message_clusters
-    with contextlib.suppress(Exception), h5py.File(path, "r") as file:
+    def read(file: h5py.File) -> Messages | None:
         messages = Messages(file["ids"][:], file["symbols"][:])
-        if messages.symbols.shape == (len(messages.ids), clusters):
-            return messages
-    return Messages(np.empty(0, np.int64), np.empty((0, clusters), np.uint8))
+        return messages if messages.symbols.shape == (len(messages.ids), clusters) else None
+
+    return read_kept(path, read) or Messages.empty(clusters, dtype)
 
 
-def living_messages(snapshot: Snapshot, coder: Messenger, known: Messages) -> Messages:
-    """Return the messages of all living items: known ones, and new ones of the items' features."""
-    ids, symbols = [known.none().ids], [known.none().symbols]
-    for segment, dead in zip(snapshot.segments, snapshot.dead, strict=True):
-        rows = np.setdiff1d(np.arange(len(segment.ids)), dead)
+def living_messages(snapshot: Snapshot, coder: MessageEncoder, known: Messages) -> Messages:
+    """Return the messages of all living items: known ones, and new ones from the items' features."""
+    ids, symbols = [known.ids[:0]], [known.symbols[:0]]
+    for segment, rows in snapshot.living():
         mine = segment.ids[rows]
         place = np.minimum(np.searchsorted(known.ids, mine), max(0, len(known.ids) - 1))
         old = known.ids[place] == mine if len(known.ids) else np.zeros(len(mine), bool)
@@ -116,30 +92,70 @@ def living_messages(snapshot: Snapshot, coder: Messenger, known: Messages) -> Me
     return Messages(all_ids[order], np.concatenate(symbols)[order])
 
 
+def message_problems(snapshot: Snapshot, path: Path, coder: MessageEncoder, kept: Messages) -> list[str]:
+    """Return what is wrong with the messages ``kept`` in a file."""
+    made = living_messages(snapshot, coder, Messages(kept.ids[:0], kept.symbols[:0]))
+    _, theirs, ours = np.intersect1d(kept.ids, made.ids, assume_unique=True, return_indices=True)
+    if np.array_equal(kept.symbols[theirs], made.symbols[ours]):
+        return []
+    return [not_of_the_items(path, "messages")]
+
+
+def known_messages(folder: Path, coder: CliqueCoder) -> Messages:
+    """Return the messages in the collection's file."""
+    return read_messages(folder / CLIQUES, coder.message_clusters, np.uint8)
+
+
+def memory_info(snapshot: Snapshot, folder: Path, coder: CliqueCoder, *, keep: bool = False) -> MemoryInfo:
+    """Return the figures of the memory of all living items; with ``keep``, its file is brought up to date."""
+    found = kept_info(folder, snapshot.generation)
+    if found is not None:
+        return found
+    messages = living_messages(snapshot, coder, known_messages(folder, coder))
+    figures = measure(messages)
+    if keep:
+        keep_file(folder / CLIQUES, snapshot.generation, lambda file: _fill(file, messages, figures))
+    return figures
+
+
+def _fill(file: h5py.File, messages: Messages, figures: MemoryInfo) -> None:
+    file.attrs.update({name: getattr(figures, name) for name in MemoryInfo.__slots__})
+    messages.fill(file)
+
+
+def kept_info(folder: Path, generation: int) -> MemoryInfo | None:
+    """Return the figures in the file; None as of ``read_kept``."""
+
+    def read(file: h5py.File) -> MemoryInfo:
+        return MemoryInfo(**{name: file.attrs[name].item() for name in MemoryInfo.__slots__})
+
+    return read_kept(folder / CLIQUES, read, generation)
+
+
 def prepare() -> None:
     """Compile, or load, the kernels that keeping the memory takes."""
     coder = CliqueCoder(8)
     messages = coder.messages(np.ones((2, 8))).astype(np.uint8)
     messages[1] = 1
-    judge(Messages(np.arange(2), messages))
+    measure(Messages(np.arange(2), messages))
 
 
-def judge(messages: Messages) -> MemoryInfo:
-    """Store everything, and recall up to ``SAMPLE`` items, evenly spread, with one in four symbols erased."""
+def measure(messages: Messages) -> MemoryInfo:
+    """Store everything, and recall up to ``MEASURED_ITEMS`` items, evenly spread, with one in four symbols erased."""
     memory = messages.memory()
     items, clusters = messages.symbols.shape
     erased = clusters // ERASED_SHARE
-    rows = np.unique(np.linspace(0, items - 1, SAMPLE).astype(np.int64)) if items else np.empty(0, np.int64)
+    rows = np.unique(np.linspace(0, items - 1, MEASURED_ITEMS).astype(np.int64)) if items else np.empty(0, np.int64)
     cues = messages.symbols[rows].astype(np.int32)
     lost = (np.arange(len(rows))[:, None] * 5 + np.arange(erased) * ERASED_SHARE) % clusters  # each cluster in turn
     np.put_along_axis(cues, lost, -1, axis=1)
     failed = np.flatnonzero((memory.recall(cues).messages != messages.symbols[rows]).any(axis=1))
     alike = sum(_has_double(messages.symbols, rows[i], cues[i] >= 0) for i in failed)
     density, measured = memory.density, (len(failed) - alike) / max(1, len(rows))
-    # Items are no random messages: they share symbols, and errors come before theory expects them. They grow at least
+    # Items are not random messages: they share symbols, so errors come before theory expects them. They grow at least
     # in proportion to the items.
-    by_theory = capacity.room(density, clusters, memory.units, erased, error=LIMIT)
-    by_measure = int(items * LIMIT / measured) - items if measured else by_theory
+    by_theory = capacity.room(density, clusters, memory.units, erased, error=ERROR_LIMIT)
+    by_measure = int(items * ERROR_LIMIT / measured) - items if measured else by_theory
     return MemoryInfo(
         clusters=clusters,
         units=memory.units,
@@ -155,7 +171,7 @@ def judge(messages: Messages) -> MemoryInfo:
 
 
 def _has_double(symbols: U8, row: int, known: Bools) -> bool:
-    """Whether another item has the same symbols where they are known: then no memory could tell the two apart."""
+    """Return whether another item has the same known symbols: then no memory could tell the two apart."""
     clusters = np.flatnonzero(known)
     others = np.flatnonzero(symbols[:, clusters[0]] == symbols[row, clusters[0]])
     same = (symbols[np.ix_(others, clusters)] == symbols[row, clusters]).all(axis=1)

@@ -1,8 +1,8 @@
-"""Has the collection this, or a near copy of it? Its memory of what was seen, kept in two files, and what it answers.
+"""The familiarity memory of a collection: does it contain this picture, or a near copy? Kept in two files.
 
-``memory-messages.h5`` holds every living item's message, and what the memory is worth; ``memory-seen.h5`` the bits,
-which a question reads where they lie. New items are stored beside the old; when a tenth has been added, or something
-was removed, the memory is built anew, of the size that the number of items asks for.
+``memory-messages.h5`` contains every living item's message and the measured errors of the memory; ``memory-seen.h5``
+the bits, which a question reads from a memory map. New items are added to the stored bits; when a tenth has been added,
+or something was removed, the memory is built anew, of the size that the number of items needs.
 """
 
 from __future__ import annotations
@@ -21,27 +21,26 @@ import numpy as np
 from assocmem._numerics.types import U16
 from assocmem.codes.hash_codes import MessageCoder
 from assocmem.errors import AssocmemError
-from assocmem.index.derived.clique_memory import Messages, living_messages
-from assocmem.index.derived.files import add_dataset, keep_file
+from assocmem.index.derived.clique_memory import Messages, living_messages, message_problems, read_messages
+from assocmem.index.derived.files import FAMILIARITY, MESSAGES, keep_file, not_of_the_items, read_kept
 from assocmem.index.results import Seen
 from assocmem.index.store.snapshot import Snapshot
 from assocmem.memory.familiarity import SeenMemory
 from assocmem.memory.familiarity_eval import Judgement, build
 
-MESSAGES, BITS = "memory-messages.h5", "memory-seen.h5"
-GROWN = 1.1
-"""A memory that holds so many times the items it was judged with is built and judged anew."""
+MOST_GROWTH = 1.1
+"""A memory with this many times the items of its last evaluation is built and evaluated anew."""
 
 
 @dataclass(frozen=True, slots=True)
-class Familiar:
-    """A memory, and how it answers."""
+class Familiarity:
+    """A memory, its measured errors, and its answers."""
 
     memory: SeenMemory
     judgement: Judgement
 
     def answer(self, path: str, messages: U16) -> Seen:
-        """Say whether something was seen, by the messages of its picture or shots: at least half of them must be."""
+        """Return whether a picture or video was seen, from its messages: at least half of them must be."""
         seen = self.memory.seen(messages, self.judgement.threshold)
         evidence = self.memory.evidence(messages)
         return Seen(
@@ -54,54 +53,50 @@ class Familiar:
         )
 
 
-def familiar(snapshot: Snapshot, folder: Path, coder: MessageCoder, *, keep: bool = False) -> Familiar:
-    """Return the memory of all living items: that of its files when they belong to this generation, else a new one.
+def familiarity(snapshot: Snapshot, folder: Path, coder: MessageCoder, *, keep: bool = False) -> Familiarity:
+    """Return the memory of all living items: that of its files if they are of this generation, else a new one.
 
-    With ``keep`` the files are replaced then.
+    With ``keep``, the files are replaced if they are not.
     """
-    found = kept_familiar(folder, snapshot.generation)
+    found = kept_familiarity(folder, snapshot.generation)
     if found is not None:
         return found
-    known = read_seen_messages(folder, coder)
+    known = _known_messages(folder, coder)
     messages = living_messages(snapshot, coder, known)
-    made = _extended(folder, known, messages) or Familiar(*build(messages.symbols))
+    made = _extended(folder, known, messages) or Familiarity(*build(messages.symbols))
     if keep:
         with contextlib.suppress(OSError, RuntimeError, AssocmemError):  # a full disk: it can be built at any time
-            made.memory.save(folder / BITS)
+            made.memory.save(folder / FAMILIARITY)
             keep_file(folder / MESSAGES, snapshot.generation, lambda file: _fill(file, messages, made))
     return made
 
 
-def _extended(folder: Path, known: Messages, messages: Messages) -> Familiar | None:
-    """Store what is new beside what is kept; None when items were removed, too many are new, or there are no files."""
+def _extended(folder: Path, known: Messages, messages: Messages) -> Familiarity | None:
+    """Store new items in the kept memory; None if items were removed, too many are new, or files are missing."""
     fresh = ~np.isin(messages.ids, known.ids)
     kept = _read(folder, mmap=False)
     if kept is None or len(messages.ids) - fresh.sum() != len(known.ids):
         return None
-    if not kept.judgement.items <= len(messages.ids) < GROWN * kept.judgement.items:
+    if not kept.judgement.items <= len(messages.ids) < MOST_GROWTH * kept.judgement.items:
         return None
     kept.memory.store(messages.symbols[fresh])
     return kept
 
 
-def _fill(file: h5py.File, messages: Messages, made: Familiar) -> None:
+def _fill(file: h5py.File, messages: Messages, made: Familiarity) -> None:
     about = json.dumps(dataclasses.asdict(made.judgement))
     file.attrs.update({"judgement": np.bytes_(about), "bits": zlib.crc32(made.memory.bits.data)})
-    add_dataset(file, "ids", messages.ids, 65536)
-    add_dataset(file, "symbols", messages.symbols, 65536)
+    messages.fill(file)
 
 
-def kept_familiar(folder: Path, generation: int) -> Familiar | None:
-    """Return the memory in the files, its bits mapped; None when they are of another generation, missing or damaged."""
+def kept_familiarity(folder: Path, generation: int) -> Familiarity | None:
+    """Return the memory in the files, its bits mapped; None if they are of another generation, missing or damaged."""
     return _read(folder, generation)
 
 
 def kept_judgement(folder: Path, generation: int) -> Judgement | None:
-    """Return what was found when the memory was built; None as for ``kept_familiar``. The bits are not looked at."""
-    with contextlib.suppress(Exception), h5py.File(folder / MESSAGES, "r") as file:  # h5py raises nearly everything
-        if file.attrs["generation"] == generation:
-            return _judgement(file)
-    return None
+    """Return the measured errors in the file, without reading the bits; None as of ``kept_familiarity``."""
+    return read_kept(folder / MESSAGES, _judgement, generation)
 
 
 def _judgement(file: h5py.File) -> Judgement:
@@ -110,22 +105,30 @@ def _judgement(file: h5py.File) -> Judgement:
     return Judgement(**about)
 
 
-def _read(folder: Path, generation: int | None = None, *, mmap: bool = True) -> Familiar | None:
-    with contextlib.suppress(Exception), h5py.File(folder / MESSAGES, "r") as file:
-        if generation in (None, file.attrs["generation"]):
-            memory = SeenMemory.load(folder / BITS, mmap=mmap)
-            if zlib.crc32(memory.bits.data) == file.attrs["bits"]:  # the two were written together
-                return Familiar(memory, _judgement(file))
-    return None
+def _read(folder: Path, generation: int | None = None, *, mmap: bool = True) -> Familiarity | None:
+    def read(file: h5py.File) -> Familiarity | None:
+        memory = SeenMemory.load(folder / FAMILIARITY, mmap=mmap)
+        same = zlib.crc32(memory.bits.data) == file.attrs["bits"]  # the two files were written together
+        return Familiarity(memory, _judgement(file)) if same else None
+
+    return read_kept(folder / MESSAGES, read, generation)
 
 
-def read_seen_messages(folder: Path, coder: MessageCoder) -> Messages:
-    """Messages in the file, of whatever generation: an item's never change. None when it is missing or damaged."""
-    with contextlib.suppress(Exception), h5py.File(folder / MESSAGES, "r") as file:
-        messages = Messages(file["ids"][:], file["symbols"][:])
-        if messages.symbols.shape == (len(messages.ids), coder.clusters):
-            return messages
-    return Messages(np.empty(0, np.int64), np.empty((0, coder.clusters), np.uint16))
+def _known_messages(folder: Path, coder: MessageCoder) -> Messages:
+    return read_messages(folder / MESSAGES, coder.clusters, np.uint16)
+
+
+def familiarity_problems(snapshot: Snapshot, folder: Path, coder: MessageCoder) -> list[str]:
+    """Return what is wrong with the files; nothing if they are missing or of another generation."""
+    kept = _known_messages(folder, coder)
+    problems = message_problems(snapshot, folder / MESSAGES, coder, kept)
+    found = kept_familiarity(folder, snapshot.generation)
+    if found is not None:
+        memory = SeenMemory(**found.memory.shape)
+        memory.store(living_messages(snapshot, coder, Messages(kept.ids[:0], kept.symbols[:0])).symbols)
+        if memory != found.memory:
+            problems.append(not_of_the_items(folder / FAMILIARITY, "ties"))
+    return problems
 
 
 def prepare() -> None:

@@ -1,79 +1,73 @@
-"""Memories that are derived from the segments: kept in files, stamped with their generation, rebuilt when not right."""
+"""Files of memories that are derived from the segments: stamped with a generation, rebuilt when missing or damaged.
+
+The writer does not rebuild them after every commit. A question reads a file that is up to date, and otherwise builds
+the memory from the segments; ``refresh`` decides when the files are worth replacing.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
-import numpy as np
 
 from assocmem._numerics.types import AnyArray
-from assocmem._storage.hdf5 import LIBVER, sync
-from assocmem.concepts.unit_counts import UnitCounts
-from assocmem.index.store.snapshot import Snapshot
+from assocmem._storage.hdf5 import LIBVER, replacing
 
-CONCEPTS = "memory-concepts.h5"
-IMAGENET_CLASSES = 1000
-_ROWS = 65536
+T = TypeVar("T")
 
-
-def imagenet_memory(snapshot: Snapshot, folder: Path, clusters: int, *, keep: bool = False) -> UnitCounts:
-    """Return the memory of which ImageNet concepts go with which units, fed from the labels of all living items.
-
-    Read from its file when that belongs to this generation, else rebuilt; with ``keep`` the file is replaced then.
-    """
-    path = folder / CONCEPTS
-    memory = UnitCounts(clusters, IMAGENET_CLASSES)
-    if load_memory(memory, path, snapshot.generation):
-        return memory
-    feed(memory, snapshot)
-    if keep:
-        keep_file(
-            path, snapshot.generation, lambda file: add_dataset(file, "counts", memory.counts, 256, compression=1)
-        )
-    return memory
-
-
-def feed(memory: UnitCounts, snapshot: Snapshot) -> None:
-    """Teach a memory the labels of all living items."""
-    for segment, dead in zip(snapshot.segments, snapshot.dead, strict=True):
-        for start in range(0, len(segment.ids), _ROWS):
-            rows = np.setdiff1d(np.arange(start, min(start + _ROWS, len(segment.ids))), dead)
-            memory.teach(segment.codes[rows], segment.labels[rows], segment.label_scores[rows])
-
-
-def load_memory(memory: UnitCounts, path: Path, generation: int) -> bool:
-    """Fill the memory from its file; False when there is none, it is of another generation, or damaged."""
-    # Whatever h5py makes of a damaged file, the answer is to build the memory anew.
-    with contextlib.suppress(Exception), h5py.File(path, "r") as file:
-        if file.attrs["generation"] == generation and file["counts"].shape == memory.counts.shape:
-            memory.counts[:] = file["counts"][:]
-            return True
-    return False
+LABEL_COUNTS = "memory-concepts.h5"
+CLIQUES = "memory-cliques.h5"
+MESSAGES = "memory-messages.h5"
+FAMILIARITY = "memory-seen.h5"
+POOLS = "memory-pools.h5"
+TAUGHT = "memory-taught.h5"
 
 
 def keep_file(path: Path, generation: int, fill: Callable[[h5py.File], None], **options: Any) -> None:
-    """Replace a memory's file; when that cannot be (a full disk), nothing is said: it can be built at any time.
+    """Replace the file of a derived memory; if that fails (a full disk), nothing is said: it can be built at any time.
 
-    ``options``: for ``h5py.File``.
+    Parameters
+    ----------
+    path : Path
+    generation : int
+        Of the items that the memory was made from.
+    fill : function of h5py.File
+        Writes the content.
+    **options
+        For ``h5py.File``.
     """
-    temporary = path.with_suffix(".tmp")
-    try:
-        with h5py.File(temporary, "w", libver=LIBVER, **options) as file:
-            file.attrs["generation"] = generation
-            fill(file)
-        sync(temporary)  # not everything in it has a checksum that is looked at every time
-        temporary.replace(path)
-    except (OSError, RuntimeError):
-        temporary.unlink(missing_ok=True)
+    with (
+        contextlib.suppress(OSError, RuntimeError),
+        replacing(path) as temporary,
+        h5py.File(temporary, "w", libver=LIBVER, **options) as file,
+    ):
+        file.attrs["generation"] = generation
+        fill(file)
+
+
+def read_kept(path: Path, read: Callable[[h5py.File], T | None], generation: int | None = None) -> T | None:
+    """Return what ``read`` makes of the file of a derived memory.
+
+    None if the file is missing, damaged in any way, or (with ``generation``) of another generation. The caller then
+    builds the memory anew, so it does not matter why.
+    """
+    with contextlib.suppress(Exception), h5py.File(path, "r") as file:  # h5py raises nearly every built-in exception
+        if generation is None or file.attrs["generation"] == generation:
+            return read(file)
+    return None
 
 
 def add_dataset(file: h5py.File, name: str, values: AnyArray, rows: int, **options: Any) -> None:
-    """Add an array to a memory's file, with a checksum for so many rows at a time."""
+    """Add an array to a file, with a checksum per ``rows`` rows."""
     chunks = (max(1, min(rows, len(values))), *values.shape[1:])
     file.create_dataset(
         name, data=values, maxshape=(None, *values.shape[1:]), chunks=chunks, fletcher32=True, **options
     )
+
+
+def not_of_the_items(path: Path, what: str, of: str = "items") -> str:
+    """Return the line that ``verify`` prints for a derived file with wrong content."""
+    return f"{path}: its {what} are not those of the {of}; remove it, it will be built again"

@@ -1,7 +1,8 @@
-"""The collection's pools in their file: searched from a size on, brought up to date by the writer, never waited for.
+"""The pools of a collection and their file: searched from 20,000 items on, brought up to date by the writer.
 
-The file says which generation it was written for, but serves any: what it holds beyond the living items is passed over,
-and what it does not hold yet is scanned. An item's code never changes, so that only what came and went is touched.
+A search never waits for them. The file is stamped with a generation but serves any: items in it that are no longer
+alive are skipped, and items that it does not contain yet are scanned. An item's code never changes, so an update
+touches only items that were added or removed.
 """
 
 from __future__ import annotations
@@ -12,32 +13,30 @@ import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
-from assocmem._numerics.types import AnyArray, Arrays
+from assocmem._numerics.types import Arrays
 from assocmem._storage.hdf5 import PAGE, read_array, write_arrays
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import AssocmemError
-from assocmem.index.derived.files import keep_file
+from assocmem.index.derived.files import POOLS, keep_file, not_of_the_items, read_kept
 from assocmem.index.results import EngineInfo
 from assocmem.index.store.snapshot import Snapshot
 from assocmem.search.pool_level import STORED, Level, level_arrays
 from assocmem.search.pooled import Pools, default_effort
 
-POOLS = "memory-pools.h5"
 FORMAT = 1
 LEAST_FILL = 0.25
-"""Pools that are less full, since much was removed, are made anew."""
+"""Share of the room in pools that is used, below which they are built anew; much was removed then."""
 _ROWS = 2048
 
 
 def keep_pools(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> None:
-    """Bring the file up to date with the living items, for the writer; where there are too few, there is none.
+    """Bring the file up to date with the living items, for the writer; a small collection has none.
 
-    When that cannot be (a full disk, a damaged segment), nothing is said: every search does without.
+    If that fails (a full disk, a damaged segment), nothing is said: a search does without.
     """
     path = folder / POOLS
     with contextlib.suppress(OSError, RuntimeError, AssocmemError):
@@ -53,7 +52,7 @@ def keep_pools(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> None:
 
 
 def updated(pools: Pools, snapshot: Snapshot) -> Pools:
-    """Take out what is dead, put in what is new; returns other pools when these would be left too empty."""
+    """Remove dead items and add new ones; returns other pools if these would be too empty."""
     living = snapshot.living_ids()
     pools.remove(np.setdiff1d(pools.ids, living))
     if pools.fill < LEAST_FILL:
@@ -68,7 +67,7 @@ def updated(pools: Pools, snapshot: Snapshot) -> Pools:
 
 
 def write_pools(path: Path, generation: int, pools: Pools) -> None:
-    """Replace the file; it is on the disk, whole, before it takes the place of the old one."""
+    """Replace the file as a whole."""
     about = {"format": FORMAT, "kind": _kind(pools.coder)}
     arrays: Arrays = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8), "ids": pools.ids}
     for name, level in _levels(pools):
@@ -80,33 +79,34 @@ def write_pools(path: Path, generation: int, pools: Pools) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StoredPools:
-    """Pools, and which generation of the collection they were written for."""
+    """Pools, and the generation of the collection they were written for."""
 
     pools: Pools
     generation: int
 
 
 def read_pools(path: Path, coder: CliqueCoder, *, whole: bool = False) -> StoredPools | None:
-    """Read the file, of whatever generation; None when it is missing, damaged, or not of this kind.
+    """Return the pools in the file, of any generation; None if it is missing, damaged, or of another kind.
 
-    Unless ``whole``, the items' codes stay in the file, unchecked: a wrong bit may cost a hit, and makes no false one.
+    Unless ``whole``, the items' codes stay in the file and are not checked: a wrong bit may cost a hit, but a hit is
+    always compared by its feature.
     """
-    with contextlib.suppress(Exception), h5py.File(path, "r") as file:  # h5py raises nearly everything
+
+    def read(file: h5py.File) -> StoredPools | None:
         about = json.loads(read_array(file, path, "about").tobytes())
         if (about["format"], about["kind"]) != (FORMAT, _kind(coder)):
             return None
         pools = Pools(coder)
         for name, level in _levels(pools):
-            apart = name == "items" and not whole
-            arrays = {part: _read(file, path, f"{name} {part}", apart and part == "codes") for part in STORED}
-            level.restore(arrays)
+            mapped = {"codes"} if name == "items" and not whole else set()
+            level.restore({
+                part: read_array(file, path, f"{name} {part}", mapped=part in mapped, checked=part not in mapped)
+                for part in STORED
+            })  # fmt: skip
         pools.ids = read_array(file, path, "ids")
         return StoredPools(pools, int(file.attrs["generation"]))
-    return None
 
-
-def _read(file: Any, path: Path, name: str, mapped: bool) -> AnyArray:
-    return read_array(file, path, name, mapped=mapped, checked=not mapped)
+    return read_kept(path, read)
 
 
 def _levels(pools: Pools) -> tuple[tuple[str, Level], ...]:
@@ -115,12 +115,12 @@ def _levels(pools: Pools) -> tuple[tuple[str, Level], ...]:
 
 
 def _kind(coder: CliqueCoder) -> list[int]:
-    """What the codes are of."""
+    """Return what the codes depend on."""
     return [coder.dim, coder.clusters, coder.seed, zlib.crc32(coder.mean.data)]
 
 
 class PoolsReader:
-    """The file's pools, read again only when it was replaced."""
+    """The pools in the file, read again only after it was replaced."""
 
     def __init__(self, folder: Path, coder: CliqueCoder) -> None:
         self.path, self.coder = folder / POOLS, coder
@@ -128,7 +128,7 @@ class PoolsReader:
         self._pools: Pools | None = None
 
     def pools(self) -> Pools | None:
-        """Return them; None when there is no file, or not one that can be used."""
+        """Return the pools; None if the file is missing or cannot be used."""
         try:
             found = os.stat(self.path)
         except OSError:
@@ -141,7 +141,7 @@ class PoolsReader:
 
 
 def engine_info(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> EngineInfo:
-    """Return which engine answers, and what it takes."""
+    """Return which engine answers searches, and its size."""
     stored = read_pools(folder / POOLS, coder) if snapshot.large else None
     if stored is None:
         return EngineInfo("exhaustive", len(snapshot) * coder.code_bytes, 0, 0, 1.0)
@@ -152,7 +152,7 @@ def engine_info(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> EngineI
 
 
 def pool_problems(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> list[str]:
-    """Return what is wrong with the file: damage, or codes that are not the items'; nothing where there is none."""
+    """Return what is wrong with the file: damage, or codes that are not the items'; nothing if it is missing."""
     path = folder / POOLS
     if not path.exists() or not snapshot.large:
         return []
@@ -167,13 +167,11 @@ def pool_problems(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> list[
     _, theirs, ours = np.intersect1d(pools.ids, ids, return_indices=True)
     if not np.array_equal(pools.tree.items.coded(theirs.astype(np.int32)).codes, codes[ours]):
         found.append("codes")
-    return [f"{path}: its {', '.join(found)} are not those of the items; remove it, it will be built again"] * bool(
-        found
-    )
+    return [not_of_the_items(path, ", ".join(found))] if found else []
 
 
 def _misplaced(pools: Pools) -> list[str]:
-    """Pools and groups that are in use, and only they, have to be known one level up."""
+    """Return the levels that do not contain exactly the pools or groups in use one level below."""
     tree = pools.tree
     below, wrong = tree.items, []
     for name, level in (("pools", tree.pools), ("groups", tree.groups)):

@@ -1,6 +1,6 @@
-"""Which files there are under the folders a user names. Knows names and directories; reads no content.
+"""Find the files under the folders that a user names, by names and directories; reads no content.
 
-Left out inside folders: hidden names, what synchronisers, cameras and file managers leave behind, and collections.
+Skipped inside folders: hidden names, folders of synchronisers, cameras and file managers, and collections.
 """
 
 from __future__ import annotations
@@ -10,31 +10,19 @@ import stat
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
-from assocmem.errors import InputError
 from assocmem.index.store.catalog import NAME as CATALOG_NAME
+from assocmem.index.store.catalog import StrPath, absolute
 from assocmem.index.store.records import Failure
 
 SKIPPED_FOLDERS = frozenset({
     "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__MACOSX",
     "__pycache__", "node_modules",
 })  # fmt: skip
-"""Folders nobody means when they say "my pictures"; hidden ones (.git, .thumbnails) are left out by their dot."""
-
-
-def absolute(path: str | os.PathLike[str]) -> str:
-    """One spelling per path: ``~`` expanded, absolute, without ``..``; symbolic links are left alone."""
-    if not os.fspath(path):
-        raise InputError("expected a path, found an empty one; an unset variable, perhaps?")
-    return os.path.abspath(os.path.expanduser(os.fspath(path)))
-
-
-def listed(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str | os.PathLike[str]]:
-    """One path is a list of one; taken as an iterable, a string would be its letters."""
-    return [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+"""Folders that nobody means by "my pictures"; hidden ones (.git, .thumbnails) are skipped because of their dot."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """A regular file."""
 
     path: str
@@ -46,11 +34,11 @@ class Found:
     """by the user, not found in a folder"""
 
 
-def walk(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Found | Failure]:
-    """Yield every file, in a fixed order, each at most once; or what kept us from one.
+def walk(paths: Iterable[StrPath]) -> Iterator[FoundFile | Failure]:
+    """Yield every file, in a fixed order, each at most once; or the failure that prevented it.
 
-    What is named outright is taken even if it is hidden. Symbolic links to folders are followed, but no folder is
-    visited twice, so links in a circle end; a link back to a folder that holds it is reported.
+    A path that is named is taken even if it is hidden. Symbolic links to folders are followed, but no folder is visited
+    twice, so circular links end; a link back to a folder that contains it is reported.
     """
     named = dict.fromkeys(map(absolute, paths))
     seen: dict[tuple[int, int], str] = {}
@@ -58,10 +46,10 @@ def walk(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Found | Failure]:
         yield from _visit(path, named, seen)
 
 
-def _visit(root: str, named: Container[str], seen: dict[tuple[int, int], str]) -> Iterator[Found | Failure]:
-    """Walk one path without recursion: photo archives nest deeper than one expects. What is ``named`` has its own turn.
+def _visit(root: str, named: Container[str], seen: dict[tuple[int, int], str]) -> Iterator[FoundFile | Failure]:
+    """Walk one path without recursion, because photo archives nest deeply. Paths in ``named`` have their own turn.
 
-    A folder is visited once, and so has each name in it once: no set of all files is needed, of which there are many.
+    A folder is visited once, so each name in it appears once: no set of all files is needed.
     """
     stack = [iter([root])]
     while stack:
@@ -75,26 +63,33 @@ def _visit(root: str, named: Container[str], seen: dict[tuple[int, int], str]) -
             yield Failure(current, os_reason(error), lasting=False)
             continue
         if not stat.S_ISDIR(status.st_mode):
-            if stat.S_ISREG(status.st_mode):  # never a pipe or a device: opening one may wait forever
-                yield Found(current, status.st_size, status.st_mtime_ns, named=current == root)
-            elif current == root:
-                yield Failure(current, "not a regular file", lasting=False)
+            yield from _file(current, status, named=current == root)
             continue
-        key = (status.st_dev, status.st_ino)
-        if key in seen:
-            if os.path.islink(current) and _leads_back(current, seen[key]):
-                yield Failure(current, f"symbolic link back to {seen[key]}", lasting=False)
+        first = seen.setdefault((status.st_dev, status.st_ino), current)
+        if first is not current:
+            if os.path.islink(current) and _leads_back(current, first):
+                yield Failure(current, f"symbolic link back to {first}", lasting=False)
             continue
-        seen[key] = current
         try:
-            with os.scandir(current) as entries:
-                names = sorted(entry.name for entry in entries)
+            names = _names(current)
         except OSError as error:
             yield Failure(current, os_reason(error), lasting=False)
             continue
-        if CATALOG_NAME in names and current != root:
-            continue
-        stack.append(_inside(current, names, named))
+        if CATALOG_NAME not in names or current == root:
+            stack.append(_inside(current, names, named))
+
+
+def _file(path: str, status: os.stat_result, *, named: bool) -> Iterator[FoundFile | Failure]:
+    """Yield a regular file, never a pipe or a device: opening one may wait forever."""
+    if stat.S_ISREG(status.st_mode):
+        yield FoundFile(path, status.st_size, status.st_mtime_ns, named=named)
+    elif named:
+        yield Failure(path, "not a regular file", lasting=False)
+
+
+def _names(folder: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries)
 
 
 def _inside(folder: str, names: list[str], named: Container[str]) -> Iterator[str]:
@@ -103,7 +98,7 @@ def _inside(folder: str, names: list[str], named: Container[str]) -> Iterator[st
 
 
 def _leads_back(link: str, folder: str) -> bool:
-    """Whether ``folder`` holds ``link``: following it would go round in a circle."""
+    """Return whether ``folder`` contains ``link``: following it would go round in a circle."""
     return link.startswith(folder.rstrip(os.sep) + os.sep)
 
 
@@ -112,5 +107,5 @@ def _skipped(name: str) -> bool:
 
 
 def os_reason(error: OSError) -> str:
-    """What the system says, in a few words and without the path."""
+    """Return the system's message, in a few words and without the path."""
     return (error.strerror or type(error).__name__).lower()

@@ -1,7 +1,7 @@
-"""Committing to a collection: batches become a segment and one catalog transaction; small segments are merged.
+"""Commit to a collection: a batch becomes a segment and one catalog transaction; small segments are merged.
 
-The order is what makes a kill harmless: the segment is on the disk, whole, before the transaction that makes it live;
-a file that no transaction named is swept away by the next writer. Used under the writer's lock only.
+The order makes a kill harmless: the segment is complete on the disk before the transaction that makes it live, and the
+next writer removes files that no transaction names. Used under the writer's lock only.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from assocmem._storage.hdf5 import sync
 from assocmem.codes.dct_sketches import LENGTH
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import CollectionError
-from assocmem.index.ingest.decode import End, Job
-from assocmem.index.ingest.describe import Item, Result
-from assocmem.index.query.ranking import softmax
+from assocmem.index.ingest.pipeline import End, Item, Job, Result, softmax
 from assocmem.index.store.catalog import Catalog
 from assocmem.index.store.records import Failure, FileRow
 from assocmem.index.store.segments import (
@@ -33,7 +31,7 @@ from assocmem.index.store.segments import (
 )
 
 MERGE_AT = 8
-"""Segments of about one size are merged when there are this many: n items make O(log n) segments."""
+"""Segments of about one size are merged when there are this many, so n items make O(log n) segments."""
 _SMALLEST = 512
 
 
@@ -48,21 +46,23 @@ class Writer:
             self.folder.mkdir(exist_ok=True)
             sync(folder)
         self.lost: list[Job] = []
-        """Files thought known whose content left the collection meanwhile: to be decoded after all."""
+        """Files whose content seemed known, but left the collection meanwhile: they have to be decoded after all."""
 
     def sweep(self) -> None:
-        """Remove what a killed writer left: temporary files and segments that never went live."""
+        """Remove what a killed writer left: temporary files, and segments that never became live."""
         live = {segment_path(self.folder, number).name for number in self.catalog.segments()}
         for path in self.folder.iterdir():
             if path.name not in live and path.suffix in (".h5", ".tmp"):
                 path.unlink(missing_ok=True)
+        for path in self.folder.parent.glob(".memory-*.tmp"):
+            path.unlink(missing_ok=True)
 
-    # adding
+    # Adding
 
     def commit(self, results: list[Result]) -> int:
-        """Store files and their items: all of them or none. Returns the number of new items.
+        """Store files and their items, all or none; returns the number of new items.
 
-        A file of known content that could not be read to its end gets the failure of the one it is known by.
+        A file of known content that could not be read to its end gets the failure of the known file.
         """
         opened: dict[int, Segment] = {}
         copies = {}
@@ -95,7 +95,7 @@ class Writer:
         if failure is not None:
             self.catalog.set_failure(failure)
             if not result.items and not failure.lasting:
-                return  # it may be readable tomorrow: what we know of it stays
+                return  # it may be readable tomorrow: its items stay
         else:
             self.catalog.clear_failure(found.path)
         old = self.catalog.file(found.path)
@@ -117,7 +117,7 @@ class Writer:
             parts.append(_with_id(data, first + offset))
 
     def _moved(self, digest: bytes, path: str, mtime_ns: int) -> bool:
-        """Recognise known content: under this very path, or under one that is gone, which it takes over."""
+        """Recognise known content: under the same path, or under a path that is gone and is replaced by this one."""
         owners = self.catalog.files_with_hash(digest)
         for file_id, row in owners:
             if row.path == path:
@@ -141,12 +141,13 @@ class Writer:
     def _copies(
         self, digest: bytes, opened: dict[int, Segment]
     ) -> list[tuple[str, float | None, float | None, SegmentData]]:
-        """Items of known content, with their data: read before a transaction of ours may remove their owner."""
+        """Return items of known content with their data, read before this transaction may remove their owner."""
         copies = []
         for file_id, _ in self.catalog.files_with_hash(digest)[:1]:
-            for item, number, row in self.catalog.items_of_file(file_id):
+            for placed in self.catalog.placed_of_file(file_id):
+                number, item = placed.segment, placed.item
                 segment = opened.get(number) or opened.setdefault(number, read_segment(self.folder, number))
-                copies.append((item.kind, item.start, item.end, segment.data(np.array([row], np.int64))))
+                copies.append((item.kind, item.start, item.end, segment.data(np.array([placed.row], np.int64))))
         return copies
 
     def _encoded(self, item: Item) -> SegmentData:
@@ -157,29 +158,31 @@ class Writer:
             probabilities = softmax(item.logits)
             best = np.argsort(-probabilities, kind="stable")[:LABELS]
             labels, scores = best[None, :].astype(np.int16), probabilities[best][None, :].astype(np.float16)
-        # Codes are made of what is stored, so that they can be checked against it at any time.
+        # Codes are made of the stored float16 feature, so that they can be checked against it at any time.
         sketch = np.zeros(LENGTH, np.int8) if item.sketch is None else item.sketch
         return SegmentData(np.zeros(1, np.int64), self.coder.encode(feature), feature, labels, scores, sketch[None, :])
 
-    # removing
+    # Removing
 
     def remove(self, paths: list[str], *, missing: bool) -> int:
-        """Take out the items of files, of everything in folders, and with ``missing`` of files that are gone."""
-        files = self.catalog.paths()
+        """Remove the items of files and of everything in folders; with ``missing`` also those of files that are gone.
+
+        Returns the number of items; CollectionError, and nothing is changed, if a path has neither item nor failure.
+        """
         failed = [failure.path for failure in self.catalog.failures()]
-        chosen: set[int] = set()
+        chosen: dict[int, str] = {}
         cleared: set[str] = set()
         for path in paths:
             inside = path.rstrip(os.sep) + os.sep
-            mine = {file_id for file_id, name in files if name == path or name.startswith(inside)}
+            mine = self.catalog.files_below(path)
             trouble = {name for name in failed if name == path or name.startswith(inside)}
             if not mine and not trouble:
                 raise CollectionError(f"{path}: not in the collection; nothing was removed")
             chosen |= mine
             cleared |= trouble
         if missing:
-            gone = {file_id: name for file_id, name in files if not os.path.lexists(name)}
-            chosen |= gone.keys()
+            gone = {file_id: name for file_id, name in self.catalog.paths() if not os.path.lexists(name)}
+            chosen |= gone
             cleared |= set(gone.values())
         with self.catalog.transaction():
             count = self.catalog.remove_files(sorted(chosen))
@@ -189,10 +192,10 @@ class Writer:
                 self.catalog.next_generation()
         return count
 
-    # merging
+    # Merging
 
     def merge_small_segments(self, at: int = MERGE_AT) -> None:
-        """Merge segments of about one size while there are ``at`` of them; drops dead rows on the way."""
+        """Merge segments of about one size while there are ``at`` of them; dead rows are dropped."""
         while True:
             tiers: dict[int, list[int]] = {}
             for number, rows in self.catalog.segments().items():

@@ -1,9 +1,9 @@
-"""Near copies among the items of a collection, and between two: from segments to groups with paths. Knows no SQL."""
+"""Near duplicates within a collection and between two: from segments to groups with paths. Contains no SQL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,64 +15,53 @@ from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.copies.grouping import Items, Pairs, describe, group, near_pairs
 from assocmem.copies.lookup import find_originals
 from assocmem.errors import CollectionMismatchError, InputError
-from assocmem.index.derived.clique_memory import CLIQUES, living_messages, read_messages
-from assocmem.index.query.query import Query
-from assocmem.index.query.ranking import Ranked
-from assocmem.index.results import Copies, Hit
-from assocmem.index.session import OpenCollection, StrPath
+from assocmem.index.derived.clique_memory import known_messages, living_messages
+from assocmem.index.query.searcher import Query, best_of
+from assocmem.index.results import Copies, Hit, Ranked
+from assocmem.index.session import Session
+from assocmem.index.store.catalog import StrPath
 from assocmem.index.store.segments import MappedRows, Segment
 from assocmem.index.store.snapshot import Snapshot
 
 LEAST = 0.5
-"""Likeness below which nothing is looked for."""
+"""Least similarity that can be asked for."""
 
 
 def find_copies(
-    photos: OpenCollection, paths: Sequence[StrPath], against: Sequence[StrPath] | OpenCollection | None, least: float
+    session: Session, paths: Sequence[StrPath], against: Sequence[StrPath] | Session | None, least: float
 ) -> list[Copies]:
     """See ``Collection.duplicates``."""
     if not LEAST <= least <= 1 + 1 - SKETCH_FROM:
         raise InputError(f"least: expected a likeness from {LEAST} to {2 - SKETCH_FROM}, found {least}")
-    chosen = photos.ids_below(paths) if paths else None
-    ours = _library(photos, chosen)
+    chosen = session.ids_below(paths) if paths else None
+    ours = _library(session, chosen)
     if against is None:
-        return _told(photos, photos, ((ranked[:1], ranked[1:]) for ranked in groups_within(ours, least)))
-    if isinstance(against, OpenCollection):
+        return _with_paths(session, session, [(ranked[:1], ranked[1:]) for ranked in groups_within(ours, least)])
+    if isinstance(against, Session):
         other, theirs = against, _library(against, None)
-        _check_comparable(photos, against)
+        _check_comparable(session, against)
     else:
-        elsewhere = photos.ids_below(against)
+        elsewhere = session.ids_below(against)
         if chosen is None:
-            ours = _library(photos, set(ours.ids.tolist()) - elsewhere)
-        other, theirs = photos, _library(photos, elsewhere - set(ours.ids.tolist()))
+            ours = _library(session, set(ours.ids.tolist()) - elsewhere)
+        other, theirs = session, _library(session, elsewhere - set(ours.ids.tolist()))
     found = copies_across(ours, theirs, least)
-    return _told(photos, other, (([(item, 2 - SKETCH_FROM)], ranked) for item, ranked in found))
+    return _with_paths(session, other, [([(item, 2 - SKETCH_FROM)], ranked) for item, ranked in found])
 
 
-def find_query_originals(photos: OpenCollection, asked: Query, k: int) -> list[Hit]:
+def find_query_originals(session: Session, asked: Query, k: int) -> list[Hit]:
     """See ``Collection.originals``."""
-    if asked.words is not None:
-        raise InputError(f"query: expected a picture or a video, found words: {asked.words!r}")
-    snapshot = photos.refresh()
-    ids = np.concatenate([np.empty(0, np.int64), *(np.delete(s.ids, d) for s, d in _living(snapshot))])
-    library = _bare_library(snapshot, np.sort(ids), photos.coder)
-    likeness, rows = find_originals(
-        asked.features, asked.sketches, library.items, photos.coder, min(k, max(1, len(ids)))
+    snapshot = session.snapshot()
+    library = _bare_library(snapshot, snapshot.living_ids(), session.coder)
+    similarity, rows = find_originals(
+        asked.features, asked.sketches, library.items, session.coder, min(k, max(1, len(library)))
     )
-    best: dict[int, float] = {}
-    for score, row in zip(likeness.ravel().tolist(), rows.ravel().tolist(), strict=True):
-        if row >= 0:
-            item = int(library.ids[row])
-            best[item] = max(score, best.get(item, score))
-    return photos.hits(sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))[:k])
-
-
-def _living(snapshot: Snapshot) -> Iterable[tuple[Segment, I64]]:
-    return zip(snapshot.segments, snapshot.dead, strict=True)
+    pairs = zip(rows.ravel().tolist(), similarity.ravel().tolist(), strict=True)
+    return session.hits(best_of(((int(library.ids[row]) if row >= 0 else -1, score) for row, score in pairs), k))
 
 
 def _bare_library(snapshot: Snapshot, ids: I64, coder: CliqueCoder) -> Library:
-    """Items that can be asked about, not grouped: without messages, which take a rotation each."""
+    """Return items that can be looked up, not grouped: without messages, which take a rotation each."""
     owners, places = _where(snapshot.segments, ids)
 
     def scattered(column: str) -> ScatteredRows:
@@ -84,14 +73,12 @@ def _bare_library(snapshot: Snapshot, ids: I64, coder: CliqueCoder) -> Library:
     return Library(ids, Items(scattered("features"), none, codes, sketches, none))
 
 
-def _library(photos: OpenCollection, only: set[int] | None) -> Library:
-    return living_library(photos.refresh(), photos.folder, photos.coder, only)
+def _library(session: Session, only: set[int] | None) -> Library:
+    return living_library(session.snapshot(), session.folder, session.coder, only)
 
 
-def _check_comparable(ours: OpenCollection, theirs: OpenCollection) -> None:
-    mine, other = ours.settings, theirs.settings
-    assert mine is not None  # both have been read from
-    assert other is not None
+def _check_comparable(ours: Session, theirs: Session) -> None:
+    mine, other = ours.made_with(), theirs.made_with()
     if mine.identity != other.identity or mine.to_meta()["codes"] != other.to_meta()["codes"]:
         raise CollectionMismatchError(
             f"{theirs.folder}: expected a collection made with {mine.identity}, found {other.identity}; "
@@ -99,18 +86,25 @@ def _check_comparable(ours: OpenCollection, theirs: OpenCollection) -> None:
         )
 
 
-def _told(ours: OpenCollection, theirs: OpenCollection, found: Iterable[tuple[Ranked, Ranked]]) -> list[Copies]:
-    """Look up the paths; leave out what is alike only within one video, or was removed a moment ago."""
-    told = []
+def _with_paths(ours: Session, theirs: Session, found: Sequence[tuple[Ranked, Ranked]]) -> list[Copies]:
+    """Look up all paths; skip what is similar only within one video, or was removed a moment ago."""
+    originals = {hit.item: hit for hit in ours.hits([pair for original, _ in found for pair in original])}
+    copies = {hit.item: hit for hit in theirs.hits([pair for _, ranked in found for pair in ranked])}
+    groups = []
     for original, ranked in found:
-        first, others = ours.hits(original), theirs.hits(ranked)
+        first, others = _ranked(original, originals), _ranked(ranked, copies)
         if first and any(hit.path != first[0].path or theirs is not ours for hit in others):
-            told.append(Copies(first[0], others))
-    return told
+            groups.append(Copies(first[0], others))
+    return groups
+
+
+def _ranked(ranked: Ranked, hits: dict[int, Hit]) -> list[Hit]:
+    living = [(hits[item], score) for item, score in ranked if item in hits]
+    return [replace(hit, rank=rank, score=score) for rank, (hit, score) in enumerate(living, 1)]
 
 
 class ScatteredRows:
-    """Rows of several arrays, in any order, read as those of one; itself such an array."""
+    """Rows of several arrays, in any order, read like the rows of one array."""
 
     def __init__(self, sources: Sequence[MappedRows | AnyArray], owners: I64, places: I64) -> None:
         self._sources = sources
@@ -143,8 +137,8 @@ class Library:
 
 
 def living_library(snapshot: Snapshot, folder: Path, coder: CliqueCoder, only: set[int] | None = None) -> Library:
-    """Return the living items of a collection, or ``only`` those of some ids."""
-    messages = living_messages(snapshot, coder, read_messages(folder / CLIQUES, coder))
+    """Return the living items of a collection, or ``only`` those with some ids."""
+    messages = living_messages(snapshot, coder, known_messages(folder, coder))
     keep = np.ones(len(messages.ids), bool) if only is None else np.isin(messages.ids, np.array(sorted(only), np.int64))
     ids = messages.ids[keep]
     bare = _bare_library(snapshot, ids, coder).items
@@ -152,7 +146,7 @@ def living_library(snapshot: Snapshot, folder: Path, coder: CliqueCoder, only: s
 
 
 def _where(segments: Sequence[Segment], ids: I64) -> tuple[I64, I64]:
-    """Segment and row of living items."""
+    """Return the segment and row of living items."""
     owners, places = np.empty(len(ids), np.int64), np.empty(len(ids), np.int64)
     for number, segment in enumerate(segments):
         found = np.searchsorted(ids, segment.ids)
@@ -170,7 +164,7 @@ def groups_within(library: Library, least: float) -> list[Ranked]:
 
 
 def copies_across(ours: Library, theirs: Library, least: float) -> list[tuple[int, Ranked]]:
-    """Return our items that are among theirs too, each with theirs, the likest first."""
+    """Return our items that are among theirs too, each with theirs, the most similar first."""
     pairs = near_pairs(_joined(ours.items, theirs.items), least, split=len(ours)) if len(ours) else _NO_PAIRS
     order = np.lexsort((pairs.second, -pairs.scores, pairs.first))
     found: dict[int, Ranked] = {}

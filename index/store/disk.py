@@ -1,4 +1,4 @@
-"""What is asked of the disk: room before a write, folders, sizes; and how its refusals are told."""
+"""The disk: free space before a write, folders, sizes of files, and errors that say what it refused."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from assocmem._storage.hdf5 import sync
 from assocmem.errors import CollectionError
 
 SPARE_BYTES = 2**24
-"""Left for the catalog and the memories, so that a full disk is noticed before they are in the middle of a write."""
+"""Left for the catalog and the derived memories, so that a full disk is noticed before one of them is half written."""
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Raise CollectionError when the disk has no room for so many bytes."""
+    """Raise CollectionError if the disk has no room for this number of bytes."""
     free = shutil.disk_usage(folder).free
     if free < needed + SPARE_BYTES:
         raise CollectionError(
@@ -25,15 +25,15 @@ def check_room(folder: Path, needed: int) -> None:
 
 
 def cannot_write(path: Path, error: BaseException) -> CollectionError:
-    """Name a write that failed, in one line; HDF5's own words take ten."""
-    said = re.search(r"errno = (\d+)", str(error))  # what the system said, among HDF5's own words
+    """Return the error for a write that failed, in one line; HDF5's own message takes ten."""
+    said = re.search(r"errno = (\d+)", str(error))  # the system's error, inside HDF5's message
     number = getattr(error, "errno", None) or (int(said[1]) if said else None)
     reason = os.strerror(number) if number else (str(error).splitlines() or [type(error).__name__])[0]
     return CollectionError(f"{path}: cannot be written ({reason}); what was stored before is safe")
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it; CollectionError when that cannot be."""
+    """Make a folder and its parents; CollectionError if that fails."""
     if folder.is_dir():
         return
     try:
@@ -45,7 +45,7 @@ def make_folder(folder: Path) -> None:
 
 
 def file_size(path: Path) -> int:
-    """Bytes of a file; 0 for what is none, or was removed a moment ago."""
+    """Return the bytes of a file; 0 if it is missing, or was removed a moment ago."""
     try:
         return path.stat().st_size if path.is_file() else 0
     except OSError:

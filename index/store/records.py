@@ -1,9 +1,11 @@
-"""What the catalog holds: files, items, failures. Plain data, and how a path is kept as SQL text."""
+"""Rows of the catalog as plain data: files, items, failures, teachings, examples."""
 
 from __future__ import annotations
 
-import os
+import hashlib
 from dataclasses import dataclass
+
+from assocmem._numerics.types import F16, I8
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +16,12 @@ class FileRow:
     kind: str
     """``image`` or ``video``"""
     hash: bytes
+    """of the content"""
     size: int
+    """bytes"""
     mtime_ns: int
     reason: str | None = None
-    """why it could not be read to its end, if so"""
+    """why the file could not be read to its end, if so"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,19 @@ class ItemRow:
     kind: str
     """``image`` or ``shot``"""
     start: float | None
+    """seconds, for shots"""
     end: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedItem:
+    """An item, and where its feature is stored."""
+
+    item: ItemRow
+    hash: bytes
+    """of the file's content"""
+    segment: int
+    row: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +57,55 @@ class Failure:
     size: int | None = None
     mtime_ns: int | None = None
     lasting: bool = True
+    """False if circumstances decide, such as permissions"""
 
 
-def path_to_sql(path: str) -> str | bytes:
-    """A path as SQLite can keep it: text, or its bytes where they are no UTF-8."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(path)
-    return path
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """One statement about one picture or shot."""
+
+    id: int
+    """later ones are greater"""
+    example: int
+    concept: str
+    """its present name"""
+    is_one: bool
+    """False: the example is not of the concept"""
+    said: str
+    """the concept's name at that time"""
+    at: str
+    """UTC, ISO 8601"""
+    who: str
+    path: str
+    """of the file at that time"""
+    start: float | None
+    """seconds, for shots"""
+    end: float | None
+    undone: str | None
+    """when it was taken back: UTC, ISO 8601"""
 
 
-def path_from_sql(path: str | bytes) -> str:
-    """Undo ``path_to_sql``; bytes that are no UTF-8 come back as surrogates, as ``os.fsdecode`` has it."""
-    return path if isinstance(path, str) else os.fsdecode(path)
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A picture or shot that a teaching is about."""
+
+    hash: bytes
+    """of the file's content"""
+    feature: F16
+    """float16 (dim,)"""
+    sketch: I8
+    """int8 (LENGTH,)"""
+    path: str
+    start: float | None
+    end: float | None
+
+    @property
+    def id(self) -> int:
+        """Number of its content."""
+        return example_id(self.hash, self.start)
+
+
+def example_id(digest: bytes, start: float | None) -> int:
+    """Return a number for a file's content and the shot that begins at ``start``: 0 to 2**63 - 1."""
+    place = "" if start is None else f"{start:.3f}"
+    return int.from_bytes(hashlib.blake2b(digest + place.encode(), digest_size=8).digest(), "little") >> 1

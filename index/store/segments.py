@@ -2,7 +2,7 @@
 
 A segment is written under a temporary name, synced, renamed, and never changed again. Codes, ids and labels are read
 through HDF5, which checks their checksums; features are read in place from a memory map, a few rows at a time, and
-their checksums are checked by ``verify``. Knows nothing of paths, pictures or SQL.
+their checksums are checked by ``verify``. Contains no paths of files, no pictures and no SQL.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from assocmem._numerics.types import F16, I8, I16, I64, U8, AnyArray
-from assocmem._storage.hdf5 import LIBVER, sync
+from assocmem._storage.hdf5 import LIBVER, replacing
 from assocmem.codes.dct_sketches import LENGTH
 from assocmem.errors import CollectionMismatchError, DamagedCollectionError
 from assocmem.index.store.disk import cannot_write, check_room
@@ -67,7 +67,7 @@ class MappedRows:
         # The map outlives the file's name: a reader keeps its segments after a writer has replaced them.
         mapped = np.memmap(path, np.uint8, mode="r") if starts else np.empty(0, np.uint8)
         self._width = self.shape[1] * self.dtype.itemsize
-        # All places where a row could begin; the last one's end is the file's.
+        # Every place where a row could begin; the last one ends with the file.
         self._rows = as_strided(mapped, (max(0, len(mapped) - self._width + 1), self._width), (1, 1), writeable=False)
 
     def __getitem__(self, rows: I64) -> AnyArray:
@@ -83,7 +83,7 @@ class MappedRows:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """n items on disk: like ``SegmentData``, with the features left in the file."""
+    """n items on disk: like ``SegmentData``, with features and sketches left in the file."""
 
     number: int
     ids: I64
@@ -92,7 +92,7 @@ class Segment:
     labels: I16
     label_scores: F16
     sketches: MappedRows | I8
-    """int8 (n, LENGTH), left in the file; zeros in a segment of a version that made none"""
+    """int8 (n, LENGTH), left in the file; zeros if the segment was written by a version without sketches"""
 
     def data(self, rows: I64) -> SegmentData:
         """Copy some rows into memory."""
@@ -112,11 +112,16 @@ def segment_path(folder: Path, number: int) -> Path:
 
 
 def write_segment(folder: Path, number: int, rows: int, parts: Iterable[SegmentData]) -> Path:
-    """Write a segment of ``rows`` items, given in parts, so that it is on the disk, whole, before its name exists."""
+    """Write a segment of ``rows`` items, given in parts; the file is complete before its name exists.
+
+    Raises
+    ------
+    CollectionError
+        The disk is full or refuses; nothing is left behind.
+    """
     path = segment_path(folder, number)
-    temporary = path.with_suffix(".tmp")
     try:
-        with h5py.File(temporary, "w", libver=LIBVER) as file:
+        with replacing(path) as temporary, h5py.File(temporary, "w", libver=LIBVER) as file:
             file.attrs["format"] = FORMAT
             datasets: dict[str, h5py.Dataset] = {}  # open until the flush: h5py is silent when closing one fails
             start = 0
@@ -129,15 +134,8 @@ def write_segment(folder: Path, number: int, rows: int, parts: Iterable[SegmentD
             if start != rows:
                 raise ValueError(f"segment {number}: expected {rows} rows, found {start}")
             file.flush()
-        sync(temporary)
-        temporary.rename(path)
-        sync(folder)
     except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
     return path
 
 
@@ -173,9 +171,9 @@ def read_segment(folder: Path, number: int) -> Segment:
     Raises
     ------
     FileNotFoundError
-        There is none of that number; the caller's view of the collection may be stale.
+        No segment has this number; the caller's view of the collection may be stale.
     DamagedCollectionError
-        The file is cut short, altered or not a segment.
+        The file is cut short, altered, or not a segment.
     CollectionMismatchError
         The file was written by a newer version.
     """
@@ -214,9 +212,9 @@ def checked_chunks(folder: Path, number: int) -> Iterator[tuple[F16, I8]]:
 
 
 def living_parts(folder: Path, segment: Segment, rows: I64) -> Iterator[SegmentData]:
-    """Copy many rows (ascending) into memory, some at a time, with their checksums checked.
+    """Copy many rows (ascending) into memory, some at a time, after their checksums.
 
-    What is read without, and written again, would get a new checksum, and its damage would never be found.
+    A damaged row that is read without a check and written again would get a new checksum: nobody would find it.
     """
     start = 0
     for features, sketches in checked_chunks(folder, segment.number):
@@ -242,9 +240,9 @@ def _damage_named(path: Path) -> Iterator[None]:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error  # h5py names no file
     except CollectionMismatchError:
         raise
-    except Exception as error:  # h5py has nearly every built-in exception for a file that is not what it seems
+    except Exception as error:  # h5py raises nearly every built-in exception for a damaged file
         detail = (str(error).splitlines() or [type(error).__name__])[0]
         raise DamagedCollectionError(
-            f"{path}: expected a whole segment, found damage ({detail}); "
+            f"{path}: expected a complete segment, found damage ({detail}); "
             "restore it from a backup, or index the folders into a new collection"
         ) from error

@@ -1,4 +1,4 @@
-"""What a collection was made with, as its catalog remembers it: the extractor and the parameters of the codes."""
+"""The settings of a collection, as its catalog stores them: the extractor and the parameters of the codes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from assocmem._numerics.types import F32
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.extractors.base import Extractor
 from assocmem.extractors.registry import DEFAULT
-from assocmem.index.ingest.walk import absolute
+from assocmem.index.store.catalog import absolute
 
 if TYPE_CHECKING:
     from assocmem.codes.hash_codes import MessageCoder
@@ -27,7 +27,7 @@ CLUSTERS = 128
 
 @dataclass(frozen=True, slots=True)
 class ExtractorChoice:
-    """How to open an extractor: what ``open_extractor`` is given."""
+    """How to open an extractor: the arguments of ``open_extractor``."""
 
     spec: str = DEFAULT
     weights: str | None = None
@@ -42,7 +42,7 @@ class ExtractorChoice:
         return cls(spec, None if weights is None else absolute(weights), dict(options or {}))
 
     def open(self) -> Extractor:
-        """Load the network; ExtractorError when that cannot be."""
+        """Load the network; ExtractorError if that fails."""
         from assocmem.extractors.registry import open_extractor
 
         weights = None if self.weights is None else Path(self.weights)
@@ -51,7 +51,7 @@ class ExtractorChoice:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Fixed when a collection is made: features and codes of other settings cannot be compared."""
+    """Fixed when a collection is made, because features and codes of other settings cannot be compared."""
 
     choice: ExtractorChoice
     identity: str
@@ -60,7 +60,7 @@ class Settings:
     clusters: int = CLUSTERS
     seed: int = 0
     mean: F32 | None = None
-    """float32 (dim,), kept here so that it can never change under a collection's codes"""
+    """float32 (dim,), stored here so that it can never change under a collection's codes"""
 
     @classmethod
     def of(cls, extractor: Extractor, choice: ExtractorChoice) -> Self:
@@ -71,14 +71,14 @@ class Settings:
 
     @classmethod
     def from_meta(cls, meta: Callable[[str], str | None]) -> Self:
-        """Read them from a catalog."""
+        """Read the settings from a catalog's meta."""
         choice = ExtractorChoice(**json.loads(meta("extractor") or "{}"))
         codes = json.loads(meta("codes") or "{}")
         mean = np.frombuffer(base64.b64decode(codes["mean"]), "<f4") if codes["mean"] else None
         return cls(choice, meta("identity") or "", codes["dim"], codes["clusters"], codes["seed"], mean)
 
     def to_meta(self) -> dict[str, str]:
-        """As a catalog keeps them."""
+        """Return the settings as a catalog stores them."""
         mean = "" if self.mean is None else base64.b64encode(self.mean.astype("<f4").tobytes()).decode()
         choice = {"spec": self.choice.spec, "weights": self.choice.weights, "options": self.choice.options}
         codes = {"dim": self.dim, "clusters": self.clusters, "seed": self.seed, "mean": mean}
@@ -89,7 +89,7 @@ class Settings:
         return CliqueCoder(self.dim, clusters=self.clusters, seed=self.seed, mean=self.mean)
 
     def message_coder(self) -> MessageCoder:
-        """Return the encoder of the messages that tell what was seen."""
-        from assocmem.codes.hash_codes import MessageCoder  # not before: a search needs none
+        """Return the encoder of the messages of the familiarity memory."""
+        from assocmem.codes.hash_codes import MessageCoder  # not at import: a search does not need it
 
         return MessageCoder(self.dim, seed=self.seed, mean=self.mean)

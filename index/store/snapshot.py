@@ -1,50 +1,39 @@
-"""One generation of a collection, as a reader sees it: segments, who is dead, and the engine over them."""
+"""One generation of a collection, as a reader sees it: open segments, and which of their rows are dead."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from assocmem._numerics.types import F32, I64, U8
-from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import DamagedCollectionError
 from assocmem.index.store.catalog import Catalog
 from assocmem.index.store.segments import Segment, read_segment
-from assocmem.search.exhaustive import Block, ExhaustiveEngine, SearchEngine
-
-if TYPE_CHECKING:
-    from assocmem.search.pooled import Pools
 
 LEAST_SHARE = 0.05
-"""A concept counts for an item from this probability on; below it, labels are guesses among hundreds."""
+"""Least probability of a concept for an item to count; below it, labels are guesses among hundreds."""
 POOLED_FROM = 20_000
-"""Living items from which on they are searched by pools, in a process that asks again and again.
+"""Living items from which on a process that asks again and again searches by pools.
 
 ``assocmem bench engines``, in ms per answer, scan and pools: 1.1 and 1.1 for 2,500 items, 1.1 and 0.90 for 5,000, 2.1
-and 1.1 for 20,000, 6.1 and 1.6 for 80,000. They are equal at 3,300; where pools are twice as quick they are worth the
+and 1.1 for 20,000, 6.1 and 1.6 for 80,000. They are equal at 3,300; where pools are twice as fast they are worth the
 2 in 100 neighbours that they miss (recall@10 0.980 at 20,000 photo-window features, 0.990 at 40,000; of a scan 0.998).
 """
-ONCE_FROM = 500_000
-"""Living items from which on a process that asks once searches by pools.
-
-It loads code, kernels and pools first: 58 ms of a core, as much as a scan of 700,000 items takes (0.08 ms per thousand;
-extrapolated from 80,000).
-"""
 _TRIES = 5
+_ROWS = 65536
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Segments of one generation, open; they stay readable when a writer replaces them."""
+    """The segments of one generation, open; they stay readable after a writer has replaced them."""
 
     generation: int
     segments: tuple[Segment, ...]
     dead: tuple[I64, ...]
-    """per segment: rows that are no longer to be found"""
+    """per segment: rows that are no longer found"""
 
     def __len__(self) -> int:
         """Items that can be found."""
@@ -52,44 +41,39 @@ class Snapshot:
 
     @property
     def large(self) -> bool:
-        """Whether pools make it quicker to search."""
+        """Whether pools make a search faster."""
         return len(self) >= POOLED_FROM
 
-    def engine(self, coder: CliqueCoder, pools: Pools | None = None) -> SearchEngine:
-        """Return the engine that answers queries over this generation, by pools where there are any."""
-        pairs = zip(self.segments, self.dead, strict=True)
-        blocks = [Block(s.ids, s.codes, s.features, dead) for s, dead in pairs]
-        if pools is None:
-            return ExhaustiveEngine(coder, blocks)
-        from assocmem.search.pooled import PooledEngine  # not before: small collections need none of its kernels
-
-        return PooledEngine(coder, blocks, pools)
+    def living(self, rows: int = _ROWS) -> Iterator[tuple[Segment, I64]]:
+        """Yield segments and their living rows, ascending, at most ``rows`` positions at a time."""
+        for segment, dead in zip(self.segments, self.dead, strict=True):
+            for start in range(0, len(segment.ids), rows):
+                yield segment, np.setdiff1d(np.arange(start, min(start + rows, len(segment.ids))), dead)
 
     def living_ids(self) -> I64:
-        """Ids of what can be found, int64 (n,), ascending."""
+        """Return the ids of living items, int64 (n,), ascending."""
         return np.sort(self.living_codes()[0])
 
     def living_codes(self) -> tuple[I64, U8]:
-        """Ids and codes of what can be found."""
-        pairs = zip(self.segments, self.dead, strict=True)
-        rows = [np.setdiff1d(np.arange(len(segment.ids)), dead) for segment, dead in pairs]
-        ids = [segment.ids[mine] for segment, mine in zip(self.segments, rows, strict=True)]
-        codes = [segment.codes[mine] for segment, mine in zip(self.segments, rows, strict=True)]
-        return np.concatenate(ids), np.concatenate(codes)
+        """Return ids int64 (n,) and codes uint8 (n, code_bytes) of living items."""
+        parts = [(segment.ids[rows], segment.codes[rows]) for segment, rows in self.living()]
+        if not parts:
+            return np.empty(0, np.int64), np.empty((0, 0), np.uint8)
+        return np.concatenate([ids for ids, _ in parts]), np.concatenate([codes for _, codes in parts])
 
     @property
     def has_labels(self) -> bool:
-        """Whether its items have ImageNet labels; an empty one is taken to."""
+        """Whether its items have ImageNet labels; an empty snapshot counts as having them."""
         return not self.segments or any(segment.labels.shape[1] for segment in self.segments)
 
     def with_label(self, classes: Iterable[int]) -> tuple[I64, F32]:
-        """Living items that have one of these ImageNet classes among their labels.
+        """Return the living items that have one of these ImageNet classes among their labels.
 
         Returns
         -------
         ids : int64 (m,)
         probabilities : float32 (m,)
-            Summed over the classes; highest first, ties to the older item.
+            Summed over the classes; highest first, ties by id.
         """
         wanted = np.fromiter(classes, np.int16)
         ids, probabilities = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
@@ -106,20 +90,18 @@ class Snapshot:
 
 
 def take_snapshot(catalog: Catalog, folder: Path, last: Snapshot | None = None) -> Snapshot:
-    """Open the current generation, keeping what is open already.
+    """Open the current generation; segments that ``last`` has open are used again.
 
-    A writer may replace a segment between our look into the catalog and our opening the file; then we look again.
+    A writer may replace a segment between the look into the catalog and the opening of the file; then this looks again.
     """
-    kept = {segment.number: segment for segment in last.segments} if last else {}
+    open_already = {segment.number: segment for segment in last.segments} if last else {}
     for attempt in range(_TRIES):
         with catalog.reading():
             generation = catalog.generation
-            if last and last.generation == generation:
-                return last
             numbers = list(catalog.segments())
             dead = catalog.dead_rows()
         try:
-            segments = tuple(kept.get(number) or read_segment(folder, number) for number in numbers)
+            segments = tuple(open_already.get(number) or read_segment(folder, number) for number in numbers)
         except FileNotFoundError as error:
             if attempt < _TRIES - 1:
                 continue

@@ -1,13 +1,13 @@
 """A review: the collection asks about the pictures whose names would teach it most, and learns from each answer.
 
-Which to ask about, and when to stop, is decided in ``asking``; here are the pool, the answers and the reasons in words.
+``concepts.active_learning`` decides what to ask about and when to stop; here are the pool of items, the answers and the
+reasons in words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,32 +18,30 @@ from assocmem.concepts.classifiers import least_hashed
 from assocmem.data.labels import imagenet_labels
 from assocmem.errors import InputError
 from assocmem.index.results import Hit, TeachReport
-
-if TYPE_CHECKING:
-    from assocmem.index.session import StrPath
-    from assocmem.index.teach.taught_model import Taught
-    from assocmem.index.teach.teaching import TeachableCollection
-
+from assocmem.index.session import Session
+from assocmem.index.store.catalog import StrPath
+from assocmem.index.teach.taught_model import TaughtModel
+from assocmem.index.teach.teaching import Teacher
 
 POOL = 4000
-"""Items that are considered; of more, so many that stand for all."""
+"""Most items that are considered; of more, a sample."""
 _SURE = 0.3
-"""A concept is proposed from this probability on; one of ImageNet's where it is likelier than all taught ones."""
+"""Least probability of a concept that is proposed; one of ImageNet's if it is likelier than all taught ones."""
 _PLAIN = 0.7
 """Probability below which two concepts are named."""
 _RIDGE = 0.1
 _COPY = 0.99
-"""Cosine similarity above which pictures are copies with the mean left on: where all are alike, taking it off leaves
-only what tells copies apart."""
+"""Cosine similarity, without the mean removed, above which pictures are copies: if all pictures are similar, removing
+the mean leaves only the differences between copies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked."""
+    """A question about one item."""
 
     item: Hit
     concept: str | None
-    """what it may be; None where nothing comes to mind"""
+    """what it may be; None without a guess"""
     probability: float
     source: str
     """``taught`` or ``imagenet``; empty without a concept"""
@@ -52,11 +50,12 @@ class Question:
 
 
 class Review:
-    """One sitting. Iterating over it gives questions; answer each by ``yes``, ``no``, ``name`` or ``skip``.
+    """One review. Iterating over it gives questions; answer each by ``yes``, ``no``, ``name`` or ``skip``.
 
     Parameters
     ----------
-    photos : Collection
+    session : Session
+    teacher : Teacher
     paths : iterable of paths
         Ask only about these files and folders; by default about all.
 
@@ -67,11 +66,11 @@ class Review:
     answers : int
     """
 
-    def __init__(self, photos: TeachableCollection, paths: Iterable[StrPath] = ()) -> None:
-        self._photos = photos
+    def __init__(self, session: Session, teacher: Teacher, paths: Iterable[StrPath] = ()) -> None:
+        self._session, self._teacher = session, teacher
         self.ended, self.answers = "", 0
-        chosen = photos.ids_below(paths) if (paths := list(paths)) else None
-        self._ids, features, self._labels = _pool(photos, chosen)
+        chosen = session.ids_below(paths) if (paths := list(paths)) else None
+        self._ids, features, self._labels = _pool(session, chosen)
         self._features = unit_rows(features)
         self._rows = references(len(self._ids))
         self._mean = self._features.mean(axis=0) if len(features) else features
@@ -83,14 +82,14 @@ class Review:
         self._guesses: list[I64] = []
         self._judged = -1
         self._said: list[tuple[Question, list[int]]] = []
-        if len(self._ids) and (known := photos.learned()) is not None:
+        if len(self._ids) and (known := teacher.model()) is not None:
             self._close(known.unit_features())
 
     def __iter__(self) -> Review:
         return self
 
     def __next__(self) -> Question:
-        """Choose the next question; StopIteration when none is worth asking, ``ended`` says why."""
+        """Choose the next question; StopIteration if none is worth asking, ``ended`` says why."""
         if not self.ended:
             found = self._next()
             if found is not None:
@@ -98,7 +97,7 @@ class Review:
         raise StopIteration
 
     def questions(self, count: int) -> list[Question]:
-        """Return several questions at once, spread over the collection, for a front end that brings answers later."""
+        """Return several questions at once, spread over the collection, for a front end that returns answers later."""
         found: list[Question] = []
         while len(found) < count and not self.ended and (question := self._next()) is not None:
             self.skip(question)
@@ -108,40 +107,40 @@ class Review:
     # answers
 
     def yes(self, question: Question) -> None:
-        """It is what was proposed."""
+        """Answer that it is the proposed concept."""
         if question.concept is None:
             raise InputError("yes: expected a question that proposes something, found one that does not; name it")
         self.name(question, question.concept)
 
     def name(self, question: Question, concept: str) -> None:
-        """It is another concept, new or known; InputError when the name is none."""
-        self._answered(question, self._photos.say_of(question.item.item, concept))
+        """Answer with another concept, new or known; InputError if the name is invalid."""
+        self._answered(question, self._teacher.label_items(question.item.item, concept))
 
     def is_new(self, concept: str) -> bool:
-        """Whether nothing was taught under this name yet."""
-        known = self._photos.learned()
+        """Return whether nothing was taught under this name yet."""
+        known = self._teacher.model()
         return known is None or known.named(concept) is None
 
     def no(self, question: Question) -> None:
-        """It is not what was proposed; where nothing was, it is skipped."""
+        """Answer that it is not the proposed concept; without a proposal, skip it."""
         if question.concept is None:
             self.skip(question)
         else:
-            self._answered(question, self._photos.say_of(question.item.item, question.concept, is_one=False))
+            self._answered(question, self._teacher.label_items(question.item.item, question.concept, is_one=False))
 
     def back(self) -> Question | None:
-        """Take the last answer back; returns its question, to be answered anew, or None when there is none."""
+        """Take the last answer back; returns its question, to be answered again, or None if there is none."""
         if not self._said:
             return None
         question, teachings = self._said.pop()
-        self._photos.undo(teachings)
+        self._teacher.undo(teachings)
         self.answers -= 1
         self.ended, self._judged = "", self.answers
         del self._guesses[-1:]
         return question
 
     def skip(self, question: Question) -> None:
-        """Leave it; it is not asked about again in this sitting, nor are near copies of it."""
+        """Skip it; this review asks neither about it again nor about its near copies."""
         mine = self._ids == question.item.item
         self._open &= ~mine
         self._asked = np.concatenate([self._asked, self._features[mine]])
@@ -153,7 +152,7 @@ class Review:
         self.skip(question)
 
     def _close(self, features: F32) -> None:
-        """Close what these are near copies of."""
+        """Close the items that these are near copies of."""
         self._open &= fresh(self._features - self._mean, features - self._mean)
         self._open &= fresh(self._features, features, _COPY)
 
@@ -163,7 +162,7 @@ class Review:
         if not len(self._ids):
             self.ended = "there is nothing to ask about"
             return None
-        known = self._photos.learned()
+        known = self._teacher.model()
         shares, none = self._shares(known)
         if known is not None and known.concepts and self.answers > self._judged:
             self._judged = self.answers
@@ -177,13 +176,13 @@ class Review:
         if found.row < 0:
             self.ended = found.reason
             return None
-        hits = self._photos.hits([(int(self._ids[found.row]), 1.0)])
+        hits = self._session.hits([(int(self._ids[found.row]), 1.0)])
         if not hits:  # a writer took it out a moment ago
             self._open[found.row] = False
             return self._next()
         return self._question(hits[0], found.row, found.reason, known, shares, none)
 
-    def _question(self, hit: Hit, row: int, why: str, known: Taught | None, shares: F32, none: Bools) -> Question:
+    def _question(self, hit: Hit, row: int, why: str, known: TaughtModel | None, shares: F32, none: Bools) -> Question:
         label, seen = self._labels[row]
         order = np.argsort(-shares[row], kind="stable")[:2].tolist() if shares.shape[1] else []
         share = float(shares[row, order[0]]) if order and not none[row] else 0.0
@@ -202,16 +201,16 @@ class Review:
     def _told(hit: Hit, concept: str | None, share: float, source: str, why: str, more: str) -> Question:
         return Question(replace(hit, score=share), concept, share, source, f"{why}; {more}" if more else why)
 
-    def _shares(self, known: Taught | None) -> tuple[F32, Bools]:
+    def _shares(self, known: TaughtModel | None) -> tuple[F32, Bools]:
         if known is None or not known.concepts:
             return np.empty((len(self._ids), 0), np.float32), np.ones(len(self._ids), bool)
         return known.memory.probabilities(self._features)
 
-    def _remember(self, known: Taught, shares: F32) -> None:
+    def _remember(self, known: TaughtModel, shares: F32) -> None:
         names = [self._numbers.setdefault(name, len(self._numbers)) for name in known.concepts]
         self._guesses.append(np.array(names, np.int64)[shares.argmax(axis=1)])
 
-    def _kernel(self, known: Taught | None) -> Kernel:
+    def _kernel(self, known: TaughtModel | None) -> Kernel:
         taught = self._asked if known is None else np.concatenate([known.unit_features(), self._asked])
         return Kernel(self._likeness(taught, taught), self._likeness(self._features, taught), self._spread, self._rows)
 
@@ -220,9 +219,9 @@ class Review:
         return np.asarray(np.exp(np.minimum(0, 2 * (a @ b.T) - 2) / self._width), dtype=np.float32)
 
 
-def _pool(photos: TeachableCollection, chosen: set[int] | None) -> tuple[I64, F32, list[tuple[int, float]]]:
-    """Ids, features float32 (n, dim) and likeliest ImageNet labels of the items to be considered."""
-    snapshot = photos.refresh()
+def _pool(session: Session, chosen: set[int] | None) -> tuple[I64, F32, list[tuple[int, float]]]:
+    """Return ids, features float32 (n, dim) and likeliest ImageNet labels of the items to be considered."""
+    snapshot = session.snapshot()
     ids, features = [np.empty(0, np.int64)], []
     labels: list[tuple[int, float]] = []
     every = snapshot.living_ids()
@@ -236,5 +235,5 @@ def _pool(photos: TeachableCollection, chosen: set[int] | None) -> tuple[I64, F3
             labels += zip(segment.labels[rows, 0].tolist(), segment.label_scores[rows, 0].tolist(), strict=True)
         else:
             labels += [(-1, 0.0)] * len(rows)
-    dim = photos.coder.dim
+    dim = session.coder.dim
     return np.concatenate(ids), np.concatenate([np.empty((0, dim), np.float32), *features]), labels

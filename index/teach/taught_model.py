@@ -1,125 +1,188 @@
-"""What a collection was taught, ready to answer: a concept memory of the examples, and what stands for near copies.
+"""What a collection was taught, ready to answer: a concept memory of the examples, and what applies to near copies.
 
-What is said of an example stands for it and its near copies, whatever the memory makes of the rest. Knows no SQL.
+A statement about an example applies to it and to its near copies, whatever the memory predicts. Contains no SQL.
 """
 
 from __future__ import annotations
 
-import contextlib
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 
 from assocmem._numerics.rotation import unit_rows
-from assocmem._numerics.types import F32, I8, Bools
-from assocmem.codes.dct_sketches import SKETCH_FROM, scales_of, sketch_cosines
+from assocmem._numerics.types import F16, F32, I8, Bools
+from assocmem.codes.dct_sketches import LENGTH, SKETCH_FROM, scales_of, sketch_cosines
 from assocmem.concepts.memory import ConceptMemory
 from assocmem.copies.candidate_pairs import COSINE_FROM
-from assocmem.index.derived.files import keep_file
+from assocmem.index.derived.files import TAUGHT, keep_file, not_of_the_items, read_kept
 from assocmem.index.results import COPY
-from assocmem.index.store.teaching_tables import Teaching, TeachingTables
+from assocmem.index.store.records import Teaching
+from assocmem.index.store.teaching_tables import TeachingTables
 
-TAUGHT = "memory-taught.h5"
 _CHUNK = 4096
 _SAME = 1e-5
-"""Likenesses that differ by less are those of one content in two files."""
+"""Similarities that differ by less belong to one content in two files."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What stands of all that was said of an example."""
+class Label:
+    """What an example is, and is not, according to all statements about it."""
 
     concept: str | None
     denied: frozenset[str]
-    """names, in lower case"""
+    """names in lower case"""
 
 
-def standing(teachings: Iterable[Teaching]) -> dict[int, Standing]:
-    """Example id -> what stands, those last that something was said of last; of contradictory sayings the later one."""
-    found: dict[int, Standing] = {}
+def current_labels(teachings: Iterable[Teaching]) -> dict[int, Label]:
+    """Return example id -> label, in the order of the last statement; a later statement replaces a contrary one."""
+    found: dict[int, Label] = {}
     for teaching in teachings:
         name = teaching.concept.casefold()
-        known = found.pop(teaching.example, Standing(None, frozenset()))
+        known = found.pop(teaching.example, Label(None, frozenset()))
         if teaching.is_one:
-            found[teaching.example] = Standing(teaching.concept, known.denied - {name})
+            found[teaching.example] = Label(teaching.concept, known.denied - {name})
         else:
             still = None if known.concept and known.concept.casefold() == name else known.concept
-            found[teaching.example] = Standing(still, known.denied | {name})
+            found[teaching.example] = Label(still, known.denied | {name})
     return found
 
 
-class Taught:
+class Answer(NamedTuple):
+    """What n features show."""
+
+    probabilities: F32
+    """float32 (n, concepts)"""
+    none: Bools
+    """bool (n,): none of the concepts"""
+    copies: list[Label | None]
+    """label of the example that each is a near copy of"""
+
+
+class TaughtModel:
     """Answers from what was taught.
+
+    Parameters
+    ----------
+    tables : TeachingTables
+    version : int
+        Of the teachings.
+    dim : int
+        Length of a feature.
+    folder : Path
+        The collection's folder, which contains the file of what was solved.
+    anew : bool
+        Do not use that file.
 
     Attributes
     ----------
     memory : ConceptMemory
-    standing : dict of int to Standing
-        By example id.
+    labels : dict of int to Label
+        By example id, in the order of the last statement.
     parents : dict of str to str
-        Concept -> the one above it.
+        Concept -> the concept above it.
     """
 
-    def __init__(self, catalog: TeachingTables, dim: int, folder: Path, *, anew: bool = False) -> None:
-        self.version = int(catalog.meta("taught") or "0")
-        self.standing = standing(catalog.teachings(standing=True))
-        self.parents = catalog.parents()
-        self._ids = sorted(self.standing)
-        self._said = {id_: place for place, id_ in enumerate(self.standing)}
-        self._features, self._sketches = catalog.example_data(self._ids, dim)
+    def __init__(self, tables: TeachingTables, version: int, dim: int, folder: Path, *, anew: bool = False) -> None:
         self.memory = ConceptMemory(dim)
-        self._fill()
-        self._folder = folder
+        self.labels: dict[int, Label] = {}
+        self.parents: dict[str, str] = {}
+        self._folder, self._dim = folder, dim
+        self._ids: list[int] = []  # ascending
+        self._features: F16 = np.empty((0, dim), np.float16)
+        self._sketches: I8 = np.empty((0, LENGTH), np.int8)
+        self._taught: dict[int, tuple[str, ...]] = {}
+        self.update(tables, version)
         if self.concepts and (anew or not self._restore()):
             self.memory.solved()
 
-    def _fill(self) -> None:
-        said = [self.standing[id_] for id_ in self._ids]
-        features = self._features.astype(np.float32)
-        are = np.array([one.concept is not None for one in said], bool)
-        if are.any():
-            names = [one.concept for one in said if one.concept is not None]
-            self.memory.teach(features[are], names, ids=np.array(self._ids, np.int64)[are])
-        known = {name.casefold(): name for name in self.concepts}
-        for place in np.flatnonzero(~are).tolist():
-            for name in sorted(said[place].denied & known.keys()):
-                self.memory.deny(features[place], known[name], ids=[self._ids[place]])
+    def update(self, tables: TeachingTables, version: int) -> None:
+        """Follow the teachings: only examples whose label changed are taught, denied or removed."""
+        self.version = version
+        self.labels = current_labels(tables.teachings(standing=True))
+        self.parents = tables.parents()
+        self._order = {id_: place for place, id_ in enumerate(self.labels)}
+        self._load(tables)
+        wanted = self._wanted()
+        changed = sorted(id_ for id_ in wanted.keys() | self._taught.keys() if wanted.get(id_) != self._taught.get(id_))
+        self.memory.unteach([id_ for id_ in changed if id_ in self.memory])
+        self._teach([id_ for id_ in changed if id_ in wanted], wanted)
+        self._taught = wanted
+
+    def _load(self, tables: TeachingTables) -> None:
+        """Read the data of new examples, and drop those of examples without a label."""
+        ids = sorted(self.labels)
+        if ids == self._ids:
+            return
+        places = {id_: place for place, id_ in enumerate(self._ids)}
+        fresh = [id_ for id_ in ids if id_ not in places]
+        features, sketches = tables.example_data(fresh, self._dim)
+        places |= {id_: len(self._ids) + place for place, id_ in enumerate(fresh)}
+        rows = [places[id_] for id_ in ids]
+        self._features = np.concatenate([self._features, features])[rows]
+        self._sketches = np.concatenate([self._sketches, sketches])[rows]
+        self._ids = ids
+
+    def _wanted(self) -> dict[int, tuple[str, ...]]:
+        """Return what the memory has to be told of each example: a concept, or "" and the taught ones it is not."""
+        known = {label.concept.casefold(): label.concept for label in self.labels.values() if label.concept}
+        wanted: dict[int, tuple[str, ...]] = {}
+        for id_ in self._ids:
+            label = self.labels[id_]
+            if label.concept is not None:
+                wanted[id_] = (label.concept,)
+            elif denied := sorted(label.denied & known.keys()):
+                wanted[id_] = ("", *(known[name] for name in denied))
+        return wanted
+
+    def _teach(self, ids: list[int], wanted: dict[int, tuple[str, ...]]) -> None:
+        places = {id_: place for place, id_ in enumerate(self._ids)}
+        are = [id_ for id_ in ids if wanted[id_][0]]
+        if are:
+            features = self._features[[places[id_] for id_ in are]].astype(np.float32)
+            self.memory.teach(features, [wanted[id_][0] for id_ in are], ids=np.array(are, np.int64))
+        for id_ in ids:
+            for name in wanted[id_][1:]:
+                self.memory.deny(self._features[places[id_]].astype(np.float32), name, ids=[id_])
 
     @property
     def concepts(self) -> tuple[str, ...]:
         """Names of all concepts that have an example, sorted."""
         return self.memory.concepts
 
-    # its file
+    # File
 
     def keep(self) -> None:
-        """Write what was found to the memory's file."""
+        """Write what was solved to the model's file."""
         arrays = self.memory.solved()
+        path = self._folder / TAUGHT
         if not arrays:
-            (self._folder / TAUGHT).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             return
 
         def fill(file: h5py.File) -> None:
             for name, values in arrays.items():
                 file.create_dataset(name, data=values, chunks=values.shape, fletcher32=True)
 
-        keep_file(self._folder / TAUGHT, self.version, fill)
+        keep_file(path, self.version, fill)
 
     def _restore(self) -> bool:
-        # Whatever h5py makes of a damaged file, the answer is to find it anew.
-        with contextlib.suppress(Exception), h5py.File(self._folder / TAUGHT, "r") as file:
-            if file.attrs["generation"] == self.version:
-                self.memory.restore_solved({name: file[name][()] for name in file})
-                return True
-        return False
+        """Read what was solved; False if it has to be solved anew."""
 
-    # answering
+        def read(file: h5py.File) -> bool:
+            self.memory.restore_solved({name: file[name][()] for name in file})
+            return True
 
-    def probabilities(self, features: F32, sketches: I8) -> tuple[F32, Bools]:
-        """Return the probability of each concept, float32 (n, concepts), and whether it is none of them, bool (n,).
+        return read_kept(self._folder / TAUGHT, read, self.version) or False
+
+    # Answers
+
+    def answer(self, features: F32, sketches: I8) -> Answer:
+        """Predict concepts, and replace predictions by the labels of examples that the rows are near copies of.
 
         Parameters
         ----------
@@ -127,42 +190,46 @@ class Taught:
         sketches : int8 (n, LENGTH)
         """
         shares, none = self.memory.probabilities(np.ascontiguousarray(features))
+        copies = self.copies(features, sketches)
         places = {name.casefold(): place for place, name in enumerate(self.concepts)}
-        for row, stands in enumerate(self.copies(features, sketches)):
-            if stands is None:
+        for row, label in enumerate(copies):
+            if label is None:
                 continue
-            denied = [places[name] for name in stands.denied if name in places]
-            if stands.concept is not None:
+            denied = [places[name] for name in label.denied if name in places]
+            if label.concept is not None:
                 shares[row], none[row] = 0, False
-                shares[row, places[stands.concept.casefold()]] = 1
+                shares[row, places[label.concept.casefold()]] = 1
             elif denied:
                 best = int(shares[row].argmax())
                 shares[row, denied] = 0
-                none[row] |= best in denied  # what it was taken for it is not; the rest was never likely
+                none[row] |= best in denied  # the predicted concept is denied; the others were never likely
                 total = float(shares[row].sum())
                 shares[row] /= max(total, 1.0 if len(places) == 1 else 1e-9)
-        return shares, none
+        return Answer(shares, none, copies)
 
-    def copies(self, features: F32, sketches: I8) -> list[Standing | None]:
-        """What stands of the likest example that each is a near copy of; None where there is none."""
-        out: list[Standing | None] = []
+    def copies(self, features: F32, sketches: I8) -> list[Label | None]:
+        """Return the label of the most similar example that each row is a near copy of; None if there is none."""
+        out: list[Label | None] = []
         for feature, sketch in zip(features, sketches, strict=True):
-            alike = self._likeness(feature, sketch)
-            best = float(alike.max()) if len(alike) else 0.0
-            # Of those that look the same, that of which something was said last.
-            likest = [self._ids[place] for place in np.flatnonzero(alike >= best - _SAME).tolist()]
-            out.append(self.standing[max(likest, key=self._said.__getitem__)] if best >= COPY else None)
+            similar = self._similarity(feature, sketch)
+            best = float(similar.max()) if len(similar) else 0.0
+            if best < COPY:
+                out.append(None)
+                continue
+            # Of examples that look the same, the one with the last statement.
+            same = [self._ids[place] for place in np.flatnonzero(similar >= best - _SAME).tolist()]
+            out.append(self.labels[max(same, key=self._order.__getitem__)])
         return out
 
-    def _likeness(self, feature: F32, sketch: I8) -> F32:
-        """Likeness to each example, float32 (examples,), as of ``likeness.likeness``; 0 where it cannot be a copy."""
+    def _similarity(self, feature: F32, sketch: I8) -> F32:
+        """Return the similarity to each example as copies, float32 (examples,); 0 where it cannot be a copy."""
         out = np.zeros(len(self._ids), np.float32)
         unit = feature / max(float(np.linalg.norm(feature)), 1e-30)
         for start in range(0, len(out), _CHUNK):
             part = self._features[start : start + _CHUNK].astype(np.float32)
             lengths = np.sqrt(np.einsum("ij,ij->i", part, part))
             cosines = part @ unit / np.maximum(lengths, 1e-30)
-            # Sketches add what exceeds SKETCH_FROM, at most.
+            # A sketch adds at most what its cosine exceeds SKETCH_FROM by.
             rows = np.flatnonzero(cosines >= COPY - (1 - SKETCH_FROM) - 1e-3)
             if len(rows):
                 theirs = self._sketches[start + rows]
@@ -170,18 +237,18 @@ class Taught:
         return out
 
     def features_of(self, concepts: Sequence[str], most: int) -> F32:
-        """Return features of examples of some concepts, float32 (n, dim), evenly spread where there are too many."""
-        mine = [place for place, id_ in enumerate(self._ids) if self.standing[id_].concept in concepts]
+        """Return features of examples of some concepts, float32 (n, dim), evenly spread if there are too many."""
+        mine = [place for place, id_ in enumerate(self._ids) if self.labels[id_].concept in concepts]
         return self._features[mine[:: -(-len(mine) // most)]].astype(np.float32)
 
     def unit_features(self) -> F32:
         """Return the features of all examples, scaled to length 1, float32 (examples, dim)."""
         return unit_rows(self._features.astype(np.float32))
 
-    # names
+    # Names
 
     def named(self, words: str) -> str | None:
-        """Return the concept of this name, whatever its case and white space."""
+        """Return the concept with this name, ignoring case and white space."""
         wanted = " ".join(words.split()).casefold()
         return next((name for name in self.concepts if name.casefold() == wanted), None)
 
@@ -195,7 +262,22 @@ class Taught:
 
 
 def _sketch_part(cosines: F32, sketch: I8, others: I8) -> F32:
-    """What sketches add to the likeness of features, float32 (n,)."""
+    """Return what sketches add to the similarity of features, float32 (n,)."""
     alike = np.maximum(0, sketch_cosines(sketch[None, :], others)[0] - np.float32(SKETCH_FROM))
     bare = scales_of(sketch[None, :])[0] * scales_of(others) == 0
     return np.asarray(np.where(bare, 2 * np.maximum(0, cosines - np.float32(COSINE_FROM)), alike), dtype=np.float32)
+
+
+def nearest_taught(words: str, names: Sequence[str]) -> list[str]:
+    """Return the names of taught concepts with a spelling similar to these words, at most three."""
+    alike = difflib.get_close_matches(" ".join(words.split()).casefold(), [name.casefold() for name in names], 3, 0.6)
+    return [name for name in names if name.casefold() in alike]
+
+
+def taught_problems(tables: TeachingTables, version: int, dim: int, folder: Path) -> list[str]:
+    """Return what is wrong with the model's file: weights that are not those of the teachings."""
+    kept, fresh = (TaughtModel(tables, version, dim, folder, anew=anew) for anew in (False, True))
+    pairs = zip(kept.memory.solved().values(), fresh.memory.solved().values(), strict=True)
+    if all(np.allclose(one, other, rtol=1e-3, atol=1e-4) for one, other in pairs):
+        return []
+    return [not_of_the_items(folder / TAUGHT, "weights", "examples")]

@@ -1,276 +1,337 @@
-"""Teaching a collection: concepts come by examples, are corrected, renamed, merged and forgotten; nothing is retrained.
+"""Teach a collection: concepts by examples, corrected, renamed, merged, undone and forgotten; nothing is retrained.
 
-Every change is one transaction under the writer's lock; what was said stays in the history.
+Every change is one transaction under the writer's lock, and every statement stays in the history.
 """
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
 from assocmem._numerics.validation import check_name
-from assocmem.errors import CollectionError, InputError
-from assocmem.index.ingest.walk import absolute, listed
-from assocmem.index.results import AddReport, TeachReport
-from assocmem.index.session import StrPath
+from assocmem.errors import CollectionError, InputError, UnknownConceptError
+from assocmem.index.ingest.indexer import Indexer
+from assocmem.index.results import Concept, TeachReport
+from assocmem.index.session import Session
 from assocmem.index.store.catalog import Catalog
-from assocmem.index.store.segments import Segment
-from assocmem.index.store.teaching_tables import Example, Teaching, example_id
-from assocmem.index.teach.curating import CuratedCollection
-
-if TYPE_CHECKING:
-    from assocmem.index.teach.review import Review
+from assocmem.index.store.records import Example, Teaching, example_id
+from assocmem.index.store.teaching_tables import TeachingTables, taught_version
+from assocmem.index.teach.taught_model import TaughtModel, current_labels, nearest_taught
 
 
-class TeachableCollection(CuratedCollection):
-    """What ``Collection`` has for whoever teaches it."""
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A transaction that changes teachings."""
 
-    def add(self, paths: StrPath | Iterable[StrPath]) -> AddReport:
-        """See ``Collection.add``."""
-        raise NotImplementedError
+    catalog: Catalog
+    tables: TeachingTables
 
-    # saying
+    def spelling(self, name: str, *, denied: bool = False) -> str:
+        """Return a concept's name as it is spelt already, or the name itself."""
+        return _spelling(self.tables, name, denied=denied)
 
-    def teach(self, concept: str, paths: StrPath | Iterable[StrPath], *, parent: str | None = None) -> TeachReport:
-        """Teach a concept by files, and by all files in folders; what is not in the collection is indexed first.
+    def known(self, concept: str, *, denied: bool = False) -> str:
+        """Return the spelling of a taught concept; UnknownConceptError if nothing was taught under this name."""
+        name = self.spelling(check_name(concept), denied=denied)
+        names = self.tables.concept_names(denied=denied)
+        if name not in names:
+            raise _unknown(name, names)
+        return name
 
-        Each file has one concept: what was said of it before no longer stands, but stays in the history. A video
-        teaches all its shots.
 
-        Parameters
-        ----------
-        concept : str
-            A new name, or that of a concept that is there, in whatever case.
-        paths : path, or iterable of paths
-        parent : str, optional
-            A concept above it, taught or ImageNet's: a search for that one finds this one too.
+class Teacher:
+    """Changes what a collection was taught, and opens the model that answers from it."""
 
-        Raises
-        ------
-        InputError
-            The name is none, or the parent would stand below the concept.
-        CollectionError
-            A file that was named cannot be read. Nothing is taught.
-        LockedError
-        """
-        name, named = check_name(concept), listed(paths)
-        report = self._index_first(named, parent is not None)
-        with self._teaching() as catalog:
-            name = self._spelling(catalog, name) if named else self._known(catalog, name)
+    def __init__(self, session: Session, indexer: Indexer) -> None:
+        self._session = session
+        self._indexer = indexer
+        self._model: TaughtModel | None = None
+
+    # Model
+
+    def model(self) -> TaughtModel | None:
+        """Return the model of all teachings, brought up to date; None if the collection was never taught."""
+        with self._session.lock:
+            catalog = self._session.catalog()
+            version = None if catalog is None else taught_version(catalog)
+            if catalog is None or version is None:
+                return None
+            tables = TeachingTables(catalog)
+            if self._model is None:
+                dim, folder = self._session.made_with().dim, self._session.folder
+                self._model = TaughtModel(tables, version, dim, folder)
+            elif self._model.version != version:
+                self._model.update(tables, version)
+            return self._model
+
+    # Teach
+
+    def teach(self, concept: str, paths: Sequence[str], *, parent: str | None = None) -> TeachReport:
+        """See ``Collection.teach``; paths are absolute."""
+        name = check_name(concept)
+        report = self._index_first(paths) if paths or parent is None else TeachReport()
+        with self._changing() as change:
+            name = change.spelling(name) if paths else change.known(name)
             if parent is not None:
-                self._set_parent(catalog, name, parent)
-            self._say(catalog, name, [absolute(path) for path in named], report, is_one=True)
+                self._set_parent(change, name, parent)
+            self._label_paths(change, name, paths, report, is_one=True)
         report.concepts = [name]
         return report
 
-    def teach_folders(self, folder: StrPath) -> TeachReport:
-        """Teach one concept for each folder in a folder: its name, by the pictures and videos in it.
-
-        Raises
-        ------
-        CollectionError
-            There are no folders in it, or nothing in them can be read.
-        """
-        root = absolute(folder)
+    def teach_folders(self, folder: str) -> TeachReport:
+        """See ``Collection.teach_folders``; the path is absolute."""
         inside: list[str] = []
-        with contextlib.suppress(OSError):
-            inside = sorted(entry.path for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != ".")
-        if inside:
-            return self._teach_folders(inside)
-        raise CollectionError(f"{folder}: expected a folder with a folder for each concept in it, found none")
-
-    def _teach_folders(self, folders: Sequence[str]) -> TeachReport:
-        names = {path: check_name(os.path.basename(path)) for path in folders}
-        report = self._index_first(folders, empty=False)
-        with self._teaching() as catalog:
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            inside = sorted(entry.path for entry in entries if entry.is_dir() and entry.name[0] != ".")
+        if not inside:
+            raise CollectionError(f"{folder}: expected a folder that contains a folder per concept, found none")
+        names = {path: check_name(os.path.basename(path)) for path in inside}
+        report = self._index_first(inside)
+        with self._changing() as change:
             for path, name in names.items():
-                spelt = self._spelling(catalog, name)
-                if catalog.ids_below(path):
-                    self._say(catalog, spelt, [path], report, is_one=True)
+                spelt = change.spelling(name)
+                if change.catalog.ids_below(path):
+                    self._label_paths(change, spelt, [path], report, is_one=True)
                     report.concepts.append(spelt)
         if not report.concepts:
-            raise CollectionError(
-                f"{os.path.dirname(folders[0])}: expected pictures or videos in its folders, found none"
-            )
+            raise CollectionError(f"{folder}: expected pictures or videos in its folders, found none")
         return report
 
-    def correct(
-        self, paths: StrPath | Iterable[StrPath], *, wrong: str | None = None, right: str | None = None
-    ) -> TeachReport:
-        """Say what files are not, or are instead; the answer for them and their near copies changes at once.
-
-        Parameters
-        ----------
-        paths : path, or iterable of paths
-            What is not in the collection is indexed first.
-        wrong : str, optional
-            A taught concept, or one of ImageNet's.
-        right : str, optional
-            What they are, as of ``teach``.
-
-        Raises
-        ------
-        InputError
-            Neither is given, or both are the same.
-        UnknownConceptError
-            Nothing is called ``wrong``; nothing is changed.
-        """
+    def correct(self, paths: Sequence[str], *, wrong: str | None = None, right: str | None = None) -> TeachReport:
+        """See ``Collection.correct``; paths are absolute."""
         if wrong is None and right is None:
             raise InputError("correct: expected what the file is, what it is not, or both; found neither")
-        names = [None if name is None else check_name(name) for name in (wrong, right)]
-        if names[0] is not None and names[1] is not None and names[0].casefold() == names[1].casefold():
-            raise InputError(f"correct: expected two concepts, found {names[0]!r} twice")
-        wrong = None if names[0] is None else self._existing(names[0])
-        named = listed(paths)
-        report = self._index_first(named, empty=False)
-        found = [absolute(path) for path in named]
-        with self._teaching() as catalog:
+        wrong = None if wrong is None else check_name(wrong)
+        right = None if right is None else check_name(right)
+        if wrong is not None and right is not None and wrong.casefold() == right.casefold():
+            raise InputError(f"correct: expected two concepts, found {wrong!r} twice")
+        wrong = None if wrong is None else self._existing(wrong)
+        report = self._index_first(paths)
+        with self._changing() as change:
             if wrong is not None:
                 denied = report if right is None else TeachReport(teachings=report.teachings)
-                self._say(catalog, wrong, found, denied, is_one=False)
-            if names[1] is not None:
-                name = self._spelling(catalog, names[1])
-                self._say(catalog, name, found, report, is_one=True)
+                self._label_paths(change, wrong, paths, denied, is_one=False)
+            if right is not None:
+                name = change.spelling(right)
+                self._label_paths(change, name, paths, report, is_one=True)
                 report.concepts = [name]
         return report
 
-    def forget(self, concept: str, paths: StrPath | Iterable[StrPath] | None = None) -> int:
-        """Take back what was taught of a concept: all of it, or of some files; returns how many teachings.
-
-        Afterwards it is as if they had never been taught; the history has them all the same.
-
-        Raises
-        ------
-        UnknownConceptError
-        CollectionError
-            A file was not taught as this concept; nothing is changed.
-        """
-        named = None if paths is None else [absolute(path) for path in listed(paths)]
-        with self._teaching() as catalog:
-            name = self._known(catalog, concept, denied=True)
-            mine = [teaching for teaching in catalog.teachings(standing=True) if teaching.concept == name]
-            chosen = mine if named is None else [t for path in named for t in _of_path(catalog, mine, path, name)]
-            ids = {teaching.id for teaching in chosen}
-            catalog.undo_teachings(ids)
-        return len(ids)
-
-    def say_of(self, items: int | Iterable[int], concept: str, *, is_one: bool = True) -> TeachReport:
-        """Teach a concept by items, which may be single shots of a video; or say that they are not of it.
-
-        Parameters
-        ----------
-        items : int, or iterable of int
-            Ids, as of ``Hit.item``.
-        concept : str
-        is_one : bool
+    def label_items(self, items: int | Iterable[int], concept: str, *, is_one: bool = True) -> TeachReport:
+        """Teach a concept by items, which may be single shots of a video; or deny that they are of it.
 
         Raises
         ------
         InputError
-            The name is none.
+            The name is invalid.
         CollectionError
-            An item is not, or no longer, in the collection; nothing is said.
+            An item is not, or no longer, in the collection; nothing is taught.
         """
         name, report = check_name(concept), TeachReport()
         ids = [items] if isinstance(items, int) else list(items)
-        with self._teaching() as catalog:
-            name = self._spelling(catalog, name)
-            self._say_of(catalog, name, ids, report, is_one=is_one)
+        with self._changing() as change:
+            name = change.spelling(name)
+            self._label(change, name, ids, report, is_one=is_one)
         report.concepts = [name] if is_one else []
         return report
 
-    def review(self, paths: StrPath | Iterable[StrPath] = ()) -> Review:
-        """Begin a review: questions about the pictures whose names would teach most, one after the other.
+    # Take back
 
-        Parameters
-        ----------
-        paths : path, or iterable of paths
-            Ask only about these files and folders; by default about all.
+    def forget(self, concept: str, paths: Sequence[str] | None = None) -> int:
+        """See ``Collection.forget``; paths are absolute."""
+        with self._changing() as change:
+            name = change.known(concept, denied=True)
+            mine = [teaching for teaching in change.tables.teachings(standing=True) if teaching.concept == name]
+            chosen = mine if paths is None else [t for path in paths for t in _of_path(change, mine, path, name)]
+            ids = {teaching.id for teaching in chosen}
+            change.tables.undo_teachings(sorted(ids))
+        return len(ids)
 
-        Examples
-        --------
-        ::
+    def undo(self, teachings: int | Iterable[int]) -> int:
+        """See ``Collection.undo``."""
+        ids = [teachings] if isinstance(teachings, int | np.integer) else list(teachings)
+        with self._changing() as change:
+            known = {teaching.id: teaching for teaching in change.tables.teachings()}
+            for id_ in ids:
+                if id_ not in known:
+                    raise InputError(f"undo: expected the number of a teaching, found {id_}; `history` lists them")
+            standing = [int(id_) for id_ in dict.fromkeys(ids) if known[id_].undone is None]
+            change.tables.undo_teachings(standing)
+        return len(standing)
 
-            review = photos.review()
-            for question in review:
-                print(question.item.path, question.concept)
-                review.yes(question)
-            print(review.ended)
+    # Names
 
-        Raises
-        ------
-        CollectionError
-            A path is not in the collection.
-        """
-        from assocmem.index.teach.review import Review
+    def rename(self, concept: str, name: str) -> str:
+        """See ``Collection.rename``."""
+        new = check_name(name)
+        with self._changing() as change:
+            old = change.known(concept)
+            other = change.spelling(new)
+            taken = other == new and new in change.tables.concept_names() and new != old
+            if (other not in (new, old)) or taken:
+                raise InputError(f"rename: the concept {other!r} exists already; merge the two if they are one")
+            change.tables.rename_concept(old, new)
+        return new
 
-        return Review(self, listed(paths))
+    def merge(self, concept: str, into: str) -> str:
+        """See ``Collection.merge``."""
+        with self._changing() as change:
+            old, new = change.known(concept), change.known(into)
+            if old == new:
+                raise InputError(f"merge: expected two concepts, found {old!r} twice")
+            change.tables.rename_concept(old, new)
+        return new
 
-    # how
+    def set_parent(self, concept: str, parent: str | None) -> None:
+        """See ``Collection.set_parent``."""
+        with self._changing() as change:
+            self._set_parent(change, change.known(concept), parent)
 
-    def _index_first(self, paths: Sequence[StrPath], empty: bool) -> TeachReport:
-        """Index what is new; CollectionError when a file that was named cannot be read, Ctrl-C goes on its way."""
+    @staticmethod
+    def _set_parent(change: _Change, name: str, parent: str | None) -> None:
+        if parent is None:
+            change.tables.set_parent(name, None)
+            return
+        above = change.spelling(check_name(parent))
+        parents = {child.casefold(): upper for child, upper in change.tables.parents().items()}
+        step: str | None = above
+        while step is not None:
+            if step.casefold() == name.casefold():
+                raise InputError(f"parent: expected a concept that is not below {name!r}, found {above!r}")
+            step = parents.get(step.casefold())
+        change.tables.set_parent(name, above)
+
+    # Ask
+
+    def teachings(self, concept: str | None = None) -> list[Teaching]:
+        """See ``Collection.teachings``."""
+        with self._session.reading() as catalog:
+            found = TeachingTables(catalog).teachings()
+        if concept is None:
+            return found
+        wanted = check_name(concept).casefold()
+        mine = [t for t in found if wanted in (t.concept.casefold(), t.said.casefold())]
+        if not mine:
+            raise _unknown(concept, sorted({t.concept for t in found}))
+        return mine
+
+    def concepts(self) -> list[Concept]:
+        """See ``Collection.taught_concepts``."""
+        model = self.model()
+        if model is None:
+            return []
+        with self._session.reading() as catalog:
+            last = {teaching.concept: teaching.at for teaching in TeachingTables(catalog).teachings(standing=True)}
+        confidence = model.memory.confidence
+        denied = [name for label in model.labels.values() if label.concept is None for name in label.denied]
+        return [
+            Concept(
+                name,
+                model.parents.get(name),
+                count,
+                denied.count(name.casefold()),
+                None if np.isnan(confidence[name]) else confidence[name],
+                last[name],
+            )
+            for name, count in model.memory.counts.items()
+        ]
+
+    def example_items(self) -> dict[int, int]:
+        """Return the living items that are examples: item id -> example id."""
+        with self._session.reading() as catalog:
+            return TeachingTables(catalog).example_items()
+
+    def example_counts(self) -> dict[str, int]:
+        """Return the number of examples of each taught concept, by name."""
+        model = self.model()
+        return {} if model is None else model.memory.counts
+
+    def is_concept(self, name: str) -> bool:
+        """See ``Collection.is_concept``."""
+        from assocmem.data.label_names import named_labels
+
+        model = self.model()
+        return bool(named_labels(name)) or (model is not None and model.named(name) is not None)
+
+    # How
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[_Change]:
+        """One transaction under the writer's lock; afterwards the model is solved and its file replaced."""
+        with self._session.writing() as catalog:
+            tables = TeachingTables(catalog)
+            with catalog.transaction():
+                tables.make()
+                yield _Change(catalog, tables)
+                tables.drop_parents()
+                tables.next_version()
+            if (model := self.model()) is not None:
+                model.keep()
+
+    def _index_first(self, paths: Sequence[str]) -> TeachReport:
+        """Index what is new; CollectionError if a named file cannot be read. Ctrl-C is passed on."""
         if not paths:
-            if empty:
-                return TeachReport()
             raise InputError("teach: expected files or folders, found none")
-        added = self.add(paths)
+        if self._session.settings is not None and self._indexer.settled(list(paths)):
+            return TeachReport()
+        added = self._indexer.add(list(paths))
         if added.interrupted:
             raise KeyboardInterrupt
-        named = {absolute(path) for path in paths}
-        bad = [failure for failure in added.failed if failure.path in named]
+        bad = [failure for failure in added.failed if failure.path in set(paths)]
         if bad:
             raise CollectionError(f"{bad[0].path}: {bad[0].reason}; nothing was taught")
         return TeachReport(indexed=added.indexed, failed=added.failed)
 
-    def _say(self, catalog: Catalog, name: str, paths: Sequence[str], report: TeachReport, *, is_one: bool) -> None:
-        """Say something of all items of files and folders."""
+    def _label_paths(
+        self, change: _Change, name: str, paths: Sequence[str], report: TeachReport, *, is_one: bool
+    ) -> None:
+        """Label all items of files and folders."""
         ids: list[int] = []
         for path in paths:
-            mine = catalog.ids_below(path)
+            mine = change.catalog.ids_below(path)
             if not mine:
                 raise CollectionError(f"{path}: expected pictures or videos, found none; nothing was taught")
             ids += mine
-        self._say_of(catalog, name, ids, report, is_one=is_one)
+        self._label(change, name, ids, report, is_one=is_one)
 
-    def _say_of(self, catalog: Catalog, name: str, ids: Sequence[int], report: TeachReport, *, is_one: bool) -> None:
-        """Say something of items, but of those of which it stands already."""
-        from assocmem.index.teach.taught_model import standing
-
-        known = standing(catalog.teachings(standing=True))
+    def _label(self, change: _Change, name: str, ids: Sequence[int], report: TeachReport, *, is_one: bool) -> None:
+        """Label items, except those that have this label already."""
+        labels = current_labels(change.tables.teachings(standing=True))
         examples: dict[int, Example] = {}
-        for example in self._examples(catalog, ids):
-            said = known.get(example.id)
-            if said is not None and ((said.concept == name) if is_one else (name.casefold() in said.denied)):
+        for example in self._examples(change.catalog, ids):
+            label = labels.get(example.id)
+            if label is not None and ((label.concept == name) if is_one else (name.casefold() in label.denied)):
                 report.known += 1
             elif example.id not in examples:
                 examples[example.id] = example
-                report.changed += said is not None and said.concept is not None
-        report.teachings += catalog.add_teachings(examples.values(), name, is_one=is_one)
+                report.changed += label is not None and label.concept is not None
+        report.teachings += change.tables.add_teachings(examples.values(), name, is_one=is_one)
         report.taught += len(examples)
 
     def _examples(self, catalog: Catalog, ids: Sequence[int]) -> Iterator[Example]:
-        segments = {segment.number: segment for segment in self.refresh().segments}
-        rows = catalog.places(set(ids))
-        if len(rows) < len(set(ids)):
-            gone = sorted(set(ids) - {item.id for item, *_ in rows})
-            raise CollectionError(f"item {gone[0]}: not in the collection; nothing was taught")
-        for item, digest, number, row in rows:
-            feature, sketch = _described(segments[number], row)
-            yield Example(digest, feature, sketch, item.path, item.start, item.end)
+        segments = {segment.number: segment for segment in self._session.snapshot().segments}
+        wanted = set(ids)
+        placed = catalog.placed(wanted)
+        if len(placed) < len(wanted):
+            gone = min(wanted - {one.item.id for one in placed})
+            raise CollectionError(f"item {gone}: not in the collection; nothing was taught")
+        for one in placed:
+            segment, rows, item = segments[one.segment], np.array([one.row], np.int64), one.item
+            feature, sketch = segment.features[rows][0], segment.sketches[rows][0]
+            yield Example(one.hash, feature, sketch, item.path, item.start, item.end)
 
     def _existing(self, name: str) -> str:
         """Return the spelling of a taught concept, or the name of one of ImageNet's."""
-        from assocmem.errors import UnknownConceptError
-        from assocmem.index.query.concept_search import nearest_taught
-        from assocmem.index.query.label_names import named_labels, nearest_names
+        from assocmem.data.label_names import named_labels, nearest_names  # not for those who only teach
 
-        with self._reading() as catalog:
-            spelt, names = self._spelling(catalog, name), catalog.concept_names()
+        with self._session.reading() as catalog:
+            tables = TeachingTables(catalog)
+            spelt, names = _spelling(tables, name), tables.concept_names()
         if spelt in names:
             return spelt
         labels = named_labels(name)
@@ -279,16 +340,21 @@ class TeachableCollection(CuratedCollection):
         return labels[0].name if len(labels) == 1 else name
 
 
-def _of_path(catalog: Catalog, teachings: Sequence[Teaching], path: str, name: str) -> list[Teaching]:
-    """Of teachings those of a file or folder: taught there, or of a content that is there now."""
+def _spelling(tables: TeachingTables, name: str, *, denied: bool = False) -> str:
+    names = tables.concept_names(denied=denied)
+    return next((known for known in names if known.casefold() == name.casefold()), name)
+
+
+def _unknown(name: str, names: Sequence[str]) -> UnknownConceptError:
+    alike = difflib.get_close_matches(name.casefold(), [other.casefold() for other in names], 5)
+    return UnknownConceptError(name, [other for other in names if other.casefold() in alike], taught=True)
+
+
+def _of_path(change: _Change, teachings: Sequence[Teaching], path: str, name: str) -> list[Teaching]:
+    """Return the teachings of a file or folder: taught there, or with a content that is there now."""
     inside = path.rstrip(os.sep) + os.sep
-    here = {example_id(digest, item.start) for item, digest, *_ in catalog.places(catalog.ids_below(path))}
+    here = {example_id(one.hash, one.item.start) for one in change.catalog.placed(change.catalog.ids_below(path))}
     mine = [t for t in teachings if t.example in here or t.path == path or t.path.startswith(inside)]
     if not mine:
         raise CollectionError(f"{path}: was not taught as {name!r}; nothing was forgotten")
     return mine
-
-
-def _described(segment: Segment, row: int) -> tuple[np.ndarray, np.ndarray]:
-    rows = np.array([row], np.int64)
-    return segment.features[rows][0], segment.sketches[rows][0]

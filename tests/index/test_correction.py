@@ -232,7 +232,7 @@ def test_one_of_imagenets_concepts_is_taken_away(photos, file, copies):
 
 def test_what_is_no_dog_is_no_beagle_either(tmp_path):
     """A kind is taken away with all that is below it; so is a word that means two of ImageNet's."""
-    from assocmem.index.query.label_names import named_labels
+    from assocmem.data.label_names import named_labels
 
     dogs = {label.name for label in named_labels("dog")}
     paths = pictures(tmp_path / "in", range(40))

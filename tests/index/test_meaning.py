@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import assocmem
+from assocmem.data.label_names import match_words
 from assocmem.errors import UnknownConceptError
 from assocmem.index.query import concept_search as meaning
-from assocmem.index.query.label_names import match_words
 from tests.fakes import ColourExtractor, kinds
 from tests.media import scenes, write_video
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from assocmem.data.hierarchy import kind_names, labels_of_kind
+from assocmem.data.label_names import kind_named, match_words, nearest_names
 from assocmem.data.labels import imagenet_labels
 from assocmem.errors import AssocmemError, UnknownConceptError
-from assocmem.index.query.label_names import kind_named, match_words, nearest_names
 
 
 def matched(words):

@@ -1,9 +1,10 @@
-"""Words -> ImageNet concepts: exact names first, then kinds, then whole words, then what the user may have meant."""
+"""Find ImageNet concepts by words: exact names first, then kinds, then whole words, then similar spellings."""
 
 from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from functools import cache
 
 from assocmem.data.hierarchy import kind_names, labels_of_kind
@@ -51,6 +52,11 @@ def named_labels(words: str) -> list[Label]:
     below = labels_of_kind(kind) if kind else frozenset()
     names = _label_names()
     return [label for label in labels if label.index in below or wanted in names[label.index]]
+
+
+def classes_named(names: Iterable[str]) -> set[int]:
+    """Return the indices of all ImageNet concepts that any of these names means."""
+    return {label.index for name in names for label in named_labels(name)}
 
 
 def kind_named(words: str) -> str | None:
