@@ -28,6 +28,7 @@ from assocmem.index.results import (
 from assocmem.index.session import Session
 from assocmem.index.store.catalog import StrPath, absolute, listed
 from assocmem.index.store.records import Failure, Teaching
+from assocmem.index.teach.taught_model import TaughtModels
 from assocmem.index.teach.teaching import Teacher
 
 if TYPE_CHECKING:
@@ -97,8 +98,9 @@ class Collection:
     ) -> None:
         self._session = Session(folder, extractor=extractor, weights=weights, options=options)
         self._indexer = Indexer(self._session)
-        self._teacher = Teacher(self._session, self._indexer)
-        self._searcher = Searcher(self._session, self._teacher, once=once)
+        self._models = TaughtModels(self._session)
+        self._teacher = Teacher(self._session, self._indexer, self._models)
+        self._searcher = Searcher(self._session, self._models, once=once)
 
     @property
     def folder(self) -> Path:
@@ -455,7 +457,7 @@ class Collection:
         """
         from assocmem.index.teach.review import Review
 
-        return Review(self._session, self._teacher, listed(paths))
+        return Review(self._session, self._teacher, self._models, listed(paths))
 
     # Inspect
 

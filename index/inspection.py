@@ -23,7 +23,7 @@ from assocmem.index.store.catalog import FORMAT, Catalog
 from assocmem.index.store.disk import file_size
 from assocmem.index.store.segments import checked_chunks, read_segment
 from assocmem.index.store.snapshot import take_snapshot
-from assocmem.index.store.teaching_tables import TeachingTables, taught_version
+from assocmem.index.store.teaching_tables import TeachingTables
 from assocmem.index.teach.taught_model import current_labels, taught_problems
 
 
@@ -127,7 +127,7 @@ def _derived_problems(session: Session, catalog: Catalog) -> list[str]:
     problems += message_problems(snapshot, folder / CLIQUES, coder, known_messages(folder, coder))
     problems += familiarity_problems(snapshot, folder, session.message_coder)
     problems += pool_problems(snapshot, folder, coder)
-    version = taught_version(catalog)
+    version = catalog.taught_version
     if version is not None:
         problems += taught_problems(TeachingTables(catalog), version, coder.dim, folder)
     return problems

@@ -148,6 +148,12 @@ class Session:
             found |= mine
         return found
 
+    def unchanged(self, paths: Iterable[str]) -> bool:
+        """Return whether all paths are files that the collection has with this size and time, without a failure."""
+        with self.lock:
+            catalog = self.catalog()
+            return catalog is not None and all(_unchanged(catalog, path) for path in paths)
+
     # Settings and network
 
     @property
@@ -197,3 +203,13 @@ class Session:
     def message_coder(self) -> MessageCoder:
         """The encoder of the messages of the familiarity memory."""
         return self.made_with().message_coder()
+
+
+def _unchanged(catalog: Catalog, path: str) -> bool:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    known = catalog.file(path)
+    same = known is not None and (known[1].size, known[1].mtime_ns) == (status.st_size, status.st_mtime_ns)
+    return same and catalog.failure(path) is None

@@ -236,11 +236,12 @@ def standing(scores: F32, originals: I64) -> Standing:
 
 def describe_pictures(pictures: Sequence[Picture], extractor: Any) -> Described:
     """Describe pictures for all methods."""
-    from assocmem.index.ingest.pipeline import sketch_of
+    from assocmem.codes.dct_sketches import SIDE, sketch
+    from assocmem.extractors.image import grey_square
 
     arrays = [np.asarray(picture) for picture in pictures]
     features = extractor.extract([extractor.prepare(array) for array in arrays]).features
-    sketches = np.stack([sketch_of(array) for array in arrays])
+    sketches = sketch(np.stack([grey_square(array, SIDE) for array in arrays]))
     hashes = {name: np.stack([make(p) for p in pictures]) for name, (_, make) in hash_functions().items()}
     others = {name: np.stack([encode(p) for p in pictures]) for name, (_, encode) in other_networks().items()}
     return Described(features, sketches, hashes, others)

@@ -54,21 +54,6 @@ class Indexer:
         report.elapsed_s = time.perf_counter() - started
         return report
 
-    def settled(self, paths: list[str]) -> bool:
-        """Return whether all paths are files that the collection has unchanged, without a failure."""
-        with self._session.reading() as catalog:
-            for path in paths:
-                known = catalog.file(path)
-                try:
-                    status = os.stat(path)
-                except OSError:
-                    return False
-                if known is None or (known[1].size, known[1].mtime_ns) != (status.st_size, status.st_mtime_ns):
-                    return False
-                if catalog.failure(path) is not None:
-                    return False
-        return True
-
     def remove(self, paths: list[str], *, missing: bool = False) -> int:
         """Remove the items of files and folders; see ``Collection.remove``."""
         session = self._session

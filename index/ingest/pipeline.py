@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from assocmem._numerics.types import F32, I8
-from assocmem.codes.dct_sketches import SIDE, sketch
+from assocmem._numerics.types import F32, U8
+from assocmem.codes.dct_sketches import SIDE
 from assocmem.errors import MediaError
 from assocmem.extractors.base import Extraction, Extractor, Image
 from assocmem.extractors.sniff import Kind, claims_media, sniff
@@ -53,8 +53,8 @@ class Part:
     start: float | None = None
     """seconds, for shots"""
     end: float | None = None
-    sketch: I8 | None = None
-    """int8 (LENGTH,): of the picture, or of a shot's middle frame"""
+    grey: U8 | None = None
+    """uint8 (SIDE, SIDE): the picture, or a shot's middle frame, small and grey; its sketch is made from this"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ class Item:
     """float32 (classes,)"""
     start: float | None
     end: float | None
-    sketch: I8 | None = None
-    """int8 (LENGTH,)"""
+    grey: U8 | None = None
+    """uint8 (SIDE, SIDE)"""
 
 
 @dataclass(slots=True)
@@ -204,31 +204,29 @@ def _decode_file(
             send(error)
 
 
-def read_parts(path: str, kind: Kind, extractor: Extractor, *, sketched: bool = True) -> Iterator[Part]:
+def read_parts(path: str, kind: Kind, extractor: Extractor) -> Iterator[Part]:
     """Yield a picture (one part) or a video (a part per shot), prepared for the network; raises MediaError."""
     if kind == "image":
         from assocmem.extractors.image import read_image
 
-        yield picture_part(read_image(path, min_side=extractor.min_side), extractor, sketched=sketched)
+        yield picture_part(read_image(path, min_side=extractor.min_side), extractor)
         return
     from assocmem.extractors.shots import read_shots
 
     for shot in read_shots(path, min_side=extractor.min_side):
         prepared = tuple(extractor.prepare(image) for image in shot.images)
-        middle = sketch_of(shot.images[len(shot.images) // 2]) if sketched else None
-        yield Part(prepared, shot.start, shot.end, middle)
+        yield Part(prepared, shot.start, shot.end, _grey(shot.images[len(shot.images) // 2]))
 
 
-def picture_part(image: Image, extractor: Extractor, *, sketched: bool = True) -> Part:
+def picture_part(image: Image, extractor: Extractor) -> Part:
     """Return the one part of a picture."""
-    return Part((extractor.prepare(image),), sketch=sketch_of(image) if sketched else None)
+    return Part((extractor.prepare(image),), grey=_grey(image))
 
 
-def sketch_of(image: Image) -> I8:
-    """Return a picture's sketch, int8 (LENGTH,)."""
+def _grey(image: Image) -> U8:
     from assocmem.extractors.image import grey_square
 
-    return np.asarray(sketch(grey_square(image, SIDE)[None])[0])
+    return grey_square(image, SIDE)
 
 
 def content_hash(path: str) -> bytes:
@@ -338,4 +336,4 @@ def softmax(logits: F32) -> F32:
 
 def _item(extraction: Extraction, rows: slice, part: Part) -> Item:
     logits = None if extraction.logits is None else extraction.logits[rows].mean(axis=0)
-    return Item(extraction.features[rows].mean(axis=0), logits, part.start, part.end, part.sketch)
+    return Item(extraction.features[rows].mean(axis=0), logits, part.start, part.end, part.grey)

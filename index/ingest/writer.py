@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from assocmem._storage.hdf5 import sync
-from assocmem.codes.dct_sketches import LENGTH
+from assocmem.codes.dct_sketches import LENGTH, sketch
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import CollectionError
 from assocmem.index.ingest.pipeline import End, Item, Job, Result, softmax
@@ -159,8 +159,8 @@ class Writer:
             best = np.argsort(-probabilities, kind="stable")[:LABELS]
             labels, scores = best[None, :].astype(np.int16), probabilities[best][None, :].astype(np.float16)
         # Codes are made of the stored float16 feature, so that they can be checked against it at any time.
-        sketch = np.zeros(LENGTH, np.int8) if item.sketch is None else item.sketch
-        return SegmentData(np.zeros(1, np.int64), self.coder.encode(feature), feature, labels, scores, sketch[None, :])
+        drawn = np.zeros((1, LENGTH), np.int8) if item.grey is None else sketch(item.grey[None])
+        return SegmentData(np.zeros(1, np.int64), self.coder.encode(feature), feature, labels, scores, drawn)
 
     # Removing
 

@@ -98,8 +98,10 @@ def items_meant(
             found.correct(item, model.labels[example])
     # The best items may be near copies of examples: the examples' labels apply to them.
     best = [item for item, _ in _best(found.scores(), _LOOKED_AT * k) if item not in examples]
-    for item, (feature, sketch) in _item_data(snapshot, best).items():
-        (label,) = model.copies(feature[None, :], sketch[None, :])
+    data = _item_data(snapshot, best)
+    features = np.stack([feature for feature, _ in data.values()]) if data else np.empty((0, 0), np.float32)
+    labels = model.copies(features, lambda: np.stack([sketch for _, sketch in data.values()]))
+    for item, label in zip(data, labels, strict=True):
         if label is not None:
             found.correct(item, label)
     return _best({item: score for item, score in found.scores().items() if score > 0}, k)

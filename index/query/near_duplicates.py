@@ -54,7 +54,7 @@ def find_query_originals(session: Session, asked: Query, k: int) -> list[Hit]:
     snapshot = session.snapshot()
     library = _bare_library(snapshot, snapshot.living_ids(), session.coder)
     similarity, rows = find_originals(
-        asked.features, asked.sketches, library.items, session.coder, min(k, max(1, len(library)))
+        asked.features, asked.sketches(), library.items, session.coder, min(k, max(1, len(library)))
     )
     pairs = zip(rows.ravel().tolist(), similarity.ravel().tolist(), strict=True)
     return session.hits(best_of(((int(library.ids[row]) if row >= 0 else -1, score) for row, score in pairs), k))

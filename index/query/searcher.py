@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from assocmem._numerics.types import F32, I8
-from assocmem.codes.dct_sketches import LENGTH
+from assocmem._numerics.types import F32, I8, U8
+from assocmem.codes.dct_sketches import SIDE, sketch
 from assocmem.errors import CollectionError, InputError, MediaError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.masked import Box, MaskedExtractor, check_boxes
@@ -24,14 +24,13 @@ from assocmem.index.results import ConceptHit, Hit, Ranked, Seen
 from assocmem.index.session import Session
 from assocmem.index.store.catalog import StrPath, absolute
 from assocmem.index.store.snapshot import Snapshot
-from assocmem.index.teach.teaching import Teacher
+from assocmem.index.teach.taught_model import Label, TaughtModels
 from assocmem.search.exhaustive import Block, ExhaustiveEngine, SearchEngine
 
 if TYPE_CHECKING:
     from assocmem.index.derived.familiarity import Familiarity
     from assocmem.index.derived.pools import PoolsReader
     from assocmem.index.query.concept_search import Meaning
-    from assocmem.index.teach.taught_model import Label
     from assocmem.search.pooled import Pools
 
 Mask = Box | Sequence[Box]
@@ -56,8 +55,19 @@ class Query:
     """float32 (m, dim); (0, 0) for words"""
     logits: F32 | None
     """float32 (m, 1000), if the extractor has them"""
-    sketches: I8
-    """int8 (m, LENGTH); zeros if they were not asked for"""
+    grey: U8
+    """uint8 (m, SIDE, SIDE): small grey pictures; (0, SIDE, SIDE) for words"""
+
+    def sketches(self) -> I8:
+        """Return the sketches of the pictures, int8 (m, LENGTH)."""
+        return sketch(self.grey)
+
+
+class _OpenEngine(NamedTuple):
+    generation: int
+    large: bool
+    pools: Pools | None
+    engine: SearchEngine
 
 
 class Searcher:
@@ -66,18 +76,17 @@ class Searcher:
     Parameters
     ----------
     session : Session
-    teacher : Teacher
-        Opens the model of what was taught.
+    models : TaughtModels
     once : bool
         The process asks one question: what only makes later ones faster is not loaded.
     """
 
-    def __init__(self, session: Session, teacher: Teacher, *, once: bool = False) -> None:
+    def __init__(self, session: Session, models: TaughtModels, *, once: bool = False) -> None:
         self._session = session
-        self._teacher = teacher
+        self._models = models
         self._once = once
         self._pools: PoolsReader | None = None
-        self._engine: tuple[int, Pools | None, SearchEngine] | None = None
+        self._engine: _OpenEngine | None = None
         self._familiarity: tuple[int, Familiarity] | None = None
 
     # Questions
@@ -85,15 +94,15 @@ class Searcher:
     def ask(self, query: StrPath | Image, *, mask: Mask | None = None) -> Query:
         """Turn a question into features, or words: the half of a search that needs the network."""
         if mask is None:
-            model = self._teacher.model() if isinstance(query, str) and not os.path.lexists(query) else None
+            model = self._models.current() if isinstance(query, str) and not os.path.lexists(query) else None
             if model is not None and model.named(str(query)) is not None:  # the name may contain a slash
                 return _words_query(str(query))
-            return read_query(query, lambda: self._session.extractor, sketched=False)
+            return read_query(query, lambda: self._session.extractor)
         boxes = check_boxes(mask)
-        return read_query(query, lambda: MaskedExtractor(self._session.extractor, boxes), words=False, sketched=False)
+        return read_query(query, lambda: MaskedExtractor(self._session.extractor, boxes), words=False)
 
     def read(self, query: StrPath | Image) -> Query:
-        """Read a picture or video, with its sketches."""
+        """Read a picture or video."""
         return read_query(query, lambda: self._session.extractor, words=False)
 
     # Items
@@ -115,12 +124,15 @@ class Searcher:
         snapshot = self._session.snapshot()
         with self._session.lock:
             known = self._engine
-            if known is not None and known[0] == snapshot.generation and (effort == 1 or not snapshot.large):
-                return known[2]
-            pools = self._open_pools() if snapshot.large and effort != 1 else None
-            if known is None or known[:2] != (snapshot.generation, pools):
-                known = self._engine = snapshot.generation, pools, self._make_engine(snapshot, pools)
-            return known[2]
+            current = known is not None and known.generation == snapshot.generation
+            if known is not None and current and (effort == 1 or not known.large):
+                return known.engine
+            large = snapshot.large
+            pools = self._open_pools() if large and effort != 1 else None
+            if known is None or not current or known.pools is not pools:
+                known = _OpenEngine(snapshot.generation, large, pools, self._make_engine(snapshot, pools))
+                self._engine = known
+            return known.engine
 
     def _open_pools(self) -> Pools | None:
         if self._pools is None:
@@ -141,7 +153,7 @@ class Searcher:
     def warm(self, effort: float | None = None) -> None:
         """Open the engine that a search with this effort uses, and load its kernels."""
         engine = self.engine(self._effort(effort))
-        if self._engine is not None and self._engine[1] is not None:
+        if self._engine is not None and self._engine.pools is not None:
             engine.search(np.ones(self._session.coder.dim, np.float32), 1)
 
     # Words
@@ -150,7 +162,7 @@ class Searcher:
         """Return the concepts that words are taken to mean; UnknownConceptError if there are none."""
         from assocmem.index.query.concept_search import meaning
 
-        return meaning(words, self._teacher.model())
+        return meaning(words, self._models.current())
 
     def _search_words(self, words: str, k: int) -> list[Hit]:
         from assocmem.index.query.concept_search import items_meant
@@ -159,8 +171,8 @@ class Searcher:
         snapshot = self._session.snapshot()
         if not meant.taught and not snapshot.has_labels:
             raise CollectionError(_NO_CONCEPTS.format(self._session.made_with().choice.spec))
-        model = self._teacher.model()
-        examples = {} if model is None else self._teacher.example_items()
+        model = self._models.current()
+        examples = {} if model is None else self._models.example_items()
         return self._session.hits(items_meant(meant, snapshot, self.engine(), model, examples, k))
 
     def common_concepts(self, k: int = 5) -> list[str]:
@@ -178,7 +190,7 @@ class Searcher:
         """Return the concepts nearest to a picture or video; see ``Collection.concepts``."""
         check_k(k)
         asked = self.read(query)
-        model = self._teacher.model()
+        model = self._models.current()
         if asked.logits is None and (model is None or not model.concepts):
             raise CollectionError(_NO_CONCEPTS.format(self._session.extractor.name))
         taught: list[ConceptHit] = []
@@ -253,9 +265,7 @@ def _denied_classes(label: Label | None) -> set[int]:
 # Questions
 
 
-def read_query(
-    query: StrPath | Image, extractor: Callable[[], Extractor], *, words: bool = True, sketched: bool = True
-) -> Query:
+def read_query(query: StrPath | Image, extractor: Callable[[], Extractor], *, words: bool = True) -> Query:
     """Turn a question into features; ``extractor`` is called only if a network is needed.
 
     Raises
@@ -268,7 +278,7 @@ def read_query(
     if isinstance(query, np.ndarray):
         if query.dtype != np.uint8 or query.ndim != 3 or query.shape[2] != 3 or not query.size:
             raise InputError(f"query: expected a uint8 array (height, width, 3), found {query.dtype} {query.shape}")
-        return _described([picture_part(query, extractor(), sketched=sketched)], extractor())
+        return _described([picture_part(query, extractor())], extractor())
     if not isinstance(query, str | os.PathLike):
         raise InputError(
             "query: expected a path, words, or a uint8 array (height, width, 3), "
@@ -286,13 +296,13 @@ def read_query(
         kind = sniff(path)
         if kind is None:
             raise MediaError("neither a picture nor a video")
-        return _described(read_parts(path, kind, extractor(), sketched=sketched), extractor())
+        return _described(read_parts(path, kind, extractor()), extractor())
     except MediaError as error:
         raise MediaError(f"{text}: {error.reason}", lasting=error.lasting) from error
 
 
 def _words_query(text: str) -> Query:
-    return Query(text, np.empty((0, 0), np.float32), None, np.empty((0, LENGTH), np.int8))
+    return Query(text, np.empty((0, 0), np.float32), None, np.empty((0, SIDE, SIDE), np.uint8))
 
 
 def _described(parts: Iterable[Part], extractor: Extractor) -> Query:
@@ -304,9 +314,9 @@ def _described(parts: Iterable[Part], extractor: Extractor) -> Query:
         if not items:  # a video that breaks in the middle can be asked about as far as it goes
             raise
     logits = [item.logits for item in items if item.logits is not None]
-    sketches = [np.zeros(LENGTH, np.int8) if item.sketch is None else item.sketch for item in items]
+    grey = [np.zeros((SIDE, SIDE), np.uint8) if item.grey is None else item.grey for item in items]
     features = np.stack([item.feature for item in items])
-    return Query(None, features, np.stack(logits) if logits else None, np.stack(sketches))
+    return Query(None, features, np.stack(logits) if logits else None, np.stack(grey))
 
 
 def check_k(k: int) -> None:

@@ -190,6 +190,16 @@ class Catalog:
         """Count a commit; part of every committing transaction."""
         self.set_meta("generation", str(self.generation + 1))
 
+    @property
+    def taught_version(self) -> int | None:
+        """Number of changes to the teachings; None if the collection was never taught."""
+        found = self.meta("taught")
+        return None if found is None else int(found)
+
+    def next_taught_version(self) -> None:
+        """Count a change to the teachings; part of every transaction that changes them."""
+        self.set_meta("taught", str((self.taught_version or 0) + 1))
+
     # Files
 
     def file(self, path: str) -> tuple[int, FileRow] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from assocmem._numerics.types import F16, I8
@@ -89,6 +88,8 @@ class Teaching:
 class Example:
     """A picture or shot that a teaching is about."""
 
+    id: int
+    """number of its content"""
     hash: bytes
     """of the file's content"""
     feature: F16
@@ -98,14 +99,3 @@ class Example:
     path: str
     start: float | None
     end: float | None
-
-    @property
-    def id(self) -> int:
-        """Number of its content."""
-        return example_id(self.hash, self.start)
-
-
-def example_id(digest: bytes, start: float | None) -> int:
-    """Return a number for a file's content and the shot that begins at ``start``: 0 to 2**63 - 1."""
-    place = "" if start is None else f"{start:.3f}"
-    return int.from_bytes(hashlib.blake2b(digest + place.encode(), digest_size=8).digest(), "little") >> 1

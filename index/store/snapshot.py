@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -34,15 +35,20 @@ class Snapshot:
     segments: tuple[Segment, ...]
     dead: tuple[I64, ...]
     """per segment: rows that are no longer found"""
+    count: int
+    """items that can be found"""
+    large: bool
+    """pools make a search faster"""
+
+    @classmethod
+    def of(cls, generation: int, segments: tuple[Segment, ...], dead: tuple[I64, ...]) -> Self:
+        """Return a snapshot of segments."""
+        count = sum(len(segment.ids) for segment in segments) - sum(map(len, dead))
+        return cls(generation, segments, dead, count, count >= POOLED_FROM)
 
     def __len__(self) -> int:
         """Items that can be found."""
-        return sum(len(segment.ids) for segment in self.segments) - sum(map(len, self.dead))
-
-    @property
-    def large(self) -> bool:
-        """Whether pools make a search faster."""
-        return len(self) >= POOLED_FROM
+        return self.count
 
     def living(self, rows: int = _ROWS) -> Iterator[tuple[Segment, I64]]:
         """Yield segments and their living rows, ascending, at most ``rows`` positions at a time."""
@@ -110,5 +116,5 @@ def take_snapshot(catalog: Catalog, folder: Path, last: Snapshot | None = None) 
                 "or index the folders into a new collection"
             ) from error
         rows = tuple(np.array(dead.get(number, []), np.int64) for number in numbers)
-        return Snapshot(generation, segments, rows)
+        return Snapshot.of(generation, segments, rows)
     raise AssertionError("unreachable")

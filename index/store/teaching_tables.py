@@ -7,6 +7,7 @@ about teachings is here.
 from __future__ import annotations
 
 import getpass
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -29,13 +30,6 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS parents (concept TEXT PRIMARY KEY, parent TEXT NOT NULL) WITHOUT ROWID",
 )
 _COLUMNS = 'id, example, concept, is_one, said, at, who, path, start, "end", undone'
-_VERSION = "taught"
-
-
-def taught_version(catalog: Catalog) -> int | None:
-    """Return the number of changes to the teachings, or None if the collection was never taught."""
-    found = catalog.meta(_VERSION)
-    return None if found is None else int(found)
 
 
 class TeachingTables:
@@ -52,10 +46,6 @@ class TeachingTables:
         """Make the tables if they are missing; part of the first transaction that teaches."""
         for statement in _SCHEMA:
             self._catalog.change(statement)
-
-    def next_version(self) -> None:
-        """Count a change; part of every transaction that changes teachings."""
-        self._catalog.set_meta(_VERSION, str((taught_version(self._catalog) or 0) + 1))
 
     # Teachings
 
@@ -158,6 +148,12 @@ class TeachingTables:
         self._catalog.change(
             "DELETE FROM parents WHERE concept NOT IN (SELECT concept FROM teachings WHERE undone IS NULL AND is_one)"
         )
+
+
+def example_id(digest: bytes, start: float | None) -> int:
+    """Return a number for a file's content and the shot that begins at ``start``: 0 to 2**63 - 1."""
+    place = "" if start is None else f"{start:.3f}"
+    return int.from_bytes(hashlib.blake2b(digest + place.encode(), digest_size=8).digest(), "little") >> 1
 
 
 def _teaching(*columns: Any) -> Teaching:

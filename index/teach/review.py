@@ -20,7 +20,7 @@ from assocmem.errors import InputError
 from assocmem.index.results import Hit, TeachReport
 from assocmem.index.session import Session
 from assocmem.index.store.catalog import StrPath
-from assocmem.index.teach.taught_model import TaughtModel
+from assocmem.index.teach.taught_model import TaughtModel, TaughtModels
 from assocmem.index.teach.teaching import Teacher
 
 POOL = 4000
@@ -56,6 +56,7 @@ class Review:
     ----------
     session : Session
     teacher : Teacher
+    models : TaughtModels
     paths : iterable of paths
         Ask only about these files and folders; by default about all.
 
@@ -66,8 +67,8 @@ class Review:
     answers : int
     """
 
-    def __init__(self, session: Session, teacher: Teacher, paths: Iterable[StrPath] = ()) -> None:
-        self._session, self._teacher = session, teacher
+    def __init__(self, session: Session, teacher: Teacher, models: TaughtModels, paths: Iterable[StrPath] = ()) -> None:
+        self._session, self._teacher, self._models = session, teacher, models
         self.ended, self.answers = "", 0
         chosen = session.ids_below(paths) if (paths := list(paths)) else None
         self._ids, features, self._labels = _pool(session, chosen)
@@ -82,7 +83,7 @@ class Review:
         self._guesses: list[I64] = []
         self._judged = -1
         self._said: list[tuple[Question, list[int]]] = []
-        if len(self._ids) and (known := teacher.model()) is not None:
+        if len(self._ids) and (known := models.current()) is not None:
             self._close(known.unit_features())
 
     def __iter__(self) -> Review:
@@ -118,7 +119,7 @@ class Review:
 
     def is_new(self, concept: str) -> bool:
         """Return whether nothing was taught under this name yet."""
-        known = self._teacher.model()
+        known = self._models.current()
         return known is None or known.named(concept) is None
 
     def no(self, question: Question) -> None:
@@ -162,7 +163,7 @@ class Review:
         if not len(self._ids):
             self.ended = "there is nothing to ask about"
             return None
-        known = self._teacher.model()
+        known = self._models.current()
         shares, none = self._shares(known)
         if known is not None and known.concepts and self.answers > self._judged:
             self._judged = self.answers

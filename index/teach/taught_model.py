@@ -6,7 +6,8 @@ A statement about an example applies to it and to its near copies, whatever the 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from assocmem.concepts.memory import ConceptMemory
 from assocmem.copies.candidate_pairs import COSINE_FROM
 from assocmem.index.derived.files import TAUGHT, keep_file, not_of_the_items, read_kept
 from assocmem.index.results import COPY
+from assocmem.index.session import Session
 from assocmem.index.store.records import Teaching
 from assocmem.index.store.teaching_tables import TeachingTables
 
@@ -181,13 +183,14 @@ class TaughtModel:
 
     # Answers
 
-    def answer(self, features: F32, sketches: I8) -> Answer:
+    def answer(self, features: F32, sketches: Callable[[], I8]) -> Answer:
         """Predict concepts, and replace predictions by the labels of examples that the rows are near copies of.
 
         Parameters
         ----------
         features : float32 (n, dim)
-        sketches : int8 (n, LENGTH)
+        sketches : function that returns int8 (n, LENGTH)
+            Called only if a feature is near that of an example.
         """
         shares, none = self.memory.probabilities(np.ascontiguousarray(features))
         copies = self.copies(features, sketches)
@@ -207,11 +210,12 @@ class TaughtModel:
                 shares[row] /= max(total, 1.0 if len(places) == 1 else 1e-9)
         return Answer(shares, none, copies)
 
-    def copies(self, features: F32, sketches: I8) -> list[Label | None]:
+    def copies(self, features: F32, sketches: Callable[[], I8]) -> list[Label | None]:
         """Return the label of the most similar example that each row is a near copy of; None if there is none."""
         out: list[Label | None] = []
-        for feature, sketch in zip(features, sketches, strict=True):
-            similar = self._similarity(feature, sketch)
+        sketches = functools.cache(sketches)
+        for row, feature in enumerate(features):
+            similar = self._similarity(feature, row, sketches)
             best = float(similar.max()) if len(similar) else 0.0
             if best < COPY:
                 out.append(None)
@@ -221,8 +225,8 @@ class TaughtModel:
             out.append(self.labels[max(same, key=self._order.__getitem__)])
         return out
 
-    def _similarity(self, feature: F32, sketch: I8) -> F32:
-        """Return the similarity to each example as copies, float32 (examples,); 0 where it cannot be a copy."""
+    def _similarity(self, feature: F32, row: int, sketches: Callable[[], I8]) -> F32:
+        """Return the similarity to each example, float32 (examples,); 0 where the feature cannot be of a copy."""
         out = np.zeros(len(self._ids), np.float32)
         unit = feature / max(float(np.linalg.norm(feature)), 1e-30)
         for start in range(0, len(out), _CHUNK):
@@ -233,7 +237,7 @@ class TaughtModel:
             rows = np.flatnonzero(cosines >= COPY - (1 - SKETCH_FROM) - 1e-3)
             if len(rows):
                 theirs = self._sketches[start + rows]
-                out[start + rows] = cosines[rows] + _sketch_part(cosines[rows], sketch, theirs)
+                out[start + rows] = cosines[rows] + _sketch_part(cosines[rows], sketches()[row], theirs)
         return out
 
     def features_of(self, concepts: Sequence[str], most: int) -> F32:
@@ -259,6 +263,33 @@ class TaughtModel:
         while (parent := above.get(found[-1].casefold())) is not None and parent not in found:
             found.append(parent)
         return found
+
+
+class TaughtModels:
+    """The model of a collection's teachings, brought up to date whenever it is asked for."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._model: TaughtModel | None = None
+
+    def current(self) -> TaughtModel | None:
+        """Return the model of all teachings; None if the collection was never taught."""
+        with self._session.lock:
+            catalog = self._session.catalog()
+            version = None if catalog is None else catalog.taught_version
+            if catalog is None or version is None:
+                return None
+            if self._model is None:
+                dim, folder = self._session.made_with().dim, self._session.folder
+                self._model = TaughtModel(TeachingTables(catalog), version, dim, folder)
+            elif self._model.version != version:
+                self._model.update(TeachingTables(catalog), version)
+            return self._model
+
+    def example_items(self) -> dict[int, int]:
+        """Return the living items that are examples: item id -> example id."""
+        with self._session.reading() as catalog:
+            return TeachingTables(catalog).example_items()
 
 
 def _sketch_part(cosines: F32, sketch: I8, others: I8) -> F32:

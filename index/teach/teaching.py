@@ -19,9 +19,9 @@ from assocmem.index.ingest.indexer import Indexer
 from assocmem.index.results import Concept, TeachReport
 from assocmem.index.session import Session
 from assocmem.index.store.catalog import Catalog
-from assocmem.index.store.records import Example, Teaching, example_id
-from assocmem.index.store.teaching_tables import TeachingTables, taught_version
-from assocmem.index.teach.taught_model import TaughtModel, current_labels, nearest_taught
+from assocmem.index.store.records import Example, Teaching
+from assocmem.index.store.teaching_tables import TeachingTables, example_id
+from assocmem.index.teach.taught_model import TaughtModels, current_labels, nearest_taught
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +45,12 @@ class _Change:
 
 
 class Teacher:
-    """Changes what a collection was taught, and opens the model that answers from it."""
+    """Changes what a collection was taught."""
 
-    def __init__(self, session: Session, indexer: Indexer) -> None:
+    def __init__(self, session: Session, indexer: Indexer, models: TaughtModels) -> None:
         self._session = session
         self._indexer = indexer
-        self._model: TaughtModel | None = None
-
-    # Model
-
-    def model(self) -> TaughtModel | None:
-        """Return the model of all teachings, brought up to date; None if the collection was never taught."""
-        with self._session.lock:
-            catalog = self._session.catalog()
-            version = None if catalog is None else taught_version(catalog)
-            if catalog is None or version is None:
-                return None
-            tables = TeachingTables(catalog)
-            if self._model is None:
-                dim, folder = self._session.made_with().dim, self._session.folder
-                self._model = TaughtModel(tables, version, dim, folder)
-            elif self._model.version != version:
-                self._model.update(tables, version)
-            return self._model
+        self._models = models
 
     # Teach
 
@@ -222,7 +205,7 @@ class Teacher:
 
     def concepts(self) -> list[Concept]:
         """See ``Collection.taught_concepts``."""
-        model = self.model()
+        model = self._models.current()
         if model is None:
             return []
         with self._session.reading() as catalog:
@@ -241,21 +224,16 @@ class Teacher:
             for name, count in model.memory.counts.items()
         ]
 
-    def example_items(self) -> dict[int, int]:
-        """Return the living items that are examples: item id -> example id."""
-        with self._session.reading() as catalog:
-            return TeachingTables(catalog).example_items()
-
     def example_counts(self) -> dict[str, int]:
         """Return the number of examples of each taught concept, by name."""
-        model = self.model()
+        model = self._models.current()
         return {} if model is None else model.memory.counts
 
     def is_concept(self, name: str) -> bool:
         """See ``Collection.is_concept``."""
         from assocmem.data.label_names import named_labels
 
-        model = self.model()
+        model = self._models.current()
         return bool(named_labels(name)) or (model is not None and model.named(name) is not None)
 
     # How
@@ -269,15 +247,15 @@ class Teacher:
                 tables.make()
                 yield _Change(catalog, tables)
                 tables.drop_parents()
-                tables.next_version()
-            if (model := self.model()) is not None:
+                catalog.next_taught_version()
+            if (model := self._models.current()) is not None:
                 model.keep()
 
     def _index_first(self, paths: Sequence[str]) -> TeachReport:
         """Index what is new; CollectionError if a named file cannot be read. Ctrl-C is passed on."""
         if not paths:
             raise InputError("teach: expected files or folders, found none")
-        if self._session.settings is not None and self._indexer.settled(list(paths)):
+        if self._session.unchanged(paths):
             return TeachReport()
         added = self._indexer.add(list(paths))
         if added.interrupted:
@@ -323,7 +301,7 @@ class Teacher:
         for one in placed:
             segment, rows, item = segments[one.segment], np.array([one.row], np.int64), one.item
             feature, sketch = segment.features[rows][0], segment.sketches[rows][0]
-            yield Example(one.hash, feature, sketch, item.path, item.start, item.end)
+            yield Example(example_id(one.hash, item.start), one.hash, feature, sketch, item.path, item.start, item.end)
 
     def _existing(self, name: str) -> str:
         """Return the spelling of a taught concept, or the name of one of ImageNet's."""

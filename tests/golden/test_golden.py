@@ -15,6 +15,7 @@ from tests.golden import arrays, collection, commands
 from tests.golden.compare import differences
 
 FIXTURE = Path(__file__).resolve().parent / "v0.1"
+DERIVED = {f"memory-{name}.h5" for name in ("cliques", "concepts", "messages", "seen")}
 
 
 @functools.cache
@@ -100,10 +101,17 @@ def test_commands_answer_as_they_did(group, root):
     _check(expected, found, commands.TOLERANCE)
     for place in ("photos.amem", "new.amem"):
         if (root / place).exists():
-            _check(_answers()[f"layout of {place} after {group}"], collection.layout(root / place), 0)
+            _check_layout(_answers()[f"layout of {place} after {group}"], collection.layout(root / place))
 
 
-def test_derived_memories_are_made_again_as_they_were(root, tmp_path):
+def _check_layout(expected, found):
+    """Files are as they were; a small collection may do without files of derived memories, which cost a commit each."""
+    missing = {name for name in DERIVED if name in expected and name not in found}
+    _check({name: value for name, value in expected.items() if name not in missing}, found, 0)
+
+
+def test_derived_memories_are_made_again_as_they_were(root, tmp_path, monkeypatch):
+    monkeypatch.setattr("assocmem.index.derived.refresh.REFRESH_AT", 1)  # not only after hundreds of changes
     kept = tmp_path / "kept"
     kept.mkdir()
     for path in (root / "photos.amem").glob("memory-*.h5"):
@@ -113,7 +121,7 @@ def test_derived_memories_are_made_again_as_they_were(root, tmp_path):
         photos.info()
     # What was taught is solved when it is asked for, and written when something is taught.
     names = {path.name for path in kept.iterdir()} - {"memory-taught.h5"}
-    assert names == {f"memory-{name}.h5" for name in ("cliques", "concepts", "messages", "seen")}
+    assert names == DERIVED
     for name in names:
         _check_contents(kept / name, root / "photos.amem" / name, arrays.TOLERANCE)
     _check(_answers()["python"], collection.ask_collection(root), commands.TOLERANCE)
