@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from assocmem.extractors.base import Extractor, Image
 from assocmem.index.ingest.indexer import Indexer
-from assocmem.index.query.searcher import Mask, Searcher, check_k
 from assocmem.index.results import (
     COPY,
     AddReport,
@@ -32,6 +32,7 @@ from assocmem.index.teach.taught_model import TaughtModels
 from assocmem.index.teach.teaching import Teacher
 
 if TYPE_CHECKING:
+    from assocmem.index.query.searcher import Mask, Searcher
     from assocmem.index.teach.review import Review
 
 
@@ -100,17 +101,19 @@ class Collection:
         self._indexer = Indexer(self._session)
         self._models = TaughtModels(self._session)
         self._teacher = Teacher(self._session, self._indexer, self._models)
-        self._searcher = Searcher(self._session, self._models, once=once)
+        self._once = once
 
     @property
     def folder(self) -> Path:
         """The collection's folder."""
         return self._session.folder
 
-    @property
+    @cached_property
     def searcher(self) -> Searcher:
         """Searching in steps, for a front end that shows what it does."""
-        return self._searcher
+        from assocmem.index.query.searcher import Searcher  # kernels take a second to import: teaching needs none
+
+        return Searcher(self._session, self._models, once=self._once)
 
     @property
     def teacher(self) -> Teacher:
@@ -225,7 +228,7 @@ class Collection:
         CollectionError
             The collection's extractor has no ImageNet concepts, and none was taught.
         """
-        return self._searcher.concepts(query, k)
+        return self.searcher.concepts(query, k)
 
     # Copies
 
@@ -249,7 +252,7 @@ class Collection:
         MediaError
             The query file cannot be read.
         """
-        return self._searcher.seen(query)
+        return self.searcher.seen(query)
 
     def duplicates(
         self,
@@ -301,8 +304,7 @@ class Collection:
         """
         from assocmem.index.query.near_duplicates import find_query_originals
 
-        check_k(k)
-        return find_query_originals(self._session, self._searcher.read(query), k)
+        return find_query_originals(self._session, self.searcher.read(query), k)
 
     # Teach
 

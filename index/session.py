@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import CollectionError, CollectionMismatchError, InputError
 from assocmem.extractors.base import Extractor
 from assocmem.index.results import Hit, Ranked
@@ -22,11 +21,13 @@ from assocmem.index.store.catalog import NAME as CATALOG_NAME
 from assocmem.index.store.catalog import Catalog, StrPath, absolute
 from assocmem.index.store.disk import make_folder
 from assocmem.index.store.lock import writer_lock
+from assocmem.index.store.segments import Segment, read_segment
 from assocmem.index.store.settings import ExtractorChoice, Settings
 from assocmem.index.store.snapshot import Snapshot, take_snapshot
 
 if TYPE_CHECKING:
     from assocmem.codes.hash_codes import MessageCoder
+    from assocmem.codes.winner_codes import CliqueCoder
 
 
 class Session:
@@ -41,6 +42,7 @@ class Session:
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = Path(absolute(folder))
+        self._segments = self.folder / "segments"
         if (weights or options) and not isinstance(extractor, str):
             raise InputError("weights and options belong to an extractor: name it too")
         self._given = None if isinstance(extractor, str) else extractor
@@ -122,8 +124,14 @@ class Session:
         """Return the last committed generation."""
         with self.reading() as catalog:
             if self._snapshot is None or self._snapshot.generation != catalog.generation:
-                self._snapshot = take_snapshot(catalog, self.folder / "segments", self._snapshot)
+                self._snapshot = take_snapshot(catalog, self._segments, self._snapshot)
             return self._snapshot
+
+    def segments(self, numbers: Iterable[int]) -> dict[int, Segment]:
+        """Return live segments by number; those of the last snapshot are open already."""
+        with self.lock:
+            known = {} if self._snapshot is None else {segment.number: segment for segment in self._snapshot.segments}
+        return {number: known.get(number) or read_segment(self._segments, number) for number in set(numbers)}
 
     # Items
 

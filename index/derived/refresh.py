@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import h5py
 
-from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.index.derived.files import MESSAGES, read_kept
 from assocmem.index.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from assocmem.codes.hash_codes import MessageCoder
+    from assocmem.codes.winner_codes import CliqueCoder
 
 REFRESH_AT = 256
 """New items from which on the files are replaced.

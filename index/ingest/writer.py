@@ -10,12 +10,12 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from assocmem._storage.hdf5 import sync
 from assocmem.codes.dct_sketches import LENGTH, sketch
-from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import CollectionError
 from assocmem.index.ingest.pipeline import End, Item, Job, Result, softmax
 from assocmem.index.store.catalog import Catalog
@@ -29,6 +29,9 @@ from assocmem.index.store.segments import (
     segment_path,
     write_segment,
 )
+
+if TYPE_CHECKING:
+    from assocmem.codes.winner_codes import CliqueCoder
 
 MERGE_AT = 8
 """Segments of about one size are merged when there are this many, so n items make O(log n) segments."""

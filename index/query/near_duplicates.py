@@ -16,7 +16,7 @@ from assocmem.copies.grouping import Items, Pairs, describe, group, near_pairs
 from assocmem.copies.lookup import find_originals
 from assocmem.errors import CollectionMismatchError, InputError
 from assocmem.index.derived.clique_memory import known_messages, living_messages
-from assocmem.index.query.searcher import Query, best_of
+from assocmem.index.query.searcher import Query, best_of, check_k
 from assocmem.index.results import Copies, Hit, Ranked
 from assocmem.index.session import Session
 from assocmem.index.store.catalog import StrPath
@@ -51,6 +51,7 @@ def find_copies(
 
 def find_query_originals(session: Session, asked: Query, k: int) -> list[Hit]:
     """See ``Collection.originals``."""
+    check_k(k)
     snapshot = session.snapshot()
     library = _bare_library(snapshot, snapshot.living_ids(), session.coder)
     similarity, rows = find_originals(

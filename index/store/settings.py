@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from assocmem._numerics.types import F32
-from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.extractors.base import Extractor
 from assocmem.extractors.registry import DEFAULT
 from assocmem.index.store.catalog import absolute
 
 if TYPE_CHECKING:
     from assocmem.codes.hash_codes import MessageCoder
+    from assocmem.codes.winner_codes import CliqueCoder
 
 CLUSTERS = 128
 """64 bytes of code per item."""
@@ -86,6 +86,8 @@ class Settings:
 
     def coder(self) -> CliqueCoder:
         """Return the encoder of the collection's codes."""
+        from assocmem.codes.winner_codes import CliqueCoder  # its kernels take a second to import: not all need them
+
         return CliqueCoder(self.dim, clusters=self.clusters, seed=self.seed, mean=self.mean)
 
     def message_coder(self) -> MessageCoder:

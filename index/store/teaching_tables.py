@@ -90,6 +90,11 @@ class TeachingTables:
 
     # Examples
 
+    def example_count(self) -> int:
+        """Return the number of examples with a teaching that was not undone."""
+        sql = "SELECT count(DISTINCT example) FROM teachings WHERE undone IS NULL"
+        return int(self._catalog.rows(sql)[0][0]) if self.exist() else 0
+
     def example_data(self, ids: Iterable[int], dim: int) -> tuple[F16, I8]:
         """Return features float16 (n, dim) and sketches int8 (n, LENGTH) of examples."""
         wanted = list(ids)

@@ -15,17 +15,16 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from assocmem._numerics.rotation import unit_rows
 from assocmem._numerics.types import F16, F32, I8, Bools
 from assocmem.codes.dct_sketches import LENGTH, SKETCH_FROM, scales_of, sketch_cosines
-from assocmem.concepts.memory import ConceptMemory
-from assocmem.copies.candidate_pairs import COSINE_FROM
 from assocmem.index.derived.files import TAUGHT, keep_file, not_of_the_items, read_kept
 from assocmem.index.results import COPY
 from assocmem.index.session import Session
 from assocmem.index.store.records import Teaching
 from assocmem.index.store.teaching_tables import TeachingTables
 
+KEPT_FROM = 256
+"""Examples from which on what was solved is kept in a file: fewer are solved in less than a tenth of a second."""
 _CHUNK = 4096
 _SAME = 1e-5
 """Similarities that differ by less belong to one content in two files."""
@@ -90,6 +89,8 @@ class TaughtModel:
     """
 
     def __init__(self, tables: TeachingTables, version: int, dim: int, folder: Path, *, anew: bool = False) -> None:
+        from assocmem.concepts.memory import ConceptMemory  # kernels take a second to import: teaching needs none
+
         self.memory = ConceptMemory(dim)
         self.labels: dict[int, Label] = {}
         self.parents: dict[str, str] = {}
@@ -247,6 +248,8 @@ class TaughtModel:
 
     def unit_features(self) -> F32:
         """Return the features of all examples, scaled to length 1, float32 (examples, dim)."""
+        from assocmem._numerics.rotation import unit_rows
+
         return unit_rows(self._features.astype(np.float32))
 
     # Names
@@ -286,6 +289,18 @@ class TaughtModels:
                 self._model.update(TeachingTables(catalog), version)
             return self._model
 
+    def follow(self) -> None:
+        """Bring an open model up to date after a change; keep what was solved if solving takes long.
+
+        A process that only teaches does not open the model of a few examples: the next question solves it in
+        milliseconds.
+        """
+        with self._session.reading() as catalog:
+            examples = TeachingTables(catalog).example_count()
+        model = self.current() if self._model is not None or examples >= KEPT_FROM else None
+        if model is not None and examples >= KEPT_FROM:
+            model.keep()
+
     def example_items(self) -> dict[int, int]:
         """Return the living items that are examples: item id -> example id."""
         with self._session.reading() as catalog:
@@ -294,6 +309,8 @@ class TaughtModels:
 
 def _sketch_part(cosines: F32, sketch: I8, others: I8) -> F32:
     """Return what sketches add to the similarity of features, float32 (n,)."""
+    from assocmem.copies.candidate_pairs import COSINE_FROM
+
     alike = np.maximum(0, sketch_cosines(sketch[None, :], others)[0] - np.float32(SKETCH_FROM))
     bare = scales_of(sketch[None, :])[0] * scales_of(others) == 0
     return np.asarray(np.where(bare, 2 * np.maximum(0, cosines - np.float32(COSINE_FROM)), alike), dtype=np.float32)

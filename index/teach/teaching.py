@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -226,8 +227,11 @@ class Teacher:
 
     def example_counts(self) -> dict[str, int]:
         """Return the number of examples of each taught concept, by name."""
-        model = self._models.current()
-        return {} if model is None else model.memory.counts
+        with self._session.lock:
+            catalog = self._session.catalog()
+            teachings = [] if catalog is None else TeachingTables(catalog).teachings(standing=True)
+        names = [label.concept for label in current_labels(teachings).values() if label.concept is not None]
+        return dict(sorted(Counter(names).items()))
 
     def is_concept(self, name: str) -> bool:
         """See ``Collection.is_concept``."""
@@ -240,7 +244,7 @@ class Teacher:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[_Change]:
-        """One transaction under the writer's lock; afterwards the model is solved and its file replaced."""
+        """One transaction under the writer's lock; afterwards an open model follows."""
         with self._session.writing() as catalog:
             tables = TeachingTables(catalog)
             with catalog.transaction():
@@ -248,8 +252,7 @@ class Teacher:
                 yield _Change(catalog, tables)
                 tables.drop_parents()
                 catalog.next_taught_version()
-            if (model := self._models.current()) is not None:
-                model.keep()
+            self._models.follow()
 
     def _index_first(self, paths: Sequence[str]) -> TeachReport:
         """Index what is new; CollectionError if a named file cannot be read. Ctrl-C is passed on."""
@@ -292,12 +295,12 @@ class Teacher:
         report.taught += len(examples)
 
     def _examples(self, catalog: Catalog, ids: Sequence[int]) -> Iterator[Example]:
-        segments = {segment.number: segment for segment in self._session.snapshot().segments}
         wanted = set(ids)
         placed = catalog.placed(wanted)
         if len(placed) < len(wanted):
             gone = min(wanted - {one.item.id for one in placed})
             raise CollectionError(f"item {gone}: not in the collection; nothing was taught")
+        segments = self._session.segments(one.segment for one in placed)
         for one in placed:
             segment, rows, item = segments[one.segment], np.array([one.row], np.int64), one.item
             feature, sketch = segment.features[rows][0], segment.sketches[rows][0]
