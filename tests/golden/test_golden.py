@@ -125,3 +125,23 @@ def test_derived_memories_are_made_again_as_they_were(root, tmp_path, monkeypatc
     for name in names:
         _check_contents(kept / name, root / "photos.amem" / name, arrays.TOLERANCE)
     _check(_answers()["python"], collection.ask_collection(root), commands.TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"a": 1, "b": [0.5, "x"], "c": 0},
+        {"a": 1},
+        {"a": 1.0, "b": [0.5, "x"]},
+        {"a": True, "b": [0.5, "x"]},
+        {"a": 1, "b": [0.51, "x"]},
+        {"a": 1, "b": [0.5, "y"]},
+        {"a": 1, "b": [0.5]},
+        {"a": 1, "b": [float("nan"), "x"]},
+        {"a": 1, "b": None},
+    ],
+)
+def test_the_comparison_sees_every_difference(found):
+    expected = {"a": 1, "b": [0.5, "x"]}
+    assert list(differences(expected, expected | {"b": [0.5001, "x"]}, 1e-3)) == []
+    assert list(differences(expected, found, 1e-3))
