@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from assocmem import __version__
-from assocmem.cli.common import say
+from assocmem.cli.output import say
 from assocmem.errors import AssocmemError
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the raw figures are kept.")]

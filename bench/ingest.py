@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from assocmem.bench.common import DEFAULT_OUT, OutOption, RoundsOption, keep, median, run_function, spread
-from assocmem.cli.common import emit, emit_table, guarded, say
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, emit_table, say
 
 HOME = "assocmem.bench.ingest"
 
@@ -93,7 +94,7 @@ def _files(folder: str) -> list[Any]:
 
 
 def _open() -> Any:
-    from assocmem.cli.common import prepare_kernels
+    from assocmem.cli.kernels import prepare_kernels
     from assocmem.extractors.registry import open_extractor
 
     prepare_kernels(storing=True)

@@ -17,7 +17,7 @@ import numpy as np
 from assocmem._numerics.types import I32
 from assocmem.bench.capacity.tasks import Task, write_task
 from assocmem.bench.common import available_cores, pin, run_function
-from assocmem.cli.common import say
+from assocmem.cli.output import say
 
 Row = dict[str, Any]
 HOME = "assocmem.bench.capacity.speed"

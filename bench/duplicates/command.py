@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from assocmem.bench.common import DEFAULT_OUT, OutOption, keep
-from assocmem.cli.common import emit, guarded, say
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, say
 
 FEW = 100
 """Originals below which methods are hardly told apart: one of them is more than a percent."""

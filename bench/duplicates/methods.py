@@ -16,7 +16,7 @@ import numpy as np
 
 from assocmem._numerics.types import F32, I8, I64, U8
 from assocmem.bench.duplicates.copies import Picture
-from assocmem.cli.common import say
+from assocmem.cli.output import say
 from assocmem.codes.dct_sketches import LENGTH
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.copies.grouping import describe

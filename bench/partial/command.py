@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from assocmem.bench.common import DEFAULT_OUT, OutOption, keep
-from assocmem.cli.common import emit, guarded, say
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, say
 
 if TYPE_CHECKING:
     from assocmem.bench.tables import Section

@@ -22,7 +22,8 @@ from assocmem.bench.common import (
     write_raw,
 )
 from assocmem.bench.tables import machine_lines, write_sections
-from assocmem.cli.common import count, emit, guarded, say
+from assocmem.cli.common import guarded
+from assocmem.cli.output import count, emit, say
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:

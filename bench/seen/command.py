@@ -11,7 +11,8 @@ import typer
 
 from assocmem._numerics.types import U16
 from assocmem.bench.common import DEFAULT_OUT, OutOption, keep, run_function
-from assocmem.cli.common import emit, guarded, say
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, say
 
 if TYPE_CHECKING:
     from assocmem.bench.tables import Section

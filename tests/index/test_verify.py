@@ -76,7 +76,7 @@ def test_a_flipped_bit_is_named(photos, column):
     flip_bit(photos, column)
     problems = photos.verify()
     assert len(problems) == 1
-    assert "00000001.h5: expected a whole segment, found damage (" in problems[0]
+    assert "00000001.h5: expected a complete segment, found damage (" in problems[0]
     assert "filter returned failure" in problems[0]  # so HDF5 calls a checksum that does not fit
 
 
@@ -198,7 +198,7 @@ def test_damage_is_not_merged_into_a_sound_segment(photos, template):
     flip_bit(photos, "features")
     for seed in range(100, 105):
         photos.add(pictures(template / f"{seed}", [seed]))
-    with pytest.raises(DamagedError, match=r"00000001\.h5: expected a whole segment, found damage"):
+    with pytest.raises(DamagedError, match=r"00000001\.h5: expected a complete segment, found damage"):
         photos.add(pictures(template / "last", [105]))
     assert len(photos.refresh().segments) == 8
     assert len(photos.verify()) == 1
