@@ -1,13 +1,13 @@
 # make demo    the main job on real photographs and clips, in a virtual environment of its own
 # make test    everything the tests need, and all tests
-# make lint | wheel-test | test-torch | docs | clean
+# make lint | site | wheel-test | test-torch | docs | clean
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 PIP = -m pip install -qq --disable-pip-version-check
 
-.PHONY: demo test lint wheel-test test-torch docs clean
+.PHONY: demo test lint site wheel-test test-torch docs clean
 
 demo: $(VENV)/demo.stamp
 	$(VENV)/bin/assocmem demo
@@ -43,9 +43,14 @@ test-torch:
 	.venv-torch/bin/python $(PIP) --editable ".[torch,demo]" --group test
 	.venv-torch/bin/python -m pytest -m torch
 
+# The documents that the program itself writes: the command reference and the picture of the demo.
 docs: $(VENV)/test.stamp
 	$(VENV)/bin/python -m tests.reference > docs/commands.md
 	$(VENV)/bin/python -m tests.picture docs/demo.svg
+
+# The documentation as a site in build/site: offline, and any warning is an error.
+site: $(VENV)/site.stamp
+	$(VENV)/bin/python -m sphinx -q -W --keep-going -E -d build/doctrees docs build/site
 
 clean:
 	rm -rf .venv .venv-wheel .venv-torch build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -63,4 +68,8 @@ $(VENV)/test.stamp: $(VENV)/demo.stamp
 
 $(VENV)/lint.stamp: $(VENV)/test.stamp
 	$(VENV)/bin/python $(PIP) --group lint
+	touch $@
+
+$(VENV)/site.stamp: $(VENV)/test.stamp
+	$(VENV)/bin/python $(PIP) --group docs
 	touch $@
