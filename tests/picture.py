@@ -27,7 +27,11 @@ def main(path):
     number = re.search(r"terminal-(\d+)-", svg)
     assert number is not None
     with open(path, "w", encoding="utf-8") as file:
-        file.write(svg.replace(number[1], "demo"))
+        file.write(_without_web_fonts(svg.replace(number[1], "demo")))
+
+
+def _without_web_fonts(svg):
+    return re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
