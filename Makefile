@@ -24,6 +24,7 @@ lint: $(VENV)/lint.stamp
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --platform win32 --cache-dir .mypy_cache/win32
 
 # The wheel in a clean environment, and the tests run where no checkout can lend it a file.
 wheel-test:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import sys
 import threading
 from typing import Any, ClassVar, Self
 
@@ -12,6 +14,15 @@ from assocmem._numerics.bits import count_ones, empty_matrix, words_for
 from assocmem._numerics.types import Words
 from assocmem._storage.hdf5 import load_bits, save_bits
 from assocmem.errors import DamagedError, InputError
+
+
+def physical_memory() -> float:
+    """Return the bytes of this machine's memory; infinity on Windows, where Python cannot tell."""
+    if sys.platform == "win32":
+        size = math.inf
+    else:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return size
 
 
 class BitMemory:
@@ -48,7 +59,7 @@ class BitMemory:
         self._writing = threading.Lock()
         rows, columns = self._matrix_size()
         needed = 8 * rows * words_for(columns)
-        here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        here = physical_memory()
         if needed > here:
             sizes = ", ".join(f"{name} {value}" for name, value in shape.items())
             raise InputError(

@@ -54,7 +54,7 @@ def duplicates(
     from assocmem.bench.duplicates.grouping import time_all
     from assocmem.bench.duplicates.methods import methods
     from assocmem.bench.duplicates.pictures import picture_paths
-    from assocmem.data.mean import feature_mean
+    from assocmem.extractors.efficientnet import feature_mean
     from assocmem.extractors.registry import open_extractor
 
     for package in ("imagehash", "faiss"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import importlib.util
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -105,7 +104,9 @@ def _load(source: Path, scratch: Path, items: int | None, queries: int) -> Data:
 
 
 def _half_of_memory() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
+    from assocmem.memory.base import physical_memory
+
+    return physical_memory() / 2
 
 
 def choose(task: Task, wanted: Sequence[str], *, quick: bool) -> list[Spec]:

@@ -89,7 +89,7 @@ def describe(pictures: list[Picture], extractor: Extractor, coder: MessageCoder)
 
 def measure(pictures: list[Picture], extractor: Extractor, others: F32 | None) -> dict[str, Any]:
     """Store every other picture beside others' features; ask for the rest, and for copies of those that were stored."""
-    from assocmem.data.mean import feature_mean
+    from assocmem.extractors.efficientnet import feature_mean
 
     coder = MessageCoder(extractor.dim, mean=feature_mean(extractor.identity))
     mine, new = describe(pictures[::2], extractor, coder), describe(pictures[1::2], extractor, coder)

@@ -23,7 +23,7 @@ from assocmem._numerics.types import F32, U8
 from assocmem.codes.dct_sketches import SIDE
 from assocmem.errors import MediaError
 from assocmem.extractors.base import Extraction, Extractor, Image
-from assocmem.extractors.sniff import Kind, claims_media, sniff
+from assocmem.extractors.sniff import MediaKind, has_media_suffix, sniff
 from assocmem.index.ingest.walk import FoundFile, os_reason
 from assocmem.index.store.records import Failure
 
@@ -42,7 +42,7 @@ class Job:
     """A file to be read."""
 
     found: FoundFile
-    kind: Kind
+    kind: MediaKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def plan(
             continue
         if kind is not None:
             yield Job(entry, kind)
-        elif entry.named or claims_media(entry.path):
+        elif entry.named or has_media_suffix(entry.path):
             reason = "neither a picture nor a video, whatever its name says" if entry.size else "empty file"
             yield Failure(entry.path, reason, entry.size, entry.mtime_ns)
 
@@ -204,7 +204,7 @@ def _decode_file(
             send(error)
 
 
-def read_parts(path: str, kind: Kind, extractor: Extractor) -> Iterator[Part]:
+def read_parts(path: str, kind: MediaKind, extractor: Extractor) -> Iterator[Part]:
     """Yield a picture (one part) or a video (a part per shot), prepared for the network; raises MediaError."""
     if kind == "image":
         from assocmem.extractors.image import read_image

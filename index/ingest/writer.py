@@ -19,6 +19,7 @@ from assocmem.codes.dct_sketches import LENGTH, sketch
 from assocmem.errors import CollectionError
 from assocmem.index.ingest.pipeline import End, Item, Job, Result, softmax
 from assocmem.index.store.catalog import Catalog
+from assocmem.index.store.disk import remove_file
 from assocmem.index.store.records import Failure, FileRow
 from assocmem.index.store.segments import (
     LABELS,
@@ -56,9 +57,9 @@ class Writer:
         live = {segment_path(self.folder, number).name for number in self.catalog.segments()}
         for path in self.folder.iterdir():
             if path.name not in live and path.suffix in (".h5", ".tmp"):
-                path.unlink(missing_ok=True)
+                remove_file(path)
         for path in self.folder.parent.glob(".memory-*.tmp"):
-            path.unlink(missing_ok=True)
+            remove_file(path)
 
     # Adding
 
@@ -224,7 +225,7 @@ class Writer:
             self.catalog.replace_segments(numbers, new, enumerate(ids))
             self.catalog.next_generation()
         for number in numbers:  # readers that have them open keep them
-            segment_path(self.folder, number).unlink(missing_ok=True)
+            remove_file(segment_path(self.folder, number))
 
 
 def _tier(rows: int) -> int:

@@ -18,7 +18,7 @@ from assocmem.codes.dct_sketches import SIDE, sketch
 from assocmem.errors import CollectionError, InputError, MediaError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.masked import Box, MaskedExtractor, check_boxes
-from assocmem.extractors.sniff import claims_media, sniff
+from assocmem.extractors.sniff import has_media_suffix, sniff
 from assocmem.index.ingest.pipeline import Item, Part, describe_parts, picture_part, read_parts, softmax
 from assocmem.index.results import ConceptHit, Hit, Ranked, Seen
 from assocmem.index.session import Session
@@ -177,7 +177,7 @@ class Searcher:
 
     def common_concepts(self, k: int = 5) -> list[str]:
         """Return the names of the ImageNet concepts that the collection contains most of."""
-        from assocmem.data.labels import imagenet_labels
+        from assocmem.data.imagenet import imagenet_labels
         from assocmem.index.derived.label_counts import label_counts
 
         counts = label_counts(self._session.snapshot(), self._session.folder, self._session.coder.clusters)
@@ -242,7 +242,7 @@ def best_of(scored: Iterable[tuple[int, float]], k: int) -> Ranked:
 
 def _imagenet_concepts(logits: F32, copies: list[Label | None], k: int) -> list[ConceptHit]:
     """Return the most probable ImageNet concepts over all rows of logits, float32 (m, 1000), except denied ones."""
-    from assocmem.data.labels import imagenet_labels
+    from assocmem.data.imagenet import imagenet_labels
 
     shares, labels = softmax(logits), imagenet_labels()
     denied = [_denied_classes(label) for label in copies]
@@ -286,7 +286,8 @@ def read_query(query: StrPath | Image, extractor: Callable[[], Extractor], *, wo
         )
     path = absolute(query)
     text = os.fspath(query)
-    may_be_words = words and isinstance(query, str) and os.sep not in text and not claims_media(text)
+    has_folder = os.sep in text or (os.altsep is not None and os.altsep in text)  # Windows has two separators
+    may_be_words = words and isinstance(query, str) and not has_folder and not has_media_suffix(text)
     if may_be_words and not (os.path.isfile(path) and sniff(path)):
         # A folder or a text file of this name is not a question; ./NAME asks for the file all the same.
         return _words_query(text)

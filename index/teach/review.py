@@ -15,7 +15,7 @@ from assocmem._numerics.rotation import unit_rows
 from assocmem._numerics.types import F32, I64, Bools
 from assocmem.concepts.active_learning import Kernel, choose, fresh, references, worth_asking
 from assocmem.concepts.classifiers import least_hashed
-from assocmem.data.labels import imagenet_labels
+from assocmem.data.imagenet import imagenet_labels
 from assocmem.errors import InputError
 from assocmem.index.results import Hit, TeachReport
 from assocmem.index.session import Session

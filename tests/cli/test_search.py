@@ -69,8 +69,7 @@ def test_words_are_joined_and_unknown_ones_answered_with_similar_names(run, inde
 
 def test_the_meaning_of_words_is_printed(run, indexed, tmp_path):
     """It is printed unless the words are the name of just one concept."""
-    from assocmem.data.hierarchy import ancestors, labels_of_kind
-    from assocmem.data.labels import imagenet_labels
+    from assocmem.data.imagenet import ancestors, imagenet_labels, labels_in_category
 
     with assocmem.open(tmp_path / "photos.amem") as photos:
         index, name = next(
@@ -90,13 +89,13 @@ def test_the_meaning_of_words_is_printed(run, indexed, tmp_path):
     general = ancestors(index)[-1]
     of_kind = run("search", general, "--json")
     assert set(json.loads(of_kind.stdout)["meant"]) >= {name}
-    more = len(labels_of_kind(general)) - 5
+    more = len(labels_in_category(general)) - 5
     assert f"taken to mean: {general} (" in of_kind.stderr
     assert f" and {more} more)" in of_kind.stderr
 
 
 def test_a_concept_without_hits_is_answered_with_frequent_ones(run, indexed):
-    from assocmem.data.labels import imagenet_labels
+    from assocmem.data.imagenet import imagenet_labels
 
     for label in imagenet_labels():
         result = run("search", label.synonyms[0], "--json")

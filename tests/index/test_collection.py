@@ -208,7 +208,7 @@ def test_names_that_are_no_utf8(photos, tmp_path):
 
 
 def test_words_find_items_of_a_concept(photos, tmp_path):
-    from assocmem.data.labels import imagenet_labels
+    from assocmem.data.imagenet import imagenet_labels
 
     paths = pictures(tmp_path / "in", range(12))
     photos.add([tmp_path / "in"])

@@ -12,7 +12,7 @@ from PIL import Image
 
 import assocmem
 from assocmem import ConceptMemory
-from assocmem.data.labels import imagenet_labels
+from assocmem.data.imagenet import imagenet_labels
 from assocmem.errors import CollectionError, InputError
 from tests.fakes import ColourExtractor
 

@@ -217,7 +217,9 @@ def test_a_file_cut_short_anywhere_is_named(tmp_path):
     whole = path.read_bytes()
     for length in np.linspace(0, len(whole) - 1, 60).astype(int):
         path.write_bytes(whole[:length])
-        with pytest.raises(DamagedError, match=r"00000001\.h5: expected a complete segment, found damage \(.+\); restore"):
+        with pytest.raises(
+            DamagedError, match=r"00000001\.h5: expected a complete segment, found damage \(.+\); restore"
+        ):
             read_segment(tmp_path, 1)
         with pytest.raises(DamagedError):
             list(checked_chunks(tmp_path, 1))

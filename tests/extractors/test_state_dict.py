@@ -1,4 +1,4 @@
-"""The reader of PyTorch files, on files written opcode by opcode: torch is not needed, nor trusted."""
+"""The reader of PyTorch's state dicts, on files written opcode by opcode: torch is neither needed nor trusted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assocmem.errors import ExtractorError
-from assocmem.extractors.torchfile import read_state_dict
+from assocmem.extractors.state_dict import read_state_dict
 
 MAGIC = 0x1950A86A20F9469CFC6C
 ORDERED_DICT = b"ccollections\nOrderedDict\n)R"
@@ -33,7 +33,7 @@ STORAGES = {
 
 
 def plain(value: object) -> bytes:
-    """Opcodes that push a plain value."""
+    """Return the opcodes that push a plain value."""
     return pickle.dumps(value, 2)[2:-1]
 
 
@@ -58,7 +58,7 @@ def state_dict(**tensors: bytes) -> bytes:
     return ORDERED_DICT + b"(" + b"".join(plain(name) + value for name, value in tensors.items()) + b"u"
 
 
-def write_chain(path: Path, body: bytes, *storages: tuple[str, np.ndarray], little: bool = True) -> Path:
+def write_legacy(path: Path, body: bytes, *storages: tuple[str, np.ndarray], little: bool = True) -> Path:
     content = pickle.dumps(MAGIC, 2) + pickle.dumps(1001, 2) + pickle.dumps({"little_endian": little}, 2)
     content += b"\x80\x02" + body + b"." + pickle.dumps([key for key, _ in storages], 2)
     for _, numbers in storages:
@@ -79,7 +79,7 @@ def write_zip(path: Path, body: bytes, *storages: tuple[str, np.ndarray], little
 Writer = Callable[..., Path]
 
 
-@pytest.fixture(params=[write_chain, write_zip], ids=["chain", "zip"])
+@pytest.fixture(params=[write_legacy, write_zip], ids=["legacy", "zip"])
 def write(request: pytest.FixtureRequest) -> Writer:
     writer: Writer = request.param
     return writer
@@ -108,7 +108,7 @@ def test_any_transposition_and_offset_comes_back(
     strides = tuple(step // 4 for step in view.strides)
     body = state_dict(x=tensor(storage("0", "IntStorage", len(whole)), offset, view.shape, strides))
     path = tmp_path_factory.getbasetemp() / "transposed.pth"
-    found = read_state_dict((write_zip if zipped else write_chain)(path, body, ("0", whole)))["x"]
+    found = read_state_dict((write_zip if zipped else write_legacy)(path, body, ("0", whole)))["x"]
     np.testing.assert_array_equal(found, view)
 
 
@@ -138,7 +138,7 @@ def test_a_parameter_is_its_tensor(tmp_path: Path, write: Writer) -> None:
 
 
 @pytest.mark.parametrize("module", ["os", "posix", "nt", "subprocess", "builtins"])
-def test_a_call_hidden_in_the_pickle_is_named_and_not_made(tmp_path: Path, write: Writer, module: str) -> None:
+def test_a_call_hidden_in_the_pickle_is_named_and_not_executed(tmp_path: Path, write: Writer, module: str) -> None:
     trap = tmp_path / "sprung"
     call = f"c{module}\nsystem\n".encode() + b"(" + plain(f"echo > {trap}") + b"tR"
     for body in (call, state_dict(x=call), state_dict(x=tensor(SIX, 0, (6,), (1,)), y=call)):
@@ -161,7 +161,7 @@ def test_a_call_hidden_in_the_pickle_is_named_and_not_made(tmp_path: Path, write
         b"ccopyreg\n_reconstructor\n",
     ],
 )
-def test_names_beside_tensors_and_dicts_are_refused(tmp_path: Path, write: Writer, trick: bytes) -> None:
+def test_names_other_than_tensors_and_dicts_are_refused(tmp_path: Path, write: Writer, trick: bytes) -> None:
     with pytest.raises(ExtractorError, match="not allowed"):
         read_state_dict(write(tmp_path / "w.pth", state_dict(x=trick)))
 
@@ -172,7 +172,9 @@ SLOTS = b"N" + STATE + b"\x86"
 
 @pytest.mark.parametrize("target", [REBUILD, b"ctorch\nFloatStorage\n", b"ccollections\nOrderedDict\n", SIX])
 @pytest.mark.parametrize("update", [STATE, SLOTS], ids=["dict", "slots"])
-def test_a_pickle_cannot_change_what_it_is_given(tmp_path: Path, write: Writer, target: bytes, update: bytes) -> None:
+def test_a_pickle_cannot_change_the_objects_it_reaches(
+    tmp_path: Path, write: Writer, target: bytes, update: bytes
+) -> None:
     body = target + update + b"b0" + state_dict(x=tensor(SIX, 0, (6,), (1,)))
     with pytest.raises(ExtractorError, match="damaged"):
         read_state_dict(write(tmp_path / "evil.pth", body, ("0", NUMBERS)))
@@ -181,7 +183,7 @@ def test_a_pickle_cannot_change_what_it_is_given(tmp_path: Path, write: Writer, 
 
 
 @pytest.mark.parametrize("argument", [b"}", b"N", plain("0"), REBUILD])
-def test_a_tensor_of_something_else_than_a_storage_is_refused(tmp_path: Path, write: Writer, argument: bytes) -> None:
+def test_a_tensor_without_a_storage_is_refused(tmp_path: Path, write: Writer, argument: bytes) -> None:
     with pytest.raises(ExtractorError, match="without a storage"):
         read_state_dict(write(tmp_path / "w.pth", state_dict(x=tensor(argument, 0, (6,), (1,)))))
 
@@ -208,7 +210,7 @@ def test_a_tensor_reaching_outside_its_storage_is_refused(
         read_state_dict(path)
 
 
-def test_storages_must_be_as_long_as_announced_and_described_once(tmp_path: Path, write: Writer) -> None:
+def test_storages_must_have_the_announced_length_and_be_described_once(tmp_path: Path, write: Writer) -> None:
     body = state_dict(x=tensor(SIX, 0, (6,), (1,)))
     with pytest.raises(ExtractorError, match="5 elements instead of 6"):
         read_state_dict(write(tmp_path / "short.pth", body, ("0", NUMBERS[:5])))

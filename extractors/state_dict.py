@@ -1,7 +1,6 @@
-"""Reads the tensors of a PyTorch state-dict file as numpy arrays, without PyTorch or running code from it.
+"""Reads the tensors of a PyTorch state-dict file as numpy arrays, without PyTorch and without running code from it.
 
-Knows the two containers that ``torch.save`` has ever written: a chain of pickles and, since 1.6, a zip
-archive. Must not know any network: what the tensors mean is the caller's business.
+``torch.save`` has written two formats: a sequence of pickles and, since PyTorch 1.6, a zip archive. Both are read.
 """
 
 from __future__ import annotations
@@ -15,11 +14,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from assocmem._numerics.types import AnyArray, Arrays
 from assocmem.errors import ExtractorError
-
-Array = npt.NDArray[np.generic]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -36,22 +33,22 @@ _DTYPES = {
 }
 
 
-def read_state_dict(path: Path) -> dict[str, Array]:
-    """Read a file that holds nothing but a state dict: names and tensors.
+def read_state_dict(path: Path) -> Arrays:
+    """Read a file that holds only a state dict: names and tensors.
 
-    The pickle inside may name ordered dicts, tensors and their storages; anything else is refused before it
-    is looked up, so that a file from a stranger cannot run code.
+    The pickle inside may name ordered dicts, tensors and their storages. Everything else is refused before it is
+    looked up, so that a file from an untrusted source cannot run code.
 
     Parameters
     ----------
     path : Path
-        A ``.pth`` or ``.pt`` file, in the zip format or the one before it.
+        A ``.pth`` or ``.pt`` file, in the zip format or the older one.
 
     Returns
     -------
     dict of str to ndarray
-        Read-only arrays in the shape and dtype they were saved with. Tensors that shared memory still share
-        it, and they need not be contiguous.
+        Read-only arrays with the shape and dtype that were saved. Tensors that shared memory still share it.
+        Arrays need not be contiguous.
 
     Raises
     ------
@@ -62,27 +59,27 @@ def read_state_dict(path: Path) -> dict[str, Array]:
         with path.open("rb") as file:
             zipped = file.read(4) == b"PK\x03\x04"
             file.seek(0)
-            state = _read_zip(file) if zipped else _read_chain(file)
+            state = _read_zip(file) if zipped else _read_legacy(file)
         return _tensors_of(state)
     except ExtractorError as error:
         raise ExtractorError(f"{path}: {error}") from error
     except OSError as error:
         raise ExtractorError(f"{path}: cannot read the weights: {error.strerror or error}") from error
     except Exception as error:
-        # A damaged pickle can make the unpickler raise nearly anything; which one tells the user nothing.
+        # For a damaged pickle, the unpickler may raise nearly anything.
         raise ExtractorError(
             f"{path}: expected a PyTorch state dict, found a damaged or different file ({error!r}); fetch it again"
         ) from error
 
 
 class _StorageType(NamedTuple):
-    """Stands for a class such as ``torch.FloatStorage``; not callable, so a pickle can only mention it."""
+    """Stands for a class such as ``torch.FloatStorage``; not callable, so a pickle can only refer to it."""
 
     dtype: str
 
 
 class _StorageRef(NamedTuple):
-    """A stretch of numbers that the file holds somewhere else, under ``key``."""
+    """A one-dimensional array of numbers that is stored elsewhere in the file, under ``key``."""
 
     key: str
     dtype: str
@@ -90,7 +87,7 @@ class _StorageRef(NamedTuple):
 
 
 class _TensorRef(NamedTuple):
-    """A tensor before its numbers are read: offsets and strides count elements, as PyTorch does."""
+    """A tensor whose numbers are not read yet; offset and strides count elements, as in PyTorch."""
 
     storage: _StorageRef
     offset: int
@@ -98,8 +95,8 @@ class _TensorRef(NamedTuple):
     strides: tuple[int, ...]
 
 
-# The callables a pickle gets hold of have no attributes it could set (slots, no __setstate__), nor have the
-# named tuples above: the pickle opcode BUILD writes to whatever object it is given.
+# The pickle opcode BUILD sets attributes of any object that the pickle can reach. So the callables below have no
+# attributes that could be set (slots, no __setstate__), and neither have the named tuples above.
 class _RebuildTensor:
     __slots__ = ()
 
@@ -131,13 +128,14 @@ _GLOBALS: Mapping[tuple[str, str], object] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds plain containers and references to tensors; keeps the storages it met, by key."""
+    """Builds plain containers and references to tensors; collects the storages that it finds, by key."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file, encoding="utf-8")
         self.storages: dict[str, _StorageRef] = {}
 
     def find_class(self, module: str, name: str) -> object:
+        """Return the stand-in for an allowed name."""
         try:
             return _GLOBALS[module, name]
         except KeyError:
@@ -147,6 +145,7 @@ class _Unpickler(pickle.Unpickler):
             ) from None
 
     def persistent_load(self, pid: object) -> _StorageRef:
+        """Read the description of a storage."""
         match pid:
             case ("storage", _StorageType(dtype), str(key), str(), int(length), *view):
                 if any(part is not None for part in view):
@@ -158,8 +157,8 @@ class _Unpickler(pickle.Unpickler):
         raise ExtractorError(f"expected the description of a storage, found {pid!r}")
 
 
-def _read_chain(file: BinaryIO) -> object:
-    """Read the format before zip: magic number, version, byte order, the object, storage keys, storages."""
+def _read_legacy(file: BinaryIO) -> object:
+    """Read the older format: magic number, version, byte order, the object, storage keys, storages."""
     if _Unpickler(file).load() != _MAGIC or _Unpickler(file).load() != _PROTOCOL:
         raise ExtractorError("expected a PyTorch file, found another pickle")
     system = _Unpickler(file).load()
@@ -167,7 +166,7 @@ def _read_chain(file: BinaryIO) -> object:
         raise ExtractorError("expected little-endian numbers; save the file again on a common machine")
     unpickler = _Unpickler(file)
     state = unpickler.load()
-    arrays: dict[str, Array] = {}
+    arrays: Arrays = {}
     for key in _Unpickler(file).load():
         ref = unpickler.storages[key]
         (length,) = struct.unpack("<q", file.read(8))
@@ -178,7 +177,7 @@ def _read_chain(file: BinaryIO) -> object:
 
 
 def _read_zip(file: BinaryIO) -> object:
-    """Read the zip format: one folder with ``data.pkl``, a file per storage and perhaps ``byteorder``."""
+    """Read the zip format: one folder with ``data.pkl``, one file per storage and, in newer files, ``byteorder``."""
     with zipfile.ZipFile(file) as archive:
         pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -193,21 +192,21 @@ def _read_zip(file: BinaryIO) -> object:
     return _resolve(state, lambda ref: arrays[ref.key])
 
 
-def _storage(ref: _StorageRef, content: bytes) -> Array:
-    array: Array = np.frombuffer(content, ref.dtype)
+def _storage(ref: _StorageRef, content: bytes) -> AnyArray:
+    array: AnyArray = np.frombuffer(content, ref.dtype)
     if len(array) != ref.length:
         raise ExtractorError(f"storage {ref.key} has {len(array)} elements instead of {ref.length}")
     return array
 
 
-def _resolve(value: object, storage: Callable[[_StorageRef], Array]) -> object:
-    """Put arrays in the place of tensor references at the top level, where a state dict has them."""
+def _resolve(value: object, storage: Callable[[_StorageRef], AnyArray]) -> object:
+    """Replace the tensor references of a state dict with arrays."""
     if not isinstance(value, dict):
         return value
     return {k: _view(storage(v.storage), v) if isinstance(v, _TensorRef) else v for k, v in value.items()}
 
 
-def _view(numbers: Array, ref: _TensorRef) -> Array:
+def _view(numbers: AnyArray, ref: _TensorRef) -> AnyArray:
     last = ref.offset + sum((size - 1) * step for size, step in zip(ref.shape, ref.strides, strict=True))
     if 0 not in ref.shape and last >= len(numbers):
         raise ExtractorError(f"a tensor of shape {ref.shape} reaches beyond its {len(numbers)} numbers")
@@ -224,7 +223,7 @@ def _naturals(values: object) -> tuple[int, ...]:
     return values
 
 
-def _tensors_of(state: object) -> dict[str, Array]:
+def _tensors_of(state: object) -> Arrays:
     if not isinstance(state, dict):
         raise ExtractorError(f"expected a state dict, found a {type(state).__name__}")
     for name, value in state.items():
