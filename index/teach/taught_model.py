@@ -17,6 +17,7 @@ import numpy as np
 
 from assocmem._numerics.types import F16, F32, I8, Bools
 from assocmem.codes.dct_sketches import LENGTH, SKETCH_FROM, scales_of, sketch_cosines
+from assocmem.concepts.statements import Statement
 from assocmem.index.derived.files import TAUGHT, keep_file, not_of_the_items, read_kept
 from assocmem.index.results import COPY
 from assocmem.index.session import Session
@@ -40,17 +41,19 @@ class Label:
 
 
 def current_labels(teachings: Iterable[Teaching]) -> dict[int, Label]:
-    """Return example id -> label, in the order of the last statement; a later statement replaces a contrary one."""
-    found: dict[int, Label] = {}
+    """Return the label of each example, by id, in the order of their latest teachings.
+
+    The later of two contradictory teachings wins; teaching keeps denials of other concepts. Names ignore case.
+    """
+    found: dict[int, Statement] = {}
     for teaching in teachings:
-        name = teaching.concept.casefold()
-        known = found.pop(teaching.example, Label(None, frozenset()))
-        if teaching.is_one:
-            found[teaching.example] = Label(teaching.concept, known.denied - {name})
-        else:
-            still = None if known.concept and known.concept.casefold() == name else known.concept
-            found[teaching.example] = Label(still, known.denied | {name})
-    return found
+        known = found.pop(teaching.example, Statement(teaching.id))
+        change = known.taught if teaching.is_one else known.denying
+        found[teaching.example] = change(teaching.concept, teaching.id, key=str.casefold)
+    return {
+        example: Label(known.concept or None, frozenset(name.casefold() for name in known.denied))
+        for example, known in found.items()
+    }
 
 
 class Answer(NamedTuple):

@@ -1,4 +1,4 @@
-"""Concept memories in files: what is saved is loaded; what is damaged is named, and never taken for another."""
+"""Files of concept memories: what is saved is loaded, damage is reported, and other files are a mismatch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pytest
 from assocmem.concepts.memory import ConceptMemory
 from assocmem.errors import DamagedError, InputError, MismatchError
 from assocmem.search.clique_index import CliqueIndex
-from tests.lessons import DIM, SORTS, answers, clusters, few_waves, memory_of, state, vectors
+from tests.concepts.sample_memories import DIM, KINDS, answers, clusters, content, few_frequencies, memory_of, vectors
 
 
-def filled(sort=SORTS[0], **settings):
-    """A memory with a past: what was denied, taken out, said again, and a name beyond ASCII."""
-    memory = memory_of(sort, clusters(1, 3, 8), **settings)
+def filled(kind=KINDS[0], **settings):
+    """A memory with denials, removed and corrected examples, and a name beyond ASCII."""
+    memory = memory_of(kind, clusters(1, 3, 8), **settings)
     memory.deny(vectors(2, 2), ["ant", "yak"], [5000, 5001])
     memory.unteach(clusters(1, 3, 8)[2][::5])
     memory.teach(vectors(3, 1), "Café 猫", [2**63 - 1], when=77)
@@ -32,32 +32,31 @@ def path(tmp_path):
     return tmp_path / "memory.h5"
 
 
-# what is saved is loaded
+# saving and loading
 
 
 @pytest.mark.parametrize("mean", [None, np.full(DIM, 0.01)])
-@pytest.mark.parametrize("sort", [*SORTS, ("cosine", 1), ("l2", 3), ("cosine", 512)])
-def test_what_is_saved_says_the_same(path, sort, mean):
-    with few_waves():
-        memory = filled(sort, mean=mean, seed=4)
+@pytest.mark.parametrize("kind", [*KINDS, ("cosine", 1), ("l2", 3), ("cosine", 512)])
+def test_a_loaded_memory_gives_the_same_answers(path, kind, mean):
+    with few_frequencies():
+        memory = filled(kind, mean=mean, seed=4)
         memory.save(str(path))
         again = ConceptMemory.load(path)
         assert type(again) is ConceptMemory
         assert again.settings == memory.settings
-        assert state(again) == state(memory)
+        assert content(again) == content(memory)
         assert answers(again, vectors(9, 5)) == answers(memory, vectors(9, 5))
     assert os.listdir(path.parent) == ["memory.h5"]
 
 
-def test_what_is_loaded_and_saved_again_is_the_same_file(path):
+def test_a_loaded_memory_is_saved_as_the_same_file(path):
     filled().save(path)
     before = path.read_bytes()
     ConceptMemory.load(path).save(path)
     assert path.read_bytes() == before
 
 
-def test_the_way_it_came_about_is_not_in_the_file(path):
-    """Memories that were told the same are the same file."""
+def test_the_file_does_not_depend_on_the_order_of_teaching(path):
     x, names, ids = clusters(1)
     one, other = memory_of(), memory_of()
     one.teach(x, names, ids, when=3)
@@ -69,30 +68,30 @@ def test_the_way_it_came_about_is_not_in_the_file(path):
 
 
 @pytest.mark.parametrize("emptied", [False, True])
-def test_an_empty_memory_is_saved_too(path, emptied):
-    memory = memory_of(SORTS[0], *([clusters(1)] if emptied else []))
+def test_an_empty_memory_can_be_saved(path, emptied):
+    memory = memory_of(KINDS[0], *([clusters(1)] if emptied else []))
     memory.unteach(clusters(1)[2] if emptied else [])
     memory.save(path)
     again = ConceptMemory.load(path)
     assert (len(again), again.concepts) == (0, ())
     again.teach(vectors(1, 1), "ant")
     memory.teach(vectors(1, 1), "ant")
-    assert state(again) == state(memory)
+    assert content(again) == content(memory)
 
 
-def test_settings_of_numpy_are_saved_too(path):
+def test_settings_of_numpy_types_can_be_saved(path):
     ConceptMemory(np.int64(DIM), code_bytes=np.int64(4), seed=np.int64(3)).save(path)
     assert ConceptMemory.load(path).settings == ConceptMemory(DIM, code_bytes=4, seed=3).settings
 
 
 @pytest.mark.parametrize("name", ["nowhere/memory.h5", "."])
-def test_a_path_that_cannot_be_a_file_is_named(tmp_path, name):
-    with pytest.raises(InputError, match="expected the name of a file in a folder that is there"):
+def test_a_path_that_cannot_be_a_file_is_an_error(tmp_path, name):
+    with pytest.raises(InputError, match="expected a file name in an existing folder"):
         filled().save(tmp_path / name)
     assert os.listdir(tmp_path) == []
 
 
-def test_a_save_that_fails_leaves_the_file_that_was_there(path, monkeypatch):
+def test_a_save_that_fails_leaves_the_old_file(path, monkeypatch):
     memory = filled()
     memory.save(path)
     before = path.read_bytes()
@@ -117,8 +116,8 @@ def saved(path):
     filled(mean=np.full(DIM, 0.01)).save(path)
 
 
-def test_a_file_that_is_missing_is_not_found(path):
-    with pytest.raises(FileNotFoundError, match="expected a concept memory's file, found none"):
+def test_a_missing_file_is_not_found(path):
+    with pytest.raises(FileNotFoundError, match="expected the file of a concept memory, found nothing"):
         ConceptMemory.load(path)
     with pytest.raises(FileNotFoundError, match="found a folder"):
         ConceptMemory.load(path.parent)
@@ -130,13 +129,13 @@ def test_a_file_that_is_cut_short_is_damaged(path):
     lengths = np.random.default_rng(0).integers(0, len(whole), 30)
     for length in [0, 1, 8, 64, 512, len(whole) // 2, len(whole) - 1, *lengths]:
         path.write_bytes(whole[:length])
-        with pytest.raises(DamagedError, match=r"memory\.h5: expected a whole concept memory, .* or teach again"):
+        with pytest.raises(DamagedError, match=r"memory\.h5: expected a complete concept memory, .* or teach again"):
             ConceptMemory.load(path)
 
 
-def test_a_flipped_bit_is_found_or_does_not_matter(path):
+def test_a_flipped_bit_is_found_or_changes_nothing(path):
     saved(path)
-    expected = state(ConceptMemory.load(path))
+    expected = content(ConceptMemory.load(path))
     whole = np.frombuffer(path.read_bytes(), np.uint8)
     rng, found = np.random.default_rng(1), 0
     for place in rng.choice(np.flatnonzero(whole), 120):  # most of a small file is padding
@@ -148,7 +147,7 @@ def test_a_flipped_bit_is_found_or_does_not_matter(path):
         except (DamagedError, MismatchError):
             found += 1
         else:
-            assert state(again) == expected, place
+            assert content(again) == expected, place
     assert found > 80
 
 
@@ -170,23 +169,23 @@ def test_a_flipped_bit_of_an_array_is_always_found(path, name):
 
 
 @pytest.mark.parametrize("content", [b"", b"memory", bytes(5000), np.random.default_rng(0).bytes(20_000)])
-def test_what_is_no_hdf5_file_is_damaged(path, content):
+def test_a_file_that_is_not_hdf5_is_damaged(path, content):
     path.write_bytes(content)
-    with pytest.raises(DamagedError, match="expected a whole concept memory, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete concept memory, found damage"):
         ConceptMemory.load(path)
 
 
 @pytest.mark.parametrize("name", [*NAMES[1:], *(f"{name} checksums" for name in NAMES), "format"])
-def test_a_file_without_what_belongs_to_it_is_damaged(path, name):
+def test_a_file_without_one_of_its_parts_is_damaged(path, name):
     saved(path)
     with h5py.File(path, "r+") as file:
         del (file.attrs if name == "format" else file)[name]
-    with pytest.raises(DamagedError, match="expected a whole concept memory, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete concept memory, found damage"):
         ConceptMemory.load(path)
 
 
 def rewrite(path, name, array):
-    """Put another array in the place of one, with checksums that are right."""
+    """Replace an array, with valid checksums."""
     with h5py.File(path, "r+") as file:
         del file[name], file[f"{name} checksums"]
         file[name] = array
@@ -218,7 +217,7 @@ def test_facts_that_do_not_fit_the_arrays_are_damage(path, facts):
         about = json.loads(file["about"][:].tobytes())
     about = {name: value for name, value in (about | facts).items() if value is not None}
     rewrite(path, "about", np.frombuffer(json.dumps(about).encode(), np.uint8))
-    with pytest.raises(DamagedError, match="expected a whole concept memory, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete concept memory, found damage"):
         ConceptMemory.load(path)
 
 
@@ -241,13 +240,13 @@ def test_facts_that_do_not_fit_the_arrays_are_damage(path, facts):
         ("mean", lambda a: a * np.float32(np.nan)),
     ],
 )
-def test_arrays_that_cannot_be_a_memorys_are_damage(path, name, change):
-    """With right checksums: written so by a program that went wrong."""
+def test_arrays_that_cannot_be_those_of_a_memory_are_damage(path, name, change):
+    """With valid checksums: written by a program with an error."""
     saved(path)
     with h5py.File(path) as file:
         array = file[name][:]
     rewrite(path, name, change(array))
-    with pytest.raises(DamagedError, match="expected a whole concept memory, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete concept memory, found damage"):
         ConceptMemory.load(path)
 
 

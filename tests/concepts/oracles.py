@@ -1,4 +1,4 @@
-"""Oracles of the concept memory, in plain loops and plain linear algebra; they import none of the code they check."""
+"""Oracles of concept memories in plain loops and plain linear algebra; they do not import the code that they check."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from tests.naive_index import butterfly, unpack
 
 
-def waves(projections, per_turn):
-    """Cosines, then sines, of projections times 2 pi, times 127 and not rounded."""
+def fourier_features(projections, per_turn):
+    """Cosines, then sines, of projections in turns, times 127 and not rounded."""
     turns = [[float(value) * per_turn for value in row] for row in projections]
     return np.array(
-        [[127 * wave(2 * math.pi * turn) for wave in (math.cos, math.sin) for turn in row] for row in turns]
+        [[127 * function(2 * math.pi * turn) for function in (math.cos, math.sin) for turn in row] for row in turns]
     ).reshape(len(turns), -1)
 
 
-def turned(row, signs, axes):
-    """A row with zeros behind it, after each round of signs and a transform; float32 throughout."""
+def rotated(row, signs, axes):
+    """A row, padded with zeros, after rounds of signs and transforms; float32 throughout."""
     out = [*row, *[np.float32(0)] * (axes - len(row))]
     for sign in signs:
         out = butterfly([value * np.float32(s) for value, s in zip(out, sign, strict=True)])
@@ -30,7 +30,7 @@ def gaussian(x, y, width):
 
 
 def ridge(features, targets, weights, strength, centred=True):
-    """Least weighted squares + strength |w|^2; the offset is free, or 0. Returns (w: (C, d), offsets: (C,))."""
+    """Minimise weighted squares + strength |w|^2; the offset is free, or 0. Returns (w: (C, d), offsets: (C,))."""
     features = np.asarray(features, np.float64)
     design = np.hstack([features, np.ones((len(features), 1))])
     penalty = strength * np.eye(design.shape[1])
@@ -43,7 +43,7 @@ def ridge(features, targets, weights, strength, centred=True):
 
 
 def left_out(features, targets, weights, strength, sample, centred=True):
-    """Scores of sampled examples, each by the map that all others give."""
+    """Scores of sampled examples, each by the map that is fitted to all others."""
     out = []
     for row in sample:
         others = np.arange(len(features)) != row
@@ -53,15 +53,15 @@ def left_out(features, targets, weights, strength, sample, centred=True):
 
 
 def errors(features, targets, strengths, centred=True):
-    """Sum of squared errors of examples that are left out, of classes that have others, for each strength."""
+    """Sum of squared errors of left-out examples for each strength; classes with one example do not count."""
     ones, every = np.ones(len(features)), range(len(features))
-    named = [row.tolist().index(1) for row in targets]
-    told = [named.count(label) > 1 for label in named]
-    return [((left_out(features, targets, ones, s, every, centred) - targets)[told] ** 2).sum() for s in strengths]
+    labels = [row.tolist().index(1) for row in targets]
+    counted = [labels.count(label) > 1 for label in labels]
+    return [((left_out(features, targets, ones, s, every, centred) - targets)[counted] ** 2).sum() for s in strengths]
 
 
-class Tallies:
-    """Naive Bayes over units, with counts in a dictionary: (cluster, unit, concept) -> examples."""
+class NaiveBayes:
+    """Naive Bayes over units with counts in a dictionary: (cluster, unit, concept) -> examples."""
 
     def __init__(self, clusters, concepts):
         self.clusters, self.concepts = clusters, concepts
@@ -74,7 +74,7 @@ class Tallies:
             self.counts[key] = self.counts.get(key, 0) + 1
 
     def score(self, code, concept):
-        """Log P(unit | concept) / P(unit), each smoothed by half an example spread as the units are overall."""
+        """Sum of log P(unit | concept) / P(unit), smoothed by half an example distributed like the units overall."""
         score = 0.0
         for cluster, unit in enumerate(unpack(code)):
             overall = sum(self.counts.get((cluster, unit, other), 0) for other in range(self.concepts))
@@ -84,40 +84,40 @@ class Tallies:
         return score
 
 
-class Registers:
-    """What a memory was told, as a dictionary: id -> (vector's number, when, concept or None, denied)."""
+class Statements:
+    """The content of a memory as a dictionary: id -> (number of a vector, when, concept or None, denied)."""
 
     def __init__(self):
-        self.said, self.clock = {}, 0
+        self.known, self.clock = {}, 0
 
     def teach(self, id_, vector, name, when):
-        if id_ not in self.said or when > self.said[id_][1]:
-            self.said[id_] = (vector, when, name, frozenset())
+        if id_ not in self.known or when > self.known[id_][1]:
+            self.known[id_] = (vector, when, name, frozenset())
         self.clock = max(self.clock, when)
 
     def deny(self, id_, vector, name, when):
-        _, known, concept, denied = self.said.get(id_, (None, -math.inf, None, frozenset()))
-        if when > known:
-            self.said[id_] = (vector, when, None if concept == name else concept, denied | {name})
+        _, last, concept, denied = self.known.get(id_, (None, -math.inf, None, frozenset()))
+        if when > last:
+            self.known[id_] = (vector, when, None if concept == name else concept, denied | {name})
         self.clock = max(self.clock, when)
 
     def replace(self, old, new):
         """Rename a concept, or with None forget it."""
-        for id_, (vector, when, concept, denied) in list(self.said.items()):
+        for id_, (vector, when, concept, denied) in list(self.known.items()):
             concept = new if concept == old else concept
             denied = frozenset(new if name == old else name for name in denied) - {concept, None}
-            self.said[id_] = (vector, when, concept, denied)
+            self.known[id_] = (vector, when, concept, denied)
             if concept is None and not denied:
-                del self.said[id_]
+                del self.known[id_]
 
-    def unite(self, other):
-        for id_, saying in other.said.items():
-            if id_ not in self.said or saying[1] > self.said[id_][1]:
-                self.said[id_] = saying
+    def merge(self, other):
+        for id_, statement in other.known.items():
+            if id_ not in self.known or statement[1] > self.known[id_][1]:
+                self.known[id_] = statement
         self.clock = max(self.clock, other.clock)
 
     def concepts(self):
-        return sorted({concept for _, _, concept, _ in self.said.values() if concept is not None})
+        return sorted({concept for _, _, concept, _ in self.known.values() if concept is not None})
 
     def counts(self):
-        return {name: sum(said[2] == name for said in self.said.values()) for name in self.concepts()}
+        return {name: sum(concept == name for _, _, concept, _ in self.known.values()) for name in self.concepts()}

@@ -1,11 +1,11 @@
-"""What a concept memory refuses: a named error each, and the memory as it was."""
+"""Invalid arguments of a concept memory: each raises its own error and leaves the memory as it was."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from assocmem._numerics.validation import LONGEST, check_name
+from assocmem._numerics.validation import LONGEST_NAME, check_name
 from assocmem.concepts.memory import ConceptMemory
 from assocmem.errors import (
     DtypeError,
@@ -19,14 +19,23 @@ from assocmem.errors import (
     UnknownIdError,
     ZeroVectorError,
 )
-from tests.lessons import DIM, READERS, answers, clusters, few_waves, memory_of, state, vectors
+from tests.concepts.sample_memories import (
+    DIM,
+    READERS,
+    answers,
+    clusters,
+    content,
+    few_frequencies,
+    memory_of,
+    vectors,
+)
 
 GOOD = vectors(0, 6)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick():
-    with few_waves():
+    with few_frequencies():
         yield
 
 
@@ -36,13 +45,12 @@ def some(metric="cosine", code_bytes=None, **settings):
     return memory
 
 
-def refused(memory, error, message, call):
-    """The call raises, and the memory is, and says, what it did before."""
-    before, said = state(memory), answers(memory, GOOD)
+def assert_refused(memory, error, message, call):
+    """The call raises, and the memory has the same content and gives the same answers as before."""
+    before = content(memory), answers(memory, GOOD)
     with pytest.raises(error, match=message):
         call()
-    assert state(memory) == before
-    assert answers(memory, GOOD) == said
+    assert (content(memory), answers(memory, GOOD)) == before
 
 
 def changed(at, value):
@@ -63,7 +71,7 @@ BAD_VECTORS = {
     "whole numbers": (np.ones((6, DIM), int), DtypeError, "found dtype int64"),
     "a list": (GOOD.tolist(), DtypeError, "expected a numpy array of float32, found list"),
     "nothing": (None, DtypeError, "found NoneType"),
-    "turned": (np.asfortranarray(GOOD), ShapeError, "expected rows that lie one behind the other"),
+    "Fortran order": (np.asfortranarray(GOOD), ShapeError, r"found strides .*np\.ascontiguousarray"),
     "masked": (np.ma.masked_array(GOOD, mask=GOOD > 1), DtypeError, "expected a plain array, found a masked one"),
 }
 CALLS = {
@@ -76,23 +84,23 @@ CALLS = {
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("name", BAD_VECTORS)
-def test_bad_vectors_are_named_and_nothing_is_changed(name, call):
+def test_an_invalid_vector_is_refused(name, call):
     memory, (x, error, message) = some(), BAD_VECTORS[name]
-    refused(memory, error, message, lambda: CALLS[call](memory, x))
+    assert_refused(memory, error, message, lambda: CALLS[call](memory, x))
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_zero_vector_has_no_direction(call):
+def test_a_zero_vector_is_refused_for_cosine_only(call):
     memory, x = some(), changed(3, 0)
-    refused(memory, ZeroVectorError, "found zeros in row 3; leave it out", lambda: CALLS[call](memory, x))
+    assert_refused(memory, ZeroVectorError, "found zeros in row 3; leave it out", lambda: CALLS[call](memory, x))
     CALLS[call](some("l2"), x)
 
 
 @pytest.mark.parametrize("value", [65_520, -1e9, 1e15])
 @pytest.mark.parametrize("call", CALLS)
-def test_values_that_float16_cannot_hold_are_named(call, value):
+def test_values_too_great_for_float16_are_refused(call, value):
     memory, x = some("l2"), changed((1, 1), value)
-    refused(memory, InputError, "x: expected values up to 65504", lambda: CALLS[call](memory, x))
+    assert_refused(memory, InputError, "x: expected values up to 65504", lambda: CALLS[call](memory, x))
     CALLS[call](some("l2", 64), x)
     CALLS[call](some(), x)
 
@@ -100,11 +108,11 @@ def test_values_that_float16_cannot_hold_are_named(call, value):
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("code_bytes", [None, 8])
 @pytest.mark.parametrize("size", [1e-14, 1e-4, 1e4, 1e14])
-def test_lengths_of_any_size_give_numbers(size, code_bytes, reader):
+def test_vectors_of_any_length_give_finite_answers(size, code_bytes, reader):
     x = (GOOD * size).astype(np.float32)
     for metric in ("cosine", "l2"):
         if metric == "l2" and code_bytes is None and size > 1e4:
-            continue  # see above
+            continue  # too great for float16
         memory = memory_of((metric, code_bytes), (x, list("aabbcc")))
         assert np.isfinite(memory.scores(x, reader=reader)).all()
         assert memory.nearest(x, 3, reader=reader).probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
@@ -117,26 +125,26 @@ BAD_NAMES = {
     "only joiners": ("\u200c\u200d", "expected a name with a letter"),
     "a null": ("an\x00t", r"expected a name without control characters, found 'an\\x00t'"),
     "an escape": ("\x1b[31mant", "expected a name without control characters"),
-    "turned writing": ("ant\u202e", "expected a name without control characters"),
+    "right to left": ("ant\u202e", "expected a name without control characters"),
     "half a pair": ("ant\ud800", "expected text, found .* which is no UTF-8"),
-    "too long": ("a" * (LONGEST + 1), "expected a name of at most 200 characters, found 201"),
+    "too long": ("a" * (LONGEST_NAME + 1), "expected a name of at most 200 characters, found 201"),
 }
 
 
 @pytest.mark.parametrize("call", ["teach", "deny", "rename"])
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_bad_names_are_named_and_nothing_is_changed(name, call):
+def test_an_invalid_name_is_refused(name, call):
     memory, (bad, message) = some(), BAD_NAMES[name]
     calls = {
         "teach": lambda: memory.teach(GOOD, ["ant", "bee", "ant", "ant", "ant", bad]),
         "deny": lambda: memory.deny(GOOD, ["ant", "bee", "ant", "ant", "ant", bad]),
         "rename": lambda: memory.rename("ant", bad),
     }
-    refused(memory, InputError, message, calls[call])
+    assert_refused(memory, InputError, message, calls[call])
 
 
-@pytest.mark.parametrize("name", ["a" * LONGEST, "7", "☕", "猫", "नमस्ते", "O'Hara-Smith, jr.", "a/b\\c"])
-def test_names_of_any_writing_are_good(name):
+@pytest.mark.parametrize("name", ["a" * LONGEST_NAME, "7", "☕", "猫", "नमस्ते", "O'Hara-Smith, jr.", "a/b\\c"])
+def test_names_in_any_script_are_valid(name):
     assert check_name(name) == name
     memory = memory_of(("cosine", None), (GOOD, name))
     assert memory.concepts == (name,)
@@ -156,9 +164,9 @@ def test_names_of_any_writing_are_good(name):
         (b"ant", "found int"),
     ],
 )
-def test_there_is_a_name_for_each_vector(call, names, message):
+def test_another_number_of_names_than_vectors_is_refused(call, names, message):
     memory = some()
-    refused(memory, InputError, message, lambda: getattr(memory, call)(GOOD, names))
+    assert_refused(memory, InputError, message, lambda: getattr(memory, call)(GOOD, names))
 
 
 BAD_IDS = {
@@ -173,55 +181,55 @@ BAD_IDS = {
 
 @pytest.mark.parametrize("call", ["teach", "deny", "unteach"])
 @pytest.mark.parametrize("name", BAD_IDS)
-def test_bad_ids_are_named_and_nothing_is_changed(name, call):
+def test_invalid_ids_are_refused(name, call):
     memory, (ids, error, message) = some(), BAD_IDS[name]
     calls = {
         "teach": lambda: memory.teach(GOOD[:3], "bee", ids),
         "deny": lambda: memory.deny(GOOD[:3], "bee", ids),
         "unteach": lambda: memory.unteach(ids),
     }
-    refused(memory, error, message, calls[call])
+    assert_refused(memory, error, message, calls[call])
 
 
 @pytest.mark.parametrize("ids", [[1, 2], [1, 2, 4, 5], 1, []])
 @pytest.mark.parametrize("call", ["teach", "deny"])
-def test_there_is_an_id_for_each_vector(ids, call):
+def test_another_number_of_ids_than_vectors_is_refused(ids, call):
     memory = some()
     message = "ids: expected one for each of 3 vectors, found"
-    refused(memory, IdError, message, lambda: getattr(memory, call)(GOOD[:3], "bee", ids))
+    assert_refused(memory, IdError, message, lambda: getattr(memory, call)(GOOD[:3], "bee", ids))
 
 
-def test_unknown_ids_are_named_and_nothing_is_taken_out():
+def test_unknown_ids_are_refused():
     memory = some()
-    there = clusters(1)[2][:2].tolist()
+    known = clusters(1)[2][:2].tolist()
     message = "ids: expected ids of examples, found 7777; nothing was taken out"
-    refused(memory, UnknownIdError, message, lambda: memory.unteach([*there, 7777]))
-    refused(memory, UnknownIdError, "id: expected that of an example, found 7777", lambda: memory.concept(7777))
+    assert_refused(memory, UnknownIdError, message, lambda: memory.unteach([*known, 7777]))
+    assert_refused(memory, UnknownIdError, "id: expected that of an example, found 7777", lambda: memory.concept(7777))
 
 
 @pytest.mark.parametrize("name", ["yak", "", "ANT", None])
-def test_unknown_concepts_are_named(name):
+def test_unknown_concepts_are_refused(name):
     memory = some()
     message = "concept: expected one of 3 that were taught, found"
-    refused(memory, InputError, message, lambda: memory.forget(name))
-    refused(memory, InputError, message, lambda: memory.rename(name, "ant"))
+    assert_refused(memory, InputError, message, lambda: memory.forget(name))
+    assert_refused(memory, InputError, message, lambda: memory.rename(name, "ant"))
 
 
-def test_what_was_only_denied_is_no_concept_to_forget():
+def test_a_concept_with_denials_only_cannot_be_forgotten():
     memory = some()
     memory.deny(GOOD[1], "yak")
-    refused(memory, InputError, "found 'yak'", lambda: memory.forget("yak"))
+    assert_refused(memory, InputError, "found 'yak'", lambda: memory.forget("yak"))
 
 
 @pytest.mark.parametrize("call", ["teach", "deny"])
 @pytest.mark.parametrize("when", ["now", 1.5, True, 2**62 + 1, -(2**63), np.float64(3)])
-def test_a_time_is_a_whole_number(when, call):
+def test_an_invalid_time_is_refused(when, call):
     memory = some()
     message = r"when: expected a whole number from -2\*\*62 to 2\*\*62, found"
-    refused(memory, InputError, message, lambda: getattr(memory, call)(GOOD, "bee", when=when))
+    assert_refused(memory, InputError, message, lambda: getattr(memory, call)(GOOD, "bee", when=when))
 
 
-def test_after_the_latest_time_there_is_a_later_one(tmp_path):
+def test_there_is_a_later_time_than_the_greatest_that_can_be_given(tmp_path):
     memory = some()
     memory.teach(GOOD[0], "bee", [1], when=2**62)
     memory.teach(GOOD[0], "ant", [1])
@@ -230,27 +238,27 @@ def test_after_the_latest_time_there_is_a_later_one(tmp_path):
 
 
 @pytest.mark.parametrize("k", [0, -1, 2.0, "2", None, True])
-def test_k_is_a_whole_number_of_at_least_one(k):
+def test_an_invalid_k_is_refused(k):
     memory = some()
-    refused(memory, InputError, "k: expected a whole number of at least 1", lambda: memory.nearest(GOOD, k))
+    assert_refused(memory, InputError, "k: expected a whole number of at least 1", lambda: memory.nearest(GOOD, k))
 
 
-def test_only_two_readers_are_known():
+def test_an_unknown_reader_is_refused():
     memory = some()
     for call in (memory.nearest, memory.scores):
         message = "reader: expected 'ridge' or 'counts', found 'tea leaves'"
-        refused(memory, InputError, message, lambda call=call: call(GOOD, reader="tea leaves"))
+        assert_refused(memory, InputError, message, lambda call=call: call(GOOD, reader="tea leaves"))
 
 
 @pytest.mark.parametrize("denied", [False, True])
-def test_scores_of_nothing_are_an_error(denied):
+def test_scores_of_an_empty_memory_are_an_error(denied):
     memory = ConceptMemory(DIM)
     if denied:
         memory.deny(GOOD, "ant")
     for reader in (None, *READERS):
         message = "concepts: expected at least one that was taught, found none; teach one first"
-        refused(memory, EmptyIndexError, message, lambda reader=reader: memory.scores(GOOD, reader=reader))
-        refused(memory, EmptyIndexError, message, lambda reader=reader: memory.reader(reader))
+        assert_refused(memory, EmptyIndexError, message, lambda reader=reader: memory.scores(GOOD, reader=reader))
+        assert_refused(memory, EmptyIndexError, message, lambda reader=reader: memory.reader(reader))
 
 
 MEAN = np.full(DIM, 0.1)
@@ -267,17 +275,17 @@ MEAN = np.full(DIM, 0.1)
         lambda: ConceptMemory(DIM, mean=np.zeros(DIM)),
     ],
 )
-def test_a_memory_of_other_settings_is_a_mismatch(other):
+def test_a_memory_with_other_settings_is_a_mismatch(other):
     memory = some()
 
     def merge():
         one = memory
         one |= other()
 
-    refused(memory, MismatchError, "expected a concept memory made with .*'dim': 12.* found .*'dim': 1", merge)
+    assert_refused(memory, MismatchError, "expected a concept memory made with .*'dim': 12.* found .*'dim': 1", merge)
 
 
-def test_means_that_differ_are_a_mismatch_that_is_short():
+def test_the_error_about_different_means_is_short():
     one = ConceptMemory(500, mean=np.full(500, 0.1))
     with pytest.raises(MismatchError) as caught:
         one |= ConceptMemory(500, mean=np.full(500, 0.2))
@@ -292,7 +300,7 @@ def test_only_memories_can_be_merged():
         one = memory
         one |= {"ant": GOOD}
 
-    refused(memory, TypeError, "unsupported operand", merge)
+    assert_refused(memory, TypeError, "unsupported operand", merge)
 
 
 @pytest.mark.parametrize(
@@ -313,6 +321,6 @@ def test_only_memories_can_be_merged():
         ({"mean": "zero"}, InputError, "mean: expected numbers, found"),
     ],
 )
-def test_settings_that_cannot_be_are_named(settings, error, message):
+def test_invalid_settings_are_refused(settings, error, message):
     with pytest.raises(error, match=message):
         ConceptMemory(**{"dim": DIM, **settings})
