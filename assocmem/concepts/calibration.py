@@ -6,12 +6,12 @@ Both are learned from the scores that examples get when they are left out, so th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from assocmem._numerics.rotation import inner_products, unit_rows
-from assocmem._numerics.types import F32, F64, I64, Floats
+from assocmem._numerics.types import F32, F64, I64, Bools, Floats
 
 FALSE_ALARMS = 0.05
 """Share of left-out examples that are rejected as "none of the concepts"."""
@@ -19,6 +19,19 @@ _MIN_CALIBRATED, _MIN_REJECTED = 8, 3
 """Left-out examples that are needed to calibrate probabilities, and to reject anything."""
 _FLOORS, _POWERS = (0.003, 0.01, 0.02, 0.04, 0.08), np.linspace(0.6, 4, 18)
 _FEATURES = 3
+
+
+class Prediction(NamedTuple):
+    """What a classifier predicts for n vectors."""
+
+    scores: F32
+    """float32 (n, concepts)"""
+    probabilities: F32
+    """float32 (n, concepts)"""
+    familiarity: F32
+    """float32 (n,)"""
+    none: Bools
+    """bool (n,): the vector belongs to none of the concepts"""
 
 
 class Calibration(Protocol):

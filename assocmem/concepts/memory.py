@@ -10,19 +10,20 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.rotation import unit_rows
-from assocmem._numerics.types import F32, I64, AnyArray, Arrays, Bools
+from assocmem._numerics.types import F32, F64, I64, AnyArray, Arrays, Bools
 from assocmem._numerics.validation import check_ids, check_name, check_size, check_vectors
 from assocmem._storage.hdf5 import loaded_arrays, save_arrays
 from assocmem.concepts import old_pickles
-from assocmem.concepts.classifiers import COUNTS_FROM, Classifier, CountsClassifier, Prediction, RidgeClassifier
-from assocmem.concepts.example_encoder import ExampleEncoder, Values
-from assocmem.concepts.examples import ExampleTable
+from assocmem.concepts.calibration import Prediction
+from assocmem.concepts.examples import ExampleEncoder, ExampleTable, Values
+from assocmem.concepts.naive_bayes import CountsClassifier
+from assocmem.concepts.ridge import RidgeClassifier
 from assocmem.concepts.statements import Statement
 from assocmem.errors import EmptyIndexError, InputError, MismatchError, ShapeError, UnknownIdError
 
@@ -30,6 +31,30 @@ KIND = "concept memory"
 """What its file says it is."""
 LATEST = 2**62
 """Greatest time of a statement, so that there is always a later one."""
+
+
+COUNTS_FROM = 4000
+"""Concepts from which the default is to count: the weights of ridge regression take 16 KB per concept."""
+
+
+class Classifier(Protocol):
+    """Predicts the concepts of a table of examples, in the order of ``ExampleTable.concepts``."""
+
+    confidence: F64
+    """float64 (concepts,): mean probability of its own concept that an example gets when it is left out; NaN for a
+    concept of one example, and where this is not known"""
+
+    def invalidate(self, ids: list[int]) -> None:
+        """Prepare for a change of the table.
+
+        ``ids`` are the examples in the table that will change or be removed; there may be new examples as well.
+        """
+
+    def fit(self) -> None:
+        """Learn from the table if it has changed since the last time."""
+
+    def predict(self, values: Values) -> Prediction:
+        """Predict for encoded vectors."""
 
 
 @dataclass(frozen=True, slots=True)

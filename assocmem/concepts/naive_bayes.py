@@ -9,9 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.types import F32, I32, I64, KERNEL, U8
+from assocmem._numerics.types import F32, F64, I32, I64, KERNEL, U8
 from assocmem.codes.winner_codes import UNITS, unpack
+from assocmem.concepts.calibration import Prediction, Softmax
+from assocmem.concepts.examples import ExampleEncoder, ExampleTable, Values
 from assocmem.concepts.unit_counts import SMOOTHING
+
+COUNTS_CODE_BYTES = 128
+"""Bytes of the codes whose units are counted, if the table does not store codes."""
 
 
 @njit(**KERNEL)
@@ -72,3 +77,49 @@ class SparseNaiveBayes:
         out = np.tile(self._base, (len(codes), 1))
         add_gains(codes, self.starts, self.concepts, self._gains, out)
         return out
+
+
+class CountsClassifier:
+    """Naive Bayes over the units of clique codes; see ``SparseNaiveBayes``.
+
+    Parameters
+    ----------
+    examples : ExampleTable
+        With at least one concept.
+    seed : int
+    """
+
+    def __init__(self, examples: ExampleTable, seed: int) -> None:
+        self._examples = examples
+        own = examples.encoder
+        self._encoder = ExampleEncoder(own.dim, COUNTS_CODE_BYTES, seed) if own.code_bytes is None else None
+        self._bayes: SparseNaiveBayes | None = None
+        self._calibration = Softmax()
+        self.confidence: F64 = np.empty(0)
+
+    def invalidate(self, ids: list[int]) -> None:
+        """See ``Classifier``."""
+        self._bayes = None
+
+    def fit(self) -> None:
+        """See ``Classifier``."""
+        if self._bayes is not None:
+            return
+        table = self._examples
+        rows, count = table.taught_rows(), len(table.concepts)
+        codes = self._codes(table.values[rows])
+        self._bayes = SparseNaiveBayes(codes, table.classes(rows), count)
+        # Units are not independent evidence, so only a fraction of a sum of log-odds counts.
+        self._calibration = Softmax(float(1 / np.sqrt(2 * codes.shape[1])))
+        self.confidence = np.full(count, np.nan)
+
+    def predict(self, values: Values) -> Prediction:
+        """See ``Classifier``; ``none`` is always False."""
+        assert self._bayes is not None
+        scores = self._bayes.scores(self._codes(values))
+        probabilities = self._calibration.probabilities(scores)
+        return Prediction(scores, probabilities, scores.max(axis=1), np.zeros(len(scores), bool))
+
+    def _codes(self, values: Values) -> U8:
+        codes = values if self._encoder is None else self._encoder.encode(self._examples.encoder.decode(values))
+        return np.ascontiguousarray(codes, np.uint8)

@@ -12,8 +12,7 @@ import sys
 import types
 from typing import Any
 
-from assocmem.concepts.example_encoder import ExampleEncoder
-from assocmem.concepts.examples import ExampleTable
+from assocmem.concepts.examples import ExampleEncoder, ExampleTable
 from assocmem.concepts.statements import Statement
 
 _PARTS = {

@@ -7,13 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assocmem.concepts import classifiers
-from assocmem.concepts.classifiers import COUNTS_CODE_BYTES, kernel_width
-from assocmem.concepts.example_encoder import ExampleEncoder
-from assocmem.concepts.examples import ExampleTable
-from assocmem.concepts.naive_bayes import SparseNaiveBayes
-from assocmem.concepts.random_features import RandomFourierFeatures
-from assocmem.concepts.ridge import STRENGTHS
+from assocmem.concepts.examples import ExampleEncoder, ExampleTable
+from assocmem.concepts.naive_bayes import COUNTS_CODE_BYTES, SparseNaiveBayes
+from assocmem.concepts.ridge import STRENGTHS, RandomFourierFeatures, kernel_width
 from assocmem.concepts.statements import Statement
 from tests.concepts import oracles
 from tests.concepts.sample_memories import DIM, NAMES, clusters, few_frequencies, memory_of, vectors
@@ -93,7 +89,7 @@ def test_a_classifier_is_fitted_again_only_after_a_change(monkeypatch):
             fitted.append(args)
             super().__init__(*args)
 
-    monkeypatch.setattr(classifiers, "SparseNaiveBayes", Watched)
+    monkeypatch.setattr(naive_bayes, "SparseNaiveBayes", Watched)
     memory, q = memory_of(("cosine", None), clusters(1)), vectors(2, 3)
     for _ in range(3):
         memory.scores(q, reader="counts")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from assocmem.codes.nibble_codes import FOUR_LEVELS, SIXTEEN_LEVELS, Rotation
-from assocmem.concepts.example_encoder import ExampleEncoder
+from assocmem.concepts.examples import ExampleEncoder
 from tests import naive_index
 from tests.concepts.sample_memories import vectors
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assocmem.concepts.example_encoder import ExampleEncoder
-from assocmem.concepts.examples import ExampleTable, hash_sample
+from assocmem.concepts.examples import ExampleEncoder, ExampleTable, hash_sample
 from assocmem.concepts.statements import Statement
 from tests.concepts.sample_memories import NAMES, vectors
 from tests.strategies import law, seeds

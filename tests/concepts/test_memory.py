@@ -229,7 +229,7 @@ def test_a_copy_keeps_the_solution(monkeypatch):
         memory = memory_of(KINDS[0], clusters(1))
         solved = memory.solved()
         assert solved
-        monkeypatch.setattr("assocmem.concepts.classifiers.solve_dual", None)
+        monkeypatch.setattr("assocmem.concepts.ridge.solve_dual", None)
         other = copy.deepcopy(memory)
         assert [x.tobytes() for x in other.solved().values()] == [x.tobytes() for x in solved.values()]
 

@@ -8,7 +8,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import assocmem
-from assocmem.concepts.random_features import squared_length
 from assocmem.concepts.ridge import (
     STRENGTHS,
     FeatureSums,
@@ -17,6 +16,7 @@ from assocmem.concepts.ridge import (
     products,
     solve_dual,
     solve_primal,
+    squared_length,
 )
 from tests.concepts import oracles
 from tests.strategies import seeds
