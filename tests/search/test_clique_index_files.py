@@ -154,7 +154,7 @@ def test_a_mapped_index_keeps_its_vectors_in_the_file(path):
 
 @pytest.mark.parametrize("name", ["nowhere/index.h5", "."])
 def test_a_path_that_cannot_be_a_file_is_named(tmp_path, name):
-    with pytest.raises(InputError, match="expected the name of a file in a folder that is there"):
+    with pytest.raises(InputError, match="expected a file name in an existing folder, found none"):
         small().save(tmp_path / name)
     assert os.listdir(tmp_path) == []
 
@@ -180,7 +180,7 @@ def test_a_save_that_fails_leaves_the_file_that_was_there(path, monkeypatch):
 
 @MAPPED
 def test_a_file_that_is_missing_is_not_found(path, mmap):
-    with pytest.raises(FileNotFoundError, match="expected a clique index's file, found none"):
+    with pytest.raises(FileNotFoundError, match="expected the file of a clique index, found nothing"):
         CliqueIndex.load(path, mmap=mmap)
     with pytest.raises(FileNotFoundError):
         CliqueIndex.load(path.parent, mmap=mmap)
@@ -193,7 +193,7 @@ def test_a_file_that_is_cut_short_is_damaged(path, mmap):
     lengths = np.random.default_rng(0).integers(0, len(whole), 40)
     for length in [0, 1, 8, 64, 512, len(whole) // 2, len(whole) - 8, len(whole) - 1, *lengths]:
         path.write_bytes(whole[:length])
-        with pytest.raises(DamagedError, match=r"index\.h5: expected a whole clique index, found damage .* restore it"):
+        with pytest.raises(DamagedError, match=r"index\.h5: expected a complete clique index, found damage .* restore it"):
             CliqueIndex.load(path, mmap=mmap)
 
 
@@ -250,7 +250,7 @@ def test_a_flipped_bit_of_an_array_is_always_found(path, name, mmap):
 @pytest.mark.parametrize("content", [b"", b"index", bytes(5000), np.random.default_rng(0).bytes(20_000)])
 def test_what_is_no_hdf5_file_is_damaged(path, content, mmap):
     path.write_bytes(content)
-    with pytest.raises(DamagedError, match="expected a whole clique index, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete clique index, found damage"):
         CliqueIndex.load(path, mmap=mmap)
 
 
@@ -260,7 +260,7 @@ def test_a_file_without_what_belongs_to_it_is_damaged(path, name, mmap):
     small().save(path)
     with h5py.File(path, "r+") as file:
         del (file.attrs if name == "format" else file)[name]
-    with pytest.raises(DamagedError, match="expected a whole clique index, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete clique index, found damage"):
         CliqueIndex.load(path, mmap=mmap)
 
 
@@ -308,7 +308,7 @@ def edit(path, **facts):
 def test_facts_that_do_not_fit_the_arrays_are_damage(path, facts, mmap):
     small().save(path)
     edit(path, **facts)
-    with pytest.raises(DamagedError, match="expected a whole clique index, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete clique index, found damage"):
         CliqueIndex.load(path, mmap=mmap)
 
 
@@ -343,7 +343,7 @@ def test_arrays_that_cannot_be_an_indexs_are_damage(path, name, change, mmap):
     with h5py.File(path) as file:
         array = file[name][:]
     rewrite(path, name, change(array))
-    with pytest.raises(DamagedError, match="expected a whole clique index, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete clique index, found damage"):
         CliqueIndex.load(path, mmap=mmap)
 
 
