@@ -17,8 +17,9 @@ test: $(VENV)/test.stamp
 	$(VENV)/bin/python -m pytest
 	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -q tests/codes/test_codes.py tests/concepts/test_unit_counts.py tests/numerics/test_bits.py \
 		tests/memory/test_clique.py tests/memory/test_ties.py tests/numerics/test_rotation.py tests/codes/test_symbols.py tests/numerics/test_byte_shuffle.py \
-		tests/numerics/test_simd.py tests/search/test_features.py tests/search/test_refining.py tests/search/test_id_table.py \
-		tests/search/test_pools.py tests/concepts/test_random_features.py tests/concepts/test_naive_bayes.py
+		tests/numerics/test_simd.py tests/search/test_vector_table.py tests/search/test_rerank.py tests/search/test_id_map.py \
+		tests/search/test_pool_kernels.py tests/search/test_pool_level.py tests/search/test_pool_tree.py \
+		tests/concepts/test_random_features.py tests/concepts/test_naive_bayes.py
 
 lint: $(VENV)/lint.stamp
 	$(VENV)/bin/ruff check .

@@ -18,7 +18,7 @@ from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.copies.candidate_pairs import Screen, Symbols, candidate_pairs, distinct
 from assocmem.copies.similarity import grow_groups, invert_lengths, join_trees, score_pairs
 from assocmem.errors import InputError
-from assocmem.search.exhaustive import Rows
+from assocmem.search.exhaustive import FeatureRows
 
 COPY = 1.0
 """Likeness from which two items are copies of one picture."""
@@ -32,7 +32,7 @@ BATCH = 16_384
 class Items:
     """n items, as near copies are looked for among them."""
 
-    features: Rows
+    features: FeatureRows
     """float16 or float32 (n, dim)"""
     symbols: Symbols
     """messages of the features, values 0 to 255 (n, clusters)"""
@@ -71,7 +71,7 @@ class Groups:
     """float32 (m,): likeness to the representative"""
 
 
-def describe(features: Rows, symbols: Symbols, codes: U8, sketches: I8 | None = None) -> Items:
+def describe(features: FeatureRows, symbols: Symbols, codes: U8, sketches: I8 | None = None) -> Items:
     """Return items, with what is looked up by made of the sketches; without sketches, items of features alone.
 
     Raises

@@ -161,7 +161,7 @@ def test_shorts_are_floats_rounded_to_the_nearest(seed):
 
 
 def test_shorts_of_nothing():
-    assert to_bfloat16(np.float32([-np.inf, 0.0])).tolist() == [naive_index.NOTHING, 0]
+    assert to_bfloat16(np.float32([-np.inf, 0.0])).tolist() == [naive_index.EMPTY_BIAS, 0]
 
 
 @pytest.mark.parametrize(

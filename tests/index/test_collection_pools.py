@@ -101,7 +101,7 @@ def test_pools_that_were_left_nearly_empty_are_made_anew(photos, tmp_path, folde
     photos.remove(sorted(folder.iterdir())[12:])
     check_stored(photos)
     assert stored(photos).pools.fill >= 12 / 64
-    assert stored(photos).pools.tree.items.pools == 1
+    assert stored(photos).pools.tree.items.pool_count == 1
 
 
 def test_merging_segments_changes_no_pool(photos, tmp_path):
@@ -143,7 +143,7 @@ def test_a_damaged_file_is_told_of_and_made_anew(photos, tmp_path):
 def test_verify_finds_codes_and_pools_that_are_not_the_items(photos):
     path, now = photos.folder / POOLS, photos.refresh()
     found = stored(photos).pools
-    found.tree.items.blocks.codes[0, 0, 0] ^= 1
+    found.tree.items.arrays.codes[0, 0, 0] ^= 1
     pools_file.write_pools(path, now.generation, found)
     assert any("its codes are not those of the items; remove it" in line for line in photos.verify())
     found = Pools(photos.coder)

@@ -60,7 +60,7 @@ def test_scores_are_a_sum_lifted_in_this_order(seed, plain):
     sums = rng.integers(0, 65025, 16).astype(np.uint16)
     scales = (rng.random((3, 16)).astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
     biases = ((-rng.random((3, 16)).astype(np.float32)).view(np.uint32) >> 16).astype(np.uint16)
-    biases[1, 5] = naive_index.NOTHING
+    biases[1, 5] = naive_index.EMPTY_BIAS
     terms = rng.standard_normal(2).astype(np.float32)
     scores = np.full(60, 7, np.float32)
     (lift_block if plain else lift)(sums, scales, biases, 1, terms, scores, 20)

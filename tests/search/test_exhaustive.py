@@ -1,4 +1,4 @@
-"""The exhaustive engine: exact where it must be, and laws every engine has to keep."""
+"""The exhaustive engine: exact if every item is a candidate; and laws that hold for every engine."""
 
 from __future__ import annotations
 
@@ -16,49 +16,48 @@ DIM = 48
 CODER = CliqueCoder(DIM, clusters=64)
 
 
-def _points(seed, n):
+def points(seed, n):
     return np.random.default_rng(seed).standard_normal((n, DIM)).astype(np.float32)
 
 
-def _block(x, first_id=0, dead=()):
+def block(x, first_id=0, dead=()):
     ids = np.arange(first_id, first_id + len(x), dtype=np.int64)
     return Block(ids, CODER.encode(x), x.astype(np.float16), np.array(dead, dtype=np.int64))
 
 
 def test_with_every_item_a_candidate_the_answer_is_exact():
-    base, queries = _points(0, 200), _points(1, 7)
-    engine = ExhaustiveEngine(CODER, [_block(base)], candidates=200)
+    base, queries = points(0, 200), points(1, 7)
+    engine = ExhaustiveEngine(CODER, [block(base)], candidates=200)
     similarity, ids = engine.search(queries, 10)
     true_d, true_i = naive.cosine_neighbours(queries, base.astype(np.float16), 10)
     np.testing.assert_array_equal(ids, true_i)
     np.testing.assert_allclose(similarity, true_d, atol=1e-5)
 
 
-def test_codes_alone_bring_the_neighbours_among_the_candidates():
-    centres = _points(2, 50)
-    base = np.repeat(centres, 40, axis=0) + 0.5 * _points(3, 2000)
-    queries = centres[:20] + 0.5 * _points(4, 20)
-    _, ids = ExhaustiveEngine(CODER, [_block(base)], candidates=200).search(queries, 10)
+def test_the_neighbours_are_among_the_candidates_by_code():
+    centres = points(2, 50)
+    base = np.repeat(centres, 40, axis=0) + 0.5 * points(3, 2000)
+    queries = centres[:20] + 0.5 * points(4, 20)
+    _, ids = ExhaustiveEngine(CODER, [block(base)], candidates=200).search(queries, 10)
     _, truth = naive.cosine_neighbours(queries, base, 10)
     assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(ids, truth, strict=True)]) >= 0.97
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32), cut=st.integers(0, 60))
-def test_blocks_are_only_storage(seed, cut):
-    """However the items are cut into blocks, the answer is the same."""
-    base, queries = _points(seed, 60), _points(seed + 1, 2)
-    whole = ExhaustiveEngine(CODER, [_block(base)], candidates=30).search(queries, 5)
-    parts = ExhaustiveEngine(CODER, [_block(base[:cut]), _block(base[cut:], cut)], candidates=30).search(queries, 5)
+def test_the_division_into_blocks_changes_nothing(seed, cut):
+    base, queries = points(seed, 60), points(seed + 1, 2)
+    whole = ExhaustiveEngine(CODER, [block(base)], candidates=30).search(queries, 5)
+    parts = ExhaustiveEngine(CODER, [block(base[:cut]), block(base[cut:], cut)], candidates=30).search(queries, 5)
     np.testing.assert_array_equal(whole[1], parts[1])
     np.testing.assert_array_equal(whole[0], parts[0])
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32), dead=st.sets(st.integers(0, 39)))
-def test_dead_rows_are_as_if_they_had_never_been(seed, dead):
-    base, queries = _points(seed, 40), _points(seed + 1, 2)
-    engine = ExhaustiveEngine(CODER, [_block(base, dead=sorted(dead))], candidates=40)
+def test_dead_rows_are_never_found(seed, dead):
+    base, queries = points(seed, 40), points(seed + 1, 2)
+    engine = ExhaustiveEngine(CODER, [block(base, dead=sorted(dead))], candidates=40)
     _, ids = engine.search(queries, 40)
     alive = [i for i in range(40) if i not in dead]
     assert len(engine) == len(alive)
@@ -67,35 +66,35 @@ def test_dead_rows_are_as_if_they_had_never_been(seed, dead):
 
 
 def test_an_item_finds_itself_first():
-    base = _points(5, 100)
-    similarity, ids = ExhaustiveEngine(CODER, [_block(base)]).search(base[:10], 1)
+    base = points(5, 100)
+    similarity, ids = ExhaustiveEngine(CODER, [block(base)]).search(base[:10], 1)
     np.testing.assert_array_equal(ids[:, 0], np.arange(10))
     np.testing.assert_allclose(similarity[:, 0], 1, atol=1e-3)
 
 
 def test_ties_go_to_the_older_item():
-    x = np.repeat(_points(6, 1), 5, axis=0)
-    _, ids = ExhaustiveEngine(CODER, [_block(x[:2], 10), _block(x[2:], 3)]).search(x[:1], 5)
+    x = np.repeat(points(6, 1), 5, axis=0)
+    _, ids = ExhaustiveEngine(CODER, [block(x[:2], 10), block(x[2:], 3)]).search(x[:1], 5)
     assert ids.tolist() == [[3, 4, 5, 10, 11]]
 
 
-def test_asking_for_more_than_there_is_pads():
-    similarity, ids = ExhaustiveEngine(CODER, [_block(_points(7, 3))]).search(_points(8, 2), 5)
+def test_results_are_padded_if_there_are_fewer_items():
+    similarity, ids = ExhaustiveEngine(CODER, [block(points(7, 3))]).search(points(8, 2), 5)
     assert (ids[:, 3:] == -1).all()
     assert (similarity[:, 3:] == 0).all()
     assert (ids[:, :3] >= 0).all()
 
 
-def test_an_empty_engine_answers_with_nothing():
-    similarity, ids = ExhaustiveEngine(CODER, []).search(_points(0, 1), 3)
+def test_an_empty_engine_finds_nothing():
+    similarity, ids = ExhaustiveEngine(CODER, []).search(points(0, 1), 3)
     assert ids.tolist() == [[-1, -1, -1]]
     assert similarity.tolist() == [[0, 0, 0]]
 
 
-def test_bad_questions_are_named():
-    engine = ExhaustiveEngine(CODER, [_block(_points(0, 3))])
+def test_invalid_arguments_are_refused():
+    engine = ExhaustiveEngine(CODER, [block(points(0, 3))])
     with pytest.raises(InputError, match="k: expected at least 1, found 0"):
-        engine.search(_points(0, 1), 0)
+        engine.search(points(0, 1), 0)
     with pytest.raises(InputError, match=r"expected shape \(n, 48\), found \(47,\)"):
         engine.search(np.zeros(47), 1)
     with pytest.raises(InputError, match="block codes: expected shape"):

@@ -1,4 +1,4 @@
-"""CliqueNeighbors: scikit-learn's face, held against distances written out."""
+"""CliqueNeighbors has the interface of scikit-learn; its results are compared with a plain computation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def distances(q, x, metric):
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-def test_at_full_effort_it_is_brute_force(metric):
+def test_full_effort_equals_brute_force(metric):
     x, q = matrix(300), matrix(7, seed=1)
     found, rows = CliqueNeighbors(4, metric=metric, effort=1.0).fit(x).kneighbors(q)
     wanted = distances(q, x, metric)
@@ -35,7 +35,7 @@ def test_without_queries_no_row_is_its_own_neighbour():
     np.testing.assert_array_equal(rows, np.argsort(wanted, axis=1)[:, :3])
 
 
-def test_equal_rows_still_have_so_many_neighbours():
+def test_equal_rows_have_the_wanted_number_of_neighbours():
     rows = CliqueNeighbors(2, effort=1.0).fit(np.ones((9, 20))).kneighbors(return_distance=False)
     assert rows.shape == (9, 2)
 
@@ -47,7 +47,7 @@ def test_below_full_effort_most_are_found():
     assert np.mean([np.isin(w, r).mean() for w, r in zip(wanted, rows, strict=True)]) > 0.9
 
 
-def test_parameters_go_in_and_out_as_scikit_learn_clones_them():
+def test_parameters_can_be_read_and_set():
     one = CliqueNeighbors(7, metric="cosine", effort=0.5, n_jobs=2)
     other = CliqueNeighbors().set_params(**one.get_params())
     assert other.get_params() == {"n_neighbors": 7, "metric": "cosine", "effort": 0.5, "n_jobs": 2}
@@ -60,16 +60,16 @@ def test_l2_is_another_name_of_euclidean():
     np.testing.assert_array_equal(one[1], other[1])
 
 
-def test_it_says_what_it_is():
+def test_repr_shows_the_parameters():
     assert repr(CliqueNeighbors(7)) == "CliqueNeighbors(n_neighbors=7, metric='euclidean', effort=None, n_jobs=1)"
 
 
-def test_scikit_learn_clones_it():
+def test_scikit_learn_can_clone_it():
     base = pytest.importorskip("sklearn.base")
     assert base.clone(CliqueNeighbors(7)).n_neighbors == 7
 
 
-def test_what_cannot_be_is_said():
+def test_invalid_arguments_are_refused():
     with pytest.raises(InputError, match="call fit first"):
         CliqueNeighbors().kneighbors(matrix(1))
     with pytest.raises(InputError, match="expected cosine or euclidean, found 'l1'"):
