@@ -122,7 +122,7 @@ class VectorStore:
 
     def used_rows(self) -> I32:
         """Return the rows of all items, int32 (n,), ascending."""
-        return np.flatnonzero(self._slot_of() >= 0).astype(np.int32)
+        return np.flatnonzero(self.tree.items.arrays.slot_of[: self._rows] >= 0).astype(np.int32)
 
     def contains(self, id_: int) -> bool:
         """Return whether an item has an id, which must fit into int64. Takes the lock."""
