@@ -1,6 +1,6 @@
-"""An associative-memory index for photos and videos, and the memories it is made of.
+"""An associative-memory index for photos and videos, and the memories that it is built from.
 
-Names are loaded when they are first used: ``import assocmem`` itself imports next to nothing.
+Names are loaded when they are first used, so that ``import assocmem`` is instant.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from assocmem._version import __version__
+from assocmem import _compat
 
 if TYPE_CHECKING:
     from assocmem.codes.hash_codes import MessageCoder
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from assocmem.memory.willshaw import WillshawMemory
     from assocmem.search.clique_index import CliqueIndex
     from assocmem.search.sklearn_api import CliqueNeighbors
+
+__version__ = "0.1.0.dev0"
 
 __all__ = [
     "AssocmemError",
@@ -59,3 +61,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+_compat.install()

@@ -12,7 +12,7 @@ from assocmem.cli.output import count, emit, emit_json, emit_table, one_line, sa
 
 if TYPE_CHECKING:
     from assocmem.index.results import EngineInfo, Info, MemoryInfo
-    from assocmem.memory.familiarity_eval import Judgement
+    from assocmem.memory.familiarity_eval import FamiliarityReport
 
 
 @guarded
@@ -91,12 +91,12 @@ def _memory_rows(memory: MemoryInfo) -> list[tuple[str, str]]:
     ]
 
 
-def _seen_rows(judged: Judgement) -> list[tuple[str, str]]:
+def _seen_rows(judged: FamiliarityReport) -> list[tuple[str, str]]:
     """Describe the memory of `assocmem seen`, and how often it is expected to be wrong."""
-    from assocmem.memory.familiarity_eval import KEPT
-
     shape = f"{judged.units} units per cluster, {size(judged.bytes)}, density {judged.density:.3g}"
-    half = KEPT.index(8)
+    from assocmem.memory.familiarity_eval import KEPT_SYMBOLS
+
+    half = KEPT_SYMBOLS.index(8)
     return [
         ("seen", f"{shape}; yes from {judged.threshold:.1f} bits of evidence on"),
         (

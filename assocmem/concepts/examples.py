@@ -10,10 +10,10 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 
-from assocmem._numerics.rotation import next_power_of_two, unit_rows
+from assocmem._numerics.rotation import Rotation, next_power_of_two, unit_rows
 from assocmem._numerics.types import F32, I64, AnyArray, Arrays
 from assocmem._numerics.validation import check_ids
-from assocmem.codes.nibble_codes import FOUR_LEVELS, SIXTEEN_LEVELS, Rotation, decode_rows, encode_rows
+from assocmem.codes.nibble_codes import FOUR_LEVELS, SIXTEEN_LEVELS, decode_rows, encode_rows
 from assocmem.concepts.statements import Statement
 
 _FIRST_ROWS = 64

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from assocmem._numerics.types import F32, F64, I32, I64, KERNEL, U8
-from assocmem.codes.winner_codes import UNITS, unpack
+from assocmem.codes.winner_codes import UNITS, unpack_codes
 from assocmem.concepts.calibration import Prediction, Softmax
 from assocmem.concepts.examples import ExampleEncoder, ExampleTable, Values
 from assocmem.concepts.unit_counts import SMOOTHING
@@ -59,7 +59,7 @@ class SparseNaiveBayes:
     def __init__(self, codes: U8, classes: I64, count: int) -> None:
         clusters = 2 * codes.shape[1]
         self.units = UNITS * clusters
-        winners = unpack(codes) + np.arange(clusters) * UNITS
+        winners = unpack_codes(codes) + np.arange(clusters) * UNITS
         keys, counts = np.unique(winners * count + classes[:, None], return_counts=True)
         units = keys // count
         self.starts: I64 = np.searchsorted(units, np.arange(self.units + 1)).astype(np.int64)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from numba import njit
 
 from assocmem._numerics.types import F32, I64, KERNEL, U8, Integers
-from assocmem.codes.winner_codes import UNITS, unpack
+from assocmem.codes.winner_codes import UNITS, unpack_codes
 from assocmem.errors import InputError
 
 FULL_WEIGHT = 255
@@ -130,7 +130,7 @@ class UnitCounts:
         log_odds = self._log_odds()
         units = np.arange(self.clusters) * UNITS
         out = np.empty((len(codes), self.concepts), np.float32)
-        for i, winners in enumerate(unpack(codes)):
+        for i, winners in enumerate(unpack_codes(codes)):
             out[i] = log_odds[units + winners].sum(axis=0)
         return out
 

@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from assocmem._numerics.rotation import next_power_of_two
-from assocmem._numerics.rwlock import SharedLock
+from assocmem._numerics.rotation import Rotation, next_power_of_two
+from assocmem._numerics.threads import ReadWriteLock
 from assocmem._numerics.types import F32, I32, I64, Arrays
 from assocmem._numerics.validation import check_ids, check_size, check_vectors
-from assocmem.codes.nibble_codes import Rotation, SymbolCoder
+from assocmem.codes.nibble_codes import NibbleCoder
 from assocmem.errors import DuplicateIdError, IdError, InputError, UnknownIdError
 from assocmem.search.id_map import IdMap
 from assocmem.search.pool_kernels import POOL_ITEMS
@@ -68,7 +68,7 @@ class VectorStore:
     ids : IdMap
     count : int
         Number of items. It changes in one step, so that it can be read without the lock.
-    lock : SharedLock
+    lock : ReadWriteLock
         Readers hold it while they use any of these; writers hold it alone, for a chunk of an ``add`` at a time.
     """
 
@@ -89,14 +89,14 @@ class VectorStore:
         width = rotated_width(dim)
         self.clusters = default_clusters(width) if clusters is None else check_size("clusters", clusters, 8)
         self.rotation = Rotation(dim, width, unit=self.cosine, mean=mean, seed=seed)
-        coder = SymbolCoder(width, self.clusters)
+        coder = NibbleCoder(width, self.clusters)
         # Finer codes of pools are worth their time if those of items are coarse; on SIFT, they cost what they save.
-        router = coder if coder.axes <= 4 else SymbolCoder(width, min(2 * self.clusters, 256))
+        router = coder if coder.axes <= 4 else NibbleCoder(width, min(2 * self.clusters, 256))
         self.tree = PoolTree(coder, router, self._rotate_means)
         self.vectors = VectorTable(dim, features)
         self.ids = IdMap()
         self.count = 0
-        self.lock = SharedLock()
+        self.lock = ReadWriteLock()
         self._writing = threading.RLock()
         self._rows = 0  # rows that have ever been used
         self._free_rows: list[int] = []  # those of them that may be used again

@@ -13,11 +13,11 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from assocmem._numerics.threads import check_threads, in_parts
+from assocmem._numerics.threads import check_threads, parallel_for
 from assocmem._numerics.types import F32, I32, I64
 from assocmem._numerics.validation import check_effort, check_radius, check_size, check_vectors
 from assocmem._storage.hdf5 import loaded_arrays, save_arrays
-from assocmem.codes.missing_values import SAMPLE, Moments, complete, split_known
+from assocmem.codes.missing_values import MOMENT_ROWS, Moments, impute, split_known
 from assocmem.errors import DuplicateIdError, EmptyIndexError, InputError
 from assocmem.search._vector_store import Conflict, Stats, VectorStore
 from assocmem.search.pool_kernels import POOL_ITEMS
@@ -268,9 +268,9 @@ class CliqueIndex:
         store = self._store
         with store.lock.reading():
             used = store.used_rows()
-            spread = used[np.unique(np.linspace(0, max(len(used) - 1, 0), SAMPLE).astype(np.int64))[: len(used)]]
-            moments = Moments.of(store.vectors.get(spread), unit=self.cosine)
-        return self.search(complete(rows, known, moments, self._candidate_vectors), k, effort=effort, threads=threads)
+            spread = used[np.unique(np.linspace(0, max(len(used) - 1, 0), MOMENT_ROWS).astype(np.int64))[: len(used)]]
+            moments = Moments.estimate(store.vectors.get(spread), unit=self.cosine)
+        return self.search(impute(rows, known, moments, self._candidate_vectors), k, effort=effort, threads=threads)
 
     def stages(self, q: F32, k: int = 10, *, effort: float | None = None) -> Stages:
         """Search, and return how much each stage looked at, mean per query."""
@@ -331,7 +331,7 @@ class CliqueIndex:
                     costs[part], rows = self._nearest(q[part], k, share, counts[part])
                     ids[part] = store.ids.ids(rows)
 
-        in_parts(work, len(q), threads, least=4)
+        parallel_for(work, len(q), threads, least=4)
         return costs, ids, counts
 
     def _nearest(self, q: F32, k: int, effort: float, counts: I64) -> tuple[F32, I32]:

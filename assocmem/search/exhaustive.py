@@ -18,7 +18,7 @@ from assocmem._numerics.rotation import unit_rows
 from assocmem._numerics.simd import products
 from assocmem._numerics.types import F32, I64, KERNEL, LANES, U8, Floats
 from assocmem._numerics.validation import check_effort
-from assocmem.codes.missing_values import SAMPLE, Moments, complete, split_known
+from assocmem.codes.missing_values import MOMENT_ROWS, Moments, impute, split_known
 from assocmem.codes.winner_codes import UNITS, CliqueCoder, byte_tables, score_codes
 from assocmem.errors import InputError
 
@@ -198,7 +198,7 @@ class ExhaustiveEngine:
 
     def _complete(self, queries: npt.ArrayLike) -> F32:
         rows, known = split_known(queries, self.coder.dim)
-        return complete(rows, known, self._moments, self._candidate_features)
+        return impute(rows, known, self._moments, self._candidate_features)
 
     def _candidate_features(self, query: F32) -> F32:
         """Return the features of the best candidates by code, float32 (m, dim)."""
@@ -208,8 +208,8 @@ class ExhaustiveEngine:
     def _moments(self) -> Moments:
         """Mean and covariance of features that are evenly spread over all blocks."""
         living = self.items.living_rows()
-        spread = np.unique(np.linspace(0, len(living) - 1, SAMPLE).astype(np.int64)) if len(living) else _no_rows()
-        return Moments.of(self.items.features(living[spread]), unit=True)
+        spread = np.unique(np.linspace(0, len(living) - 1, MOMENT_ROWS).astype(np.int64)) if len(living) else _no_rows()
+        return Moments.estimate(self.items.features(living[spread]), unit=True)
 
 
 def best_rows(scores: F32, count: int) -> I64:

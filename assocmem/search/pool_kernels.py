@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from assocmem._numerics.byte_shuffle import sum_block
-from assocmem._numerics.simd import lanes_above, lift_block, lowest_bit, prefetch_row
+from assocmem._numerics.simd import lanes_above, lowest_bit, prefetch_row, score_block
 from assocmem._numerics.types import F32, I32, KERNEL, LANES, U8, U16
 
 POOL_BLOCKS = 4
@@ -48,7 +48,7 @@ class LevelArrays(NamedTuple):
 
 
 class QueryTables(NamedTuple):
-    """Tables of queries, as ``SymbolCoder.tables`` returns them."""
+    """Tables of queries, as ``NibbleCoder.tables`` returns them."""
 
     entries: U8
     """uint8 (n, 2, code_bytes, 16)"""
@@ -169,7 +169,7 @@ def _score_blocks(level, blocks, count, query, scores):  # type: ignore[no-untyp
             prefetch_row(level.scales, ahead)
             prefetch_row(level.biases, ahead)
         sum_block(level.codes, block, entries, sums)
-        lift_block(sums, level.scales, level.biases, block, terms, scores, 16 * i)
+        score_block(sums, level.scales, level.biases, block, terms, scores, 16 * i)
 
 
 @njit(**KERNEL)

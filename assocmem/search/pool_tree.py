@@ -15,7 +15,7 @@ import numpy as np
 
 from assocmem._numerics.simd import from_bfloat16, to_bfloat16
 from assocmem._numerics.types import F32, I32, I64, Arrays
-from assocmem.codes.nibble_codes import SymbolCoder
+from assocmem.codes.nibble_codes import NibbleCoder
 from assocmem.search.pool_kernels import CodedItems, LevelArrays, QueryTables, insert_items, search_pools
 from assocmem.search.pool_level import STORED_ARRAYS, PoolLevel, item_of, two_means
 
@@ -55,9 +55,9 @@ class PoolTree:
 
     Parameters
     ----------
-    coder : SymbolCoder
+    coder : NibbleCoder
         Encodes items.
-    router : SymbolCoder
+    router : NibbleCoder
         Encodes pools and groups, where more clusters cost little.
     rotate : callable
         Rotates means of members' vectors -> float32 (n, width).
@@ -68,7 +68,7 @@ class PoolTree:
         The pools of ``items`` are the members of ``pools``; the pools of ``pools`` are the members of ``groups``.
     """
 
-    def __init__(self, coder: SymbolCoder, router: SymbolCoder, rotate: Callable[[F32], F32]) -> None:
+    def __init__(self, coder: NibbleCoder, router: NibbleCoder, rotate: Callable[[F32], F32]) -> None:
         self.coder, self.router, self.rotate = coder, router, rotate
         self.items = PoolLevel(coder.code_bytes)
         self.pools = PoolLevel(router.code_bytes)

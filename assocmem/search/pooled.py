@@ -16,7 +16,7 @@ import numpy.typing as npt
 from assocmem._numerics.simd import from_bfloat16, to_bfloat16
 from assocmem._numerics.types import F32, I32, I64, U8
 from assocmem._numerics.validation import check_effort
-from assocmem.codes.nibble_codes import SymbolCoder
+from assocmem.codes.nibble_codes import NibbleCoder
 from assocmem.codes.winner_codes import UNITS, CliqueCoder, byte_tables, score_codes
 from assocmem.search.exhaustive import Block, ExhaustiveEngine, best_rows
 from assocmem.search.pool_kernels import POOL_ITEMS, CodedItems, QueryTables
@@ -50,8 +50,8 @@ class Pools:
 
     def __init__(self, coder: CliqueCoder) -> None:
         self.coder = coder
-        self.symbol_coder = SymbolCoder(coder.width, coder.clusters)
-        router = SymbolCoder(coder.width, min(coder.width // 8, 256))
+        self.symbol_coder = NibbleCoder(coder.width, coder.clusters)
+        router = NibbleCoder(coder.width, min(coder.width // 8, 256))
         self.tree = PoolTree(self.symbol_coder, router, np.ascontiguousarray)  # decoded vectors are rotated already
         self.ids: I64 = np.empty(0, np.int64)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib.util
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,7 +107,8 @@ def _load(source: Path, scratch: Path, items: int | None, queries: int) -> Data:
 def _half_of_memory() -> float:
     from assocmem.memory.base import physical_memory
 
-    return physical_memory() / 2
+    memory = physical_memory()
+    return math.inf if memory is None else memory / 2
 
 
 def choose(task: Task, wanted: Sequence[str], *, quick: bool) -> list[Spec]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from assocmem._numerics.types import F32, U8
-from assocmem.codes.dct_sketches import SIDE
+from assocmem.codes.dct_sketches import SKETCH_SIDE
 from assocmem.errors import MediaError
 from assocmem.extractors.base import Extraction, Extractor, Image
 from assocmem.extractors.sniff import MediaKind, has_media_suffix, sniff
@@ -54,7 +54,7 @@ class Part:
     """seconds, for shots"""
     end: float | None = None
     grey: U8 | None = None
-    """uint8 (SIDE, SIDE): the picture, or a shot's middle frame, small and grey; its sketch is made from this"""
+    """uint8 (SKETCH_SIDE, SKETCH_SIDE): the picture, or a shot's middle frame, small and grey; for its sketch"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Item:
     start: float | None
     end: float | None
     grey: U8 | None = None
-    """uint8 (SIDE, SIDE)"""
+    """uint8 (SKETCH_SIDE, SKETCH_SIDE)"""
 
 
 @dataclass(slots=True)
@@ -226,7 +226,7 @@ def picture_part(image: Image, extractor: Extractor) -> Part:
 def _grey(image: Image) -> U8:
     from assocmem.extractors.image import grey_square
 
-    return grey_square(image, SIDE)
+    return grey_square(image, SKETCH_SIDE)
 
 
 def content_hash(path: str) -> bytes:

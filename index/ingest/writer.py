@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from assocmem._storage.hdf5 import sync
-from assocmem.codes.dct_sketches import LENGTH, sketch
+from assocmem.codes.dct_sketches import SKETCH_LENGTH, sketch
 from assocmem.errors import CollectionError
 from assocmem.index.ingest.pipeline import End, Item, Job, Result, softmax
 from assocmem.index.store.catalog import Catalog
@@ -163,7 +163,7 @@ class Writer:
             best = np.argsort(-probabilities, kind="stable")[:LABELS]
             labels, scores = best[None, :].astype(np.int16), probabilities[best][None, :].astype(np.float16)
         # Codes are made of the stored float16 feature, so that they can be checked against it at any time.
-        drawn = np.zeros((1, LENGTH), np.int8) if item.grey is None else sketch(item.grey[None])
+        drawn = np.zeros((1, SKETCH_LENGTH), np.int8) if item.grey is None else sketch(item.grey[None])
         return SegmentData(np.zeros(1, np.int64), self.coder.encode(feature), feature, labels, scores, drawn)
 
     # Removing

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from assocmem._numerics.types import F32, I8, U8
-from assocmem.codes.dct_sketches import SIDE, sketch
+from assocmem.codes.dct_sketches import SKETCH_SIDE, sketch
 from assocmem.errors import CollectionError, InputError, MediaError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.masked import Box, MaskedExtractor, check_boxes
@@ -56,7 +56,7 @@ class Query:
     logits: F32 | None
     """float32 (m, 1000), if the extractor has them"""
     grey: U8
-    """uint8 (m, SIDE, SIDE): small grey pictures; (0, SIDE, SIDE) for words"""
+    """uint8 (m, SKETCH_SIDE, SKETCH_SIDE): small grey pictures; (0, SKETCH_SIDE, SKETCH_SIDE) for words"""
 
     def sketches(self) -> I8:
         """Return the sketches of the pictures, int8 (m, LENGTH)."""
@@ -303,7 +303,7 @@ def read_query(query: StrPath | Image, extractor: Callable[[], Extractor], *, wo
 
 
 def _words_query(text: str) -> Query:
-    return Query(text, np.empty((0, 0), np.float32), None, np.empty((0, SIDE, SIDE), np.uint8))
+    return Query(text, np.empty((0, 0), np.float32), None, np.empty((0, SKETCH_SIDE, SKETCH_SIDE), np.uint8))
 
 
 def _described(parts: Iterable[Part], extractor: Extractor) -> Query:
@@ -315,7 +315,7 @@ def _described(parts: Iterable[Part], extractor: Extractor) -> Query:
         if not items:  # a video that breaks in the middle can be asked about as far as it goes
             raise
     logits = [item.logits for item in items if item.logits is not None]
-    grey = [np.zeros((SIDE, SIDE), np.uint8) if item.grey is None else item.grey for item in items]
+    grey = [np.zeros((SKETCH_SIDE, SKETCH_SIDE), np.uint8) if item.grey is None else item.grey for item in items]
     features = np.stack([item.feature for item in items])
     return Query(None, features, np.stack(logits) if logits else None, np.stack(grey))
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assocmem.concepts.examples import ExampleEncoder, ExampleTable
 from assocmem.concepts import naive_bayes
+from assocmem.concepts.examples import ExampleEncoder, ExampleTable
 from assocmem.concepts.naive_bayes import COUNTS_CODE_BYTES, SparseNaiveBayes
 from assocmem.concepts.ridge import STRENGTHS, RandomFourierFeatures, kernel_width
 from assocmem.concepts.statements import Statement

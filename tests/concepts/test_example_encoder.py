@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assocmem.codes.nibble_codes import FOUR_LEVELS, SIXTEEN_LEVELS, Rotation
+from assocmem._numerics.rotation import Rotation
+from assocmem.codes.nibble_codes import FOUR_LEVELS, SIXTEEN_LEVELS
 from assocmem.concepts.examples import ExampleEncoder
 from tests import naive_index
 from tests.concepts.sample_memories import vectors

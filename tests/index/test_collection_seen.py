@@ -16,7 +16,7 @@ from assocmem.cli.main import app
 from assocmem.errors import MediaError
 from assocmem.index.derived.familiarity import BITS, MESSAGES, kept_familiar, kept_judgement, read_seen_messages
 from assocmem.memory.familiarity import SeenMemory
-from assocmem.memory.familiarity_eval import build
+from assocmem.memory.familiarity_eval import build_and_evaluate
 from tests.fakes import ColourExtractor, damage, picture, pictures
 
 
@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_kept_is_no_trouble(photos, tmp_path):
 def test_verify_finds_messages_and_ties_that_are_not_the_items(photos):
     assert photos.verify() == []
     known = read_seen_messages(photos.folder, photos.message_coder)
-    other = build(known.symbols[:5])[0]
+    other = build_and_evaluate(known.symbols[:5])[0]
     with h5py.File(photos.folder / MESSAGES, "r+") as file:
         file.attrs["bits"] = zlib.crc32(other.bits.data)
         file["symbols"][3, 2] ^= 1

@@ -327,12 +327,12 @@ def test_fewer_answers_are_needed_than_of_pictures_chosen_by_chance(tmp_path):
             if right(photos.taught().memory) >= 0.98:
                 break
         needed = review.answers
-    by_chance = []
+    simulate_evidence = []
     for seed in range(9):
         memory = ConceptMemory(extractor.dim)
         for row in np.random.default_rng(seed).permutation(len(paths)):
             memory.teach(features[[row]], [str(groups[row])])
             if len(memory.concepts) > 6 and right(memory) >= 0.98:
                 break
-        by_chance.append(len(memory))
-    assert 2 * needed <= np.median(by_chance)
+        simulate_evidence.append(len(memory))
+    assert 2 * needed <= np.median(simulate_evidence)

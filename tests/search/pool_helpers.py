@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from assocmem._numerics.simd import to_bfloat16
-from assocmem.codes.nibble_codes import SymbolCoder
+from assocmem.codes.nibble_codes import NibbleCoder
 from assocmem.search.pool_kernels import CodedItems
 from assocmem.search.pool_level import PoolLevel
 from tests import naive_index
 
 WIDTH = 16
-CODER = SymbolCoder(WIDTH, 8)
+CODER = NibbleCoder(WIDTH, 8)
 
 
 def normal(seed, *shape):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assocmem.codes.nibble_codes import SymbolCoder
+from assocmem.codes.nibble_codes import NibbleCoder
 from assocmem.errors import DuplicateIdError
 from assocmem.search import pool_tree
 from assocmem.search.clique_index import CliqueIndex
@@ -264,7 +264,7 @@ def test_merging_never_encodes(monkeypatch):
     def encode(*_):
         raise AssertionError("encoded")
 
-    monkeypatch.setattr(SymbolCoder, "encode", encode)
+    monkeypatch.setattr(NibbleCoder, "encode", encode)
     one |= two
     assert len(one) == 600
     check_structure(one)

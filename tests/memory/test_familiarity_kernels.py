@@ -1,4 +1,4 @@
-"""Kernels of the memory that tells what was seen, and of its messages, against plain loops."""
+"""Kernels of the familiarity memory against plain loops."""
 
 from __future__ import annotations
 
@@ -10,33 +10,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assocmem.codes.hash_codes import AXES, SYMBOLS, MessageCoder
-from assocmem.errors import InputError
-from assocmem.memory.familiarity import BITS_PER_TIE, SCALE, SeenMemory
-from assocmem.memory.familiarity_kernels import heaviest, most_shared, pair_clusters
-from tests.naive import rotate
+from assocmem.codes.hash_codes import ALPHABET
+from assocmem.memory.familiarity import MAX_WEIGHT, WEIGHT_SCALE, SeenMemory
+from assocmem.memory.familiarity_kernels import max_overlap, max_weight_clique, pair_clusters
+from tests.memory.hash_messages import draw
 
 
-def draw(n, seed=0, clusters=16, symbols=SYMBOLS):
-    return np.random.default_rng(seed).integers(0, symbols, (n, clusters)).astype(np.uint16)
-
-
-def naive_ties(messages, units):
-    """All tied pairs ((cluster, unit), (cluster, unit)), both ways round."""
-    ties = set()
+def naive_connections(messages, units):
+    """Return all connected pairs ((cluster, unit), (cluster, unit)), in both directions."""
+    connections = set()
     for message in messages:
-        own = [(c, int(s) * units // SYMBOLS) for c, s in enumerate(message)]
-        ties |= {(a, b) for a in own for b in own if a != b}
-    return ties
+        own = [(c, int(s) * units // ALPHABET) for c, s in enumerate(message)]
+        connections |= {(a, b) for a in own for b in own if a != b}
+    return connections
 
 
 def naive_evidence(memory, messages, cues):
-    """The heaviest clique by trying every subset of clusters; weights by counting ties."""
-    ties, pairs = naive_ties(messages, memory.units), pair_clusters(memory.clusters).tolist()
+    """Return the weight of the heaviest clique, by trying every subset of clusters and counting connections."""
+    connections, pairs = naive_connections(messages, memory.units), pair_clusters(memory.clusters).tolist()
     lines = [[b for a, b in pairs if a == c] for c in range(memory.clusters)]
 
     def popularity(cluster, unit):
-        found = sum(((cluster, unit), (b, u)) in ties for b in lines[cluster] for u in range(memory.units))
+        found = sum(((cluster, unit), (b, u)) in connections for b in lines[cluster] for u in range(memory.units))
         return -math.log1p(-found / (len(lines[cluster]) * memory.units))
 
     every = [popularity(c, u) for c in range(memory.clusters) for u in range(memory.units)]
@@ -45,23 +40,23 @@ def naive_evidence(memory, messages, cues):
     def weight(a, b):
         level = sum(round(8 * math.log2(popularity(*unit))) for unit in (a, b))
         chance = -math.expm1(-(2 ** (level / 8)) / mean)
-        return round(SCALE * min(BITS_PER_TIE, -math.log2(chance)))
+        return round(WEIGHT_SCALE * min(MAX_WEIGHT, -math.log2(chance)))
 
     out = []
     for cue in cues:
-        own = [(c, int(s) * memory.units // SYMBOLS) for c, s in enumerate(cue)]
+        own = [(c, int(s) * memory.units // ALPHABET) for c, s in enumerate(cue)]
         best = 0
         for size in range(2, len(own) + 1):
             for chosen in itertools.combinations(own, size):
                 edges = list(itertools.combinations(chosen, 2))
-                if all(edge in ties for edge in edges):
+                if all(edge in connections for edge in edges):
                     best = max(best, sum(weight(*edge) for edge in edges))
-        out.append(best / SCALE)
+        out.append(best / WEIGHT_SCALE)
     return out
 
 
 @pytest.mark.parametrize("clusters", [2, 3, 4, 5, 16, 17])
-def test_every_two_clusters_are_one_pair_and_rows_are_shared_out_evenly(clusters):
+def test_every_two_clusters_are_a_pair_and_have_about_as_many_rows(clusters):
     pairs = pair_clusters(clusters)
     assert {frozenset(pair) for pair in pairs.tolist()} == set(
         map(frozenset, itertools.combinations(range(clusters), 2))
@@ -78,50 +73,34 @@ def test_the_heaviest_clique_is_the_best_of_all_subsets(c, density, least, seed)
     upper = np.triu(rng.random((c, c)) < density, 1)
     weights = np.triu(rng.integers(0, 12, (c, c)), 1) * upper
     upper, weights = upper | upper.T, (weights + weights.T).astype(np.int32)
-    tied = np.array([sum(1 << b for b in range(c) if upper[a, b]) for a in range(c)], np.uint64)
+    connected = np.array([sum(1 << b for b in range(c) if upper[a, b]) for a in range(c)], np.uint64)
     best = 0
     for size in range(2, c + 1):
         for chosen in itertools.combinations(range(c), size):
             edges = list(itertools.combinations(chosen, 2))
             if all(upper[edge] for edge in edges):
                 best = max(best, int(sum(weights[edge] for edge in edges)))
-    found = heaviest(tied, weights, max(1, least), np.zeros((c + 1, 5), np.int64))
+    found = max_weight_clique(connected, weights, max(1, least), np.zeros((c + 1, 5), np.int64))
     assert found == (best if best >= max(1, least) else 0)
 
 
 @pytest.mark.parametrize("clusters", [3, 6])
-def test_evidence_is_that_of_plain_loops(clusters):
+def test_evidence_equals_plain_loops(clusters):
     memory, messages = SeenMemory(64, clusters=clusters), draw(60, clusters=clusters, symbols=900)
     memory.store(messages)
     cues = np.concatenate([messages[:5], draw(20, seed=1, clusters=clusters, symbols=900)])
     assert memory.evidence(cues).tolist() == naive_evidence(memory, messages, cues)
-    ties = naive_ties(messages, 64)
-    assert int(sum(memory.pair_densities) * 64**2 + 0.5) == len(ties) // 2
+    connections = naive_connections(messages, 64)
+    assert int(sum(memory.pair_densities) * 64**2 + 0.5) == len(connections) // 2
     assert memory.density == pytest.approx(memory.pair_densities.mean())
 
 
-def test_most_shared_symbols_are_counted():
+def test_the_greatest_overlap_is_found():
     messages, cues = draw(50, symbols=3), draw(8, seed=1, symbols=3)
     skip = np.array([-1, 0, 1, 2, 3, 4, 5, 6])
     out = np.empty(8, np.int64)
-    most_shared(messages, cues, skip, out)
+    max_overlap(messages, cues, skip, out)
     for cue, without, found in zip(cues, skip, out, strict=True):
         assert found == max((messages[i] == cue).sum() for i in range(50) if i != without)
-    most_shared(messages[:0], cues, skip, out)
+    max_overlap(messages[:0], cues, skip, out)
     assert not out.any()
-
-
-def test_messages_are_the_longest_axes_of_one_more_round_each():
-    coder = MessageCoder(20, clusters=3, mean=np.full(20, 0.01, np.float32), seed=4)
-    features = np.random.default_rng(0).normal(size=(6, 20)).astype(np.float32)
-    raw = np.random.PCG64(4).random_raw(5 * AXES) >> np.uint64(63)
-    signs = (np.where(raw, 1, -1) / np.sqrt(AXES)).reshape(5, AXES)
-    expected = []
-    for rounds in (3, 4, 5):
-        rotated = np.array(rotate(features, coder.mean, signs[:rounds]))
-        axes = np.abs(rotated).argmax(axis=1)
-        expected.append(2 * axes + (rotated[np.arange(6), axes] < 0))
-    assert np.array_equal(coder.messages(features), np.array(expected).T)
-    assert np.array_equal(MessageCoder(20, mean=coder.mean, seed=4).messages(features)[:, :3], coder.messages(features))
-    with pytest.raises(InputError, match="finite"):
-        coder.messages(np.full((1, 20), np.nan))

@@ -1,8 +1,9 @@
-"""Memories in files: what is saved is loaded; what is damaged is named, and never taken for other bits."""
+"""What all bit memories share: files that are loaded bit for bit, or refused if damaged; pickles; their size."""
 
 from __future__ import annotations
 
 import os
+import pickle
 import zlib
 from pathlib import Path
 
@@ -43,7 +44,7 @@ MAPPED = pytest.mark.parametrize("mmap", [False, True])
 
 
 def answers(memory):
-    """What a memory answers to some questions, as arrays."""
+    """Return the answers of a memory to some questions, as arrays."""
     if isinstance(memory, WillshawMemory):
         asked = sets(5, 8, memory.rows)
         return [memory.poll(asked), *memory.top(asked, 3), *memory.recall(asked), memory.transposed().bits]
@@ -58,7 +59,7 @@ def answers(memory):
 
 
 def edit(path, **attributes):
-    """Change attributes of a file; None deletes. The checksums of the bits stay right."""
+    """Change attributes of a file; None deletes one. The checksums of the bits stay valid."""
     with h5py.File(path, "r+") as file:
         for name, value in attributes.items():
             if value is None:
@@ -72,7 +73,7 @@ def path(tmp_path):
     return tmp_path / "memory.h5"
 
 
-# what is saved is loaded
+# Saving and loading
 
 
 @MAPPED
@@ -90,7 +91,7 @@ def test_what_is_saved_is_loaded_bit_for_bit(path, name, mmap):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_mapped_memory_answers_as_the_loaded_and_the_saved_one(path, name):
+def test_a_mapped_memory_answers_like_the_saved_one(path, name):
     memory = MAKERS[name]()
     memory.save(path)
     expected = answers(memory)
@@ -111,7 +112,7 @@ def test_a_mapped_memory_stays_in_its_file(path):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_loaded_memory_learns_on(path, name):
+def test_a_loaded_memory_can_be_changed(path, name):
     memory, other = MAKERS[name](), MAKERS[name](seed=7)
     memory.save(path)
     again = type(memory).load(path)
@@ -133,7 +134,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_mapped_memory_refuses_to_be_changed(path, change):
+def test_a_mapped_memory_cannot_be_changed(path, change):
     memory = MAKERS["willshaw" if change in ("associate", "merge pairs") else "clique"]()
     memory.save(path)
     before = path.read_bytes()
@@ -167,11 +168,11 @@ def test_a_mapped_memory_keeps_its_bits_when_its_file_is_replaced(path, name):
     assert type(new).load(path, mmap=True) == new
 
 
-# writing that fails
+# Writing that fails
 
 
 def failing(monkeypatch, owner, name, calls):
-    """Let the function work so many times, and then say that the disk is full."""
+    """Let a function work for this many calls, and then raise the error of a full disk."""
     real, left = getattr(owner, name), iter([True] * calls)
 
     def fail(*args, **kwargs):
@@ -209,7 +210,7 @@ def test_a_file_stays_whole_when_writing_fails(path, monkeypatch, owner, functio
     assert type(new).load(path) == new
 
 
-def test_a_file_is_whole_when_its_name_cannot_be_brought_to_the_disk(path, monkeypatch):
+def test_a_file_is_complete_when_syncing_its_folder_fails(path, monkeypatch):
     old, new = MAKERS["clique"](), MAKERS["clique"](seed=9)
     old.save(path)
     with monkeypatch.context() as patch:
@@ -220,7 +221,7 @@ def test_a_file_is_whole_when_its_name_cannot_be_brought_to_the_disk(path, monke
     assert os.listdir(path.parent) == ["memory.h5"]
 
 
-def test_bits_are_on_the_disk_before_the_name_exists(path, monkeypatch):
+def test_bits_are_synced_before_the_name_exists(path, monkeypatch):
     seen = []
     real = os.fsync
 
@@ -233,7 +234,7 @@ def test_bits_are_on_the_disk_before_the_name_exists(path, monkeypatch):
     assert seen == [False, True]
 
 
-# damage
+# Damage
 
 
 @MAPPED
@@ -252,20 +253,22 @@ def test_a_file_that_is_cut_short_is_damaged(path, name, mmap):
     lengths = np.random.default_rng(0).integers(0, len(whole), 50)
     for length in [0, 1, 8, 64, 512, len(whole) // 2, len(whole) - 8, len(whole) - 1, *lengths]:
         path.write_bytes(whole[:length])
-        with pytest.raises(DamagedError, match=r"memory\.h5: expected a whole \w+ memory, found damage .* store again"):
+        with pytest.raises(
+            DamagedError, match=r"memory\.h5: expected a complete \w+ memory, found damage .* store again"
+        ):
             type(memory).load(path, mmap=mmap)
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_nothing_lies_in_a_heap_for_which_hdf5_has_no_checksum(path, name):
-    # A flipped bit in the lengths of such a heap can make HDF5 search it for ever.
+def test_nothing_is_stored_in_a_heap_for_which_hdf5_has_no_checksum(path, name):
+    # A flipped bit in the lengths of such a heap can make HDF5 search it forever.
     MAKERS[name]().save(path)
     assert b"GCOL" not in path.read_bytes()
 
 
 @MAPPED
 @pytest.mark.parametrize("name", [*SMALL, "smallest clique"])
-def test_a_flipped_bit_is_found_or_does_not_matter(path, name, mmap):
+def test_a_flipped_bit_is_detected_or_does_not_matter(path, name, mmap):
     memory = MAKERS[name]()
     memory.save(path)
     whole = np.frombuffer(path.read_bytes(), np.uint8)
@@ -287,7 +290,7 @@ def test_a_flipped_bit_is_found_or_does_not_matter(path, name, mmap):
 
 @MAPPED
 @pytest.mark.parametrize("name", ["clique", "willshaw", "several checksums"])
-def test_a_flipped_bit_of_the_matrix_is_always_found(path, name, mmap):
+def test_a_flipped_bit_of_the_matrix_is_always_detected(path, name, mmap):
     memory = MAKERS[name]()
     memory.save(path)
     with h5py.File(path) as file:
@@ -308,29 +311,29 @@ def test_a_flipped_bit_of_the_matrix_is_always_found(path, name, mmap):
 
 @MAPPED
 @pytest.mark.parametrize("content", [b"", b"memory", bytes(5000), np.random.default_rng(0).bytes(20_000)])
-def test_what_is_no_hdf5_file_is_damaged(path, content, mmap):
+def test_a_file_that_is_not_hdf5_is_damaged(path, content, mmap):
     path.write_bytes(content)
-    with pytest.raises(DamagedError, match="expected a whole clique memory, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete clique memory, found damage"):
         CliqueMemory.load(path, mmap=mmap)
 
 
 @MAPPED
 @pytest.mark.parametrize("missing", ["bits", "checksums", "kind", "format", "everything"])
-def test_a_file_without_what_belongs_to_it_is_damaged(path, missing, mmap):
+def test_a_file_that_lacks_a_part_is_damaged(path, missing, mmap):
     MAKERS["clique"]().save(path)
     with h5py.File(path, "w" if missing == "everything" else "r+") as file:
         if missing in ("kind", "format"):
             del file.attrs[missing]
         elif missing != "everything":
             del file[missing]
-    with pytest.raises(DamagedError, match="expected a whole clique memory, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete clique memory, found damage"):
         CliqueMemory.load(path, mmap=mmap)
 
 
-# other files
+# Other files
 
 
-def test_the_file_of_an_index_is_told_from_a_damaged_one(tmp_path):
+def test_the_file_of_an_index_is_not_taken_for_damage(tmp_path):
     CliqueIndex(16).save(tmp_path / "index.h5")
     with pytest.raises(MismatchError, match="expected a clique memory, found another kind of file; load it as that"):
         CliqueMemory.load(tmp_path / "index.h5")
@@ -393,12 +396,43 @@ def test_a_shape_that_does_not_fit_the_matrix_is_damage(path, name, attributes, 
 
 @pytest.mark.parametrize("mmap", [False, True])
 @pytest.mark.parametrize("dtype", ["<f8", ">u8"])
-def test_a_matrix_of_other_numbers_is_damage(path, dtype, mmap):
+def test_a_matrix_of_another_dtype_is_damage(path, dtype, mmap):
     memory = MAKERS["willshaw"]()
     memory.save(path)
     with h5py.File(path, "r+") as file:
         del file["bits"]
         file["bits"] = memory.bits.astype(dtype)
         file["checksums"][0] = zlib.crc32(memory.bits.astype(dtype).tobytes())
-    with pytest.raises(DamagedError, match=r"found damage \((float64|>u8) and not 64-bit words\)"):
+    with pytest.raises(DamagedError, match=r"found damage \((float64|>u8) instead of 64-bit words\)"):
         type(memory).load(path, mmap=mmap)
+
+
+# Copies in memory
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_pickled_memory_is_the_same(name):
+    memory, other = MAKERS[name](), MAKERS[name](seed=7)
+    again = pickle.loads(pickle.dumps(memory))
+    assert again == memory
+    again |= other
+    assert again != memory
+
+
+# The machine
+
+
+@pytest.mark.parametrize("error", [AttributeError, ValueError, OSError])
+def test_where_the_system_does_not_tell_its_memory_the_allocation_decides(monkeypatch, error):
+    def sysconf(name):
+        raise error(name)
+
+    def full(*args):
+        raise MemoryError
+
+    monkeypatch.setattr(os, "sysconf", sysconf, raising=False)
+    assert WillshawMemory(10, 10).density == 0
+    monkeypatch.setattr(np, "zeros", full)
+    message = r"fits into this machine's memory, found 1\.6e-07 GB \(rows 10, columns 65\); take fewer$"
+    with pytest.raises(InputError, match=message):
+        WillshawMemory(10, 65)

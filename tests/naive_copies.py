@@ -1,4 +1,4 @@
-"""Oracles of the near copies: likeness, candidate pairs and groups in plain loops; they import none of the code."""
+"""Oracles of the near copies in plain loops: similarity, pairs, groups and sketches. They import none of the code."""
 
 from __future__ import annotations
 
@@ -14,38 +14,39 @@ def cosine(a, b):
 
 
 def sketch_cosine(a, b):
-    """The better of a sketch as it is and mirrored."""
+    """The cosine with a sketch as it is, or mirrored if that is greater."""
     half = len(a) // 2
     turned = [*a[:half], *(-x for x in a[half:])]
     return max(cosine(a, b), cosine(turned, b))
 
 
-def likeness(feature_a, feature_b, sketch_a, sketch_b):
+def similarity(feature_a, feature_b, sketch_a, sketch_b):
     score = cosine(feature_a, feature_b)
     if not any(sketch_a) or not any(sketch_b):
         return score + 2 * max(0.0, score - 0.9)
     return score + max(0.0, sketch_cosine(sketch_a, sketch_b) - 0.6)
 
 
-def common(code_a, code_b):
+def common_winners(code_a, code_b):
+    """Clusters in which two packed codes have the same winner."""
     return sum((x & 15) == (y & 15) for x, y in zip(code_a, code_b, strict=True)) + sum(
         x >> 4 == y >> 4 for x, y in zip(code_a, code_b, strict=True)
     )
 
 
 def all_pairs(features, sketches, least):
-    """Every pair of rows, (first, second) -> likeness, that are at least so alike."""
+    """All pairs of rows with at least this similarity, (first, second) -> similarity."""
     found = {}
     for i in range(len(features)):
         for j in range(i + 1, len(features)):
-            score = likeness(features[i], features[j], sketches[i], sketches[j])
+            score = similarity(features[i], features[j], sketches[i], sketches[j])
             if score >= least:
                 found[i, j] = score
     return found
 
 
-def groups(n, pairs, alike, least):
-    """Grow groups by their definition: most neighbours first, from copy to copy, all like the representative."""
+def groups(n, pairs, similarity_of, least):
+    """Grow groups by definition: most neighbours first, from copy to copy, all similar to the representative."""
     neighbours = {i: {b for a, b in pairs if a == i} | {a for a, b in pairs if b == i} for i in range(n)}
     taken, found = set(), []
     for leader in sorted((i for i in range(n) if neighbours[i]), key=lambda i: (-len(neighbours[i]), i)):
@@ -54,7 +55,7 @@ def groups(n, pairs, alike, least):
         members, front = {leader}, [leader]
         while front:
             for row in sorted(neighbours[front.pop(0)] - members - taken):
-                if alike(leader, row) >= least:
+                if similarity_of(leader, row) >= least:
                     members.add(row)
                     front.append(row)
         taken |= members
@@ -64,7 +65,7 @@ def groups(n, pairs, alike, least):
 
 
 def sketch(picture, waves=10):
-    """Sketch of one small grey picture by the definition of the cosine transform."""
+    """The sketch of one small grey picture, by the definition of the cosine transform."""
     side = len(picture)
     values = np.zeros((waves, waves))
     for v in range(waves):
