@@ -23,6 +23,7 @@ MOVED = {
     "assocmem.capacity": "assocmem.memory.capacity",
     "assocmem.clique": "assocmem.memory.clique",
     "assocmem.completion": "assocmem.memory.recall",
+    "assocmem.extractors.torchfile": "assocmem.extractors.state_dict",
     "assocmem.message_codes": "assocmem.codes.hash_codes",
     "assocmem.neighbors": "assocmem.search.sklearn_api",
     "assocmem.seen": "assocmem.memory.familiarity",
