@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from assocmem.codes.dct_sketches import SKETCH_LENGTH, SKETCH_SIDE, inverse_norms, mirrored, sketch, sketch_cosines
+from assocmem.codes.dct_sketches import SKETCH_LENGTH, SKETCH_SIDE, inverse_norms, sketch, sketch_cosines
 from assocmem.errors import InputError
 from assocmem.extractors.image import grey_square
 from tests import naive_copies
@@ -29,8 +29,7 @@ def test_a_sketch_equals_its_definition():
 
 def test_a_mirrored_picture_has_the_mirrored_sketch():
     pictures = np.stack([small(seed) for seed in range(20)])
-    np.testing.assert_allclose(sketch(pictures[:, :, ::-1]), mirrored(sketch(pictures)), atol=1)
-    assert (mirrored(mirrored(sketch(pictures))) == sketch(pictures)).all()
+    np.testing.assert_allclose(sketch(pictures[:, :, ::-1]), naive_copies.mirrored(sketch(pictures)), atol=1)
 
 
 @pytest.mark.parametrize("grey", [0, 7, 128, 255])
