@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from assocmem.bench.partial import masks as partial_masks
 from assocmem.cli.main import app
-from tests.codes.test_partial import low_rank
+from tests.codes.test_missing_values import low_rank
 from tests.fakes import ColourExtractor, picture, pictures
 
 
