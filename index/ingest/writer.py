@@ -57,7 +57,7 @@ class Writer:
         for path in self.folder.iterdir():
             if path.name not in live and path.suffix in (".h5", ".tmp"):
                 path.unlink(missing_ok=True)
-        for path in self.folder.parent.glob(".memory-*.tmp"):
+        for path in self.folder.parent.glob("*memory-*.tmp"):  # earlier versions wrote them without a dot
             path.unlink(missing_ok=True)
 
     # Adding
