@@ -1,13 +1,13 @@
 # make demo    the main job on real photographs and clips, in a virtual environment of its own
 # make test    everything the tests need, and all tests
-# make lint | wheel-test | test-torch | docs | clean
+# make lint | site | wheel-test | test-torch | docs | clean
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 PIP = -m pip install -qq --disable-pip-version-check
 
-.PHONY: demo test lint wheel-test test-torch docs clean
+.PHONY: demo test lint site wheel-test test-torch docs clean
 
 demo: $(VENV)/demo.stamp
 	$(VENV)/bin/assocmem demo
@@ -17,13 +17,15 @@ test: $(VENV)/test.stamp
 	$(VENV)/bin/python -m pytest
 	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -q tests/codes/test_codes.py tests/concepts/test_unit_counts.py tests/numerics/test_bits.py \
 		tests/memory/test_clique.py tests/memory/test_ties.py tests/numerics/test_rotation.py tests/codes/test_symbols.py tests/numerics/test_byte_shuffle.py \
-		tests/numerics/test_simd.py tests/search/test_features.py tests/search/test_refining.py tests/search/test_id_table.py \
-		tests/search/test_pools.py tests/concepts/test_waves.py tests/concepts/test_connections.py
+		tests/numerics/test_simd.py tests/search/test_vector_table.py tests/search/test_rerank.py tests/search/test_id_map.py \
+		tests/search/test_pool_kernels.py tests/search/test_pool_level.py tests/search/test_pool_tree.py \
+		tests/concepts/test_random_features.py tests/concepts/test_naive_bayes.py
 
 lint: $(VENV)/lint.stamp
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --platform win32 --cache-dir .mypy_cache/win32
 
 # The wheel in a clean environment, and the tests run where no checkout can lend it a file.
 wheel-test:
@@ -43,9 +45,14 @@ test-torch:
 	.venv-torch/bin/python $(PIP) --editable ".[torch,demo]" --group test
 	.venv-torch/bin/python -m pytest -m torch
 
+# The documents that the program itself writes: the command reference and the picture of the demo.
 docs: $(VENV)/test.stamp
 	$(VENV)/bin/python -m tests.reference > docs/commands.md
 	$(VENV)/bin/python -m tests.picture docs/demo.svg
+
+# The documentation as a site in build/site: offline, and any warning is an error.
+site: $(VENV)/site.stamp
+	$(VENV)/bin/python -m sphinx -q -W --keep-going -E -d build/doctrees docs build/site
 
 clean:
 	rm -rf .venv .venv-wheel .venv-torch build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -63,4 +70,8 @@ $(VENV)/test.stamp: $(VENV)/demo.stamp
 
 $(VENV)/lint.stamp: $(VENV)/test.stamp
 	$(VENV)/bin/python $(PIP) --group lint
+	touch $@
+
+$(VENV)/site.stamp: $(VENV)/test.stamp
+	$(VENV)/bin/python $(PIP) --group docs
 	touch $@

@@ -1,6 +1,6 @@
-"""An associative-memory index for photos and videos, and the memories it is made of.
+"""An associative-memory index for photos and videos, and the memories that it is built from.
 
-Names are loaded when they are first used: ``import assocmem`` itself imports next to nothing.
+Names are loaded when they are first used, so that ``import assocmem`` is instant.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from assocmem._version import __version__
+from assocmem import _compat
 
 if TYPE_CHECKING:
     from assocmem.codes.hash_codes import MessageCoder
@@ -16,35 +16,80 @@ if TYPE_CHECKING:
     from assocmem.errors import AssocmemError
     from assocmem.index.collection import Collection
     from assocmem.index.collection import open_collection as open
+    from assocmem.index.results import (
+        AddReport,
+        Concept,
+        ConceptHit,
+        Copies,
+        EngineInfo,
+        Hit,
+        Info,
+        MemoryInfo,
+        Progress,
+        Seen,
+        TeachReport,
+    )
+    from assocmem.index.store.records import Failure, Teaching
+    from assocmem.index.teach.review import Question
     from assocmem.memory.clique import CliqueMemory
     from assocmem.memory.familiarity import SeenMemory
     from assocmem.memory.willshaw import WillshawMemory
     from assocmem.search.clique_index import CliqueIndex
     from assocmem.search.sklearn_api import CliqueNeighbors
 
+__version__ = "0.1.0.dev0"
+
 __all__ = [
+    "AddReport",
     "AssocmemError",
     "CliqueIndex",
     "CliqueMemory",
     "CliqueNeighbors",
     "Collection",
+    "Concept",
+    "ConceptHit",
     "ConceptMemory",
+    "Copies",
+    "EngineInfo",
+    "Failure",
+    "Hit",
+    "Info",
+    "MemoryInfo",
     "MessageCoder",
+    "Progress",
+    "Question",
+    "Seen",
     "SeenMemory",
+    "TeachReport",
+    "Teaching",
     "WillshawMemory",
     "__version__",
     "open",
 ]
 
 _HOMES = {
+    "AddReport": ("assocmem.index.results", "AddReport"),
     "AssocmemError": ("assocmem.errors", "AssocmemError"),
     "CliqueIndex": ("assocmem.search.clique_index", "CliqueIndex"),
     "CliqueMemory": ("assocmem.memory.clique", "CliqueMemory"),
     "CliqueNeighbors": ("assocmem.search.sklearn_api", "CliqueNeighbors"),
     "Collection": ("assocmem.index.collection", "Collection"),
+    "Concept": ("assocmem.index.results", "Concept"),
+    "ConceptHit": ("assocmem.index.results", "ConceptHit"),
     "ConceptMemory": ("assocmem.concepts.memory", "ConceptMemory"),
+    "Copies": ("assocmem.index.results", "Copies"),
+    "EngineInfo": ("assocmem.index.results", "EngineInfo"),
+    "Failure": ("assocmem.index.store.records", "Failure"),
+    "Hit": ("assocmem.index.results", "Hit"),
+    "Info": ("assocmem.index.results", "Info"),
+    "MemoryInfo": ("assocmem.index.results", "MemoryInfo"),
     "MessageCoder": ("assocmem.codes.hash_codes", "MessageCoder"),
+    "Progress": ("assocmem.index.results", "Progress"),
+    "Question": ("assocmem.index.teach.review", "Question"),
+    "Seen": ("assocmem.index.results", "Seen"),
     "SeenMemory": ("assocmem.memory.familiarity", "SeenMemory"),
+    "TeachReport": ("assocmem.index.results", "TeachReport"),
+    "Teaching": ("assocmem.index.store.records", "Teaching"),
     "WillshawMemory": ("assocmem.memory.willshaw", "WillshawMemory"),
     "open": ("assocmem.index.collection", "open_collection"),
 }
@@ -59,3 +104,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+_compat.install()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from assocmem import __version__
-from assocmem.cli.common import say
+from assocmem.cli.output import say
 from assocmem.errors import AssocmemError
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the raw figures are kept.")]
@@ -113,9 +114,18 @@ def installed(package: str, otherwise: str) -> bool:
     return False
 
 
+def current_load() -> float:
+    """Return the load average of the last minute; NaN on Windows, which has none."""
+    if sys.platform == "win32":
+        load = math.nan
+    else:
+        load = os.getloadavg()[0]
+    return load
+
+
 def load_average() -> float:
     """Return the load average of the last minute, and warn when others are at work."""
-    load = os.getloadavg()[0]
+    load = current_load()
     if load > 0.5:
         say(f"the machine is busy (load average {load:.1f}): times, above all those of two cores, will be off")
     return load

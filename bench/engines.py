@@ -12,7 +12,8 @@ import typer
 
 from assocmem.bench.common import DEFAULT_OUT, OutOption, RoundsOption, keep, median, run_process, spread
 from assocmem.bench.startup import make_collection
-from assocmem.cli.common import emit, emit_table, guarded, say
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, emit_table, say
 
 if TYPE_CHECKING:
     from assocmem.index.collection import Collection

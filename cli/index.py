@@ -1,4 +1,4 @@
-"""``assocmem index``: files and folders into the collection."""
+"""``assocmem index``: add files and folders to the collection."""
 
 from __future__ import annotations
 
@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assocmem.cli.common import (
-    CollectionOption,
-    JsonOption,
-    count,
-    emit,
-    emit_json,
-    guarded,
-    one_line,
-    open_collection,
-    prepare_kernels,
-    say,
-)
+from assocmem.cli.common import CollectionOption, JsonOption, guarded, open_collection
+from assocmem.cli.kernels import prepare_kernels
+from assocmem.cli.output import count, emit, emit_json, one_line, say
 from assocmem.errors import ExtractorError
 
 if TYPE_CHECKING:
@@ -30,7 +21,7 @@ if TYPE_CHECKING:
 
 @guarded
 def index(
-    # Not Path, which would make the current folder of an empty string.
+    # Not Paths, which would turn an empty string into the current folder.
     paths: Annotated[
         list[str],
         typer.Argument(metavar="PATH", help="Pictures, videos, or folders of them.", show_default=False),
@@ -40,7 +31,7 @@ def index(
         str | None,
         typer.Option(
             metavar="SPEC",
-            help="Network for a new collection: efficientnet-lite0 (default), onnx:PATH (a file that stays), "
+            help="Network for a new collection: efficientnet-lite0 (default), onnx:PATH (a file that must stay there), "
             "torchvision:NAME.",
             show_default=False,
         ),
@@ -56,7 +47,7 @@ def index(
             "-o",
             metavar="KEY=VALUE",
             help="Preprocessing for onnx:PATH: size=384, resize=pad|crop|squash, mean=0.5,0.5,0.5, std=..., "
-            "order=rgb|bgr, output=NAME, ...; may be repeated. ImageNet's by default.",
+            "order=rgb|bgr, output=NAME, ...; may be repeated. Default: that of ImageNet.",
         ),
     ] = None,
     threads: Annotated[
@@ -67,32 +58,34 @@ def index(
 ) -> None:
     """Index files and folders.
 
-    Run again later, only what is new or changed is read.
-    Interrupt it whenever you like: it goes on where it was when run again. Files that cannot be read are listed at
-    the end with their reason and stop nothing. Exit code 1 when nothing could be indexed.
+    A later run reads only what is new or has changed. You can interrupt it at any time: the next run continues where
+    it stopped. Files that cannot be read are listed at the end with the reason; the others are indexed. The exit code
+    is 1 if nothing could be indexed.
 
     Example: assocmem index ~/Pictures ~/Videos
+
+    Example: assocmem index ~/Pictures -c new.amem --extractor onnx:model.onnx -o size=384
     """
-    options = _options(extractor_option or [])
+    options = _parse_options(extractor_option or [])
     with open_collection(collection, extractor=extractor, weights=weights, options=options) as photos:
         prepare_kernels(storing=True)
-        with _shown() as progress:
+        with _progress_bar() as progress:
             report = photos.add(paths, progress=progress, threads=threads)
         missing = 0 if json_ or not report.items else len(photos.missing())
     if json_:
         _print_json(report)
     else:
-        _print(report, missing)
+        _print_report(report, missing)
     if report.interrupted:
-        say("interrupted: what was finished is stored; run the same command again to go on")
+        say("interrupted: what was finished is stored; run the same command again to continue")
         raise typer.Exit(130)
     if not (report.indexed or report.moved or report.unchanged):
         if not report.failed:
-            say("found no pictures or videos there")
+            say("found no pictures or videos; name a folder that contains some")
         raise typer.Exit(1)
 
 
-def _options(pairs: list[str]) -> dict[str, str]:
+def _parse_options(pairs: list[str]) -> dict[str, str]:
     from assocmem.extractors.registry import parse_options
 
     try:
@@ -102,8 +95,8 @@ def _options(pairs: list[str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _shown() -> Iterator[Callable[[Progress], None] | None]:
-    """A progress bar on stderr with rate and time left; nothing when stderr is no terminal."""
+def _progress_bar() -> Iterator[Callable[[Progress], None] | None]:
+    """Show a progress bar on stderr, with the rate and the time left; nothing if stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -122,21 +115,21 @@ def _shown() -> Iterator[Callable[[Progress], None] | None]:
         TextColumn("left"),
     )
     bar = Bar(*columns, console=console, transient=True)
-    looking = console.status("looking for new and changed files ...")
+    scanning = console.status("looking for new and changed files ...")
 
     def show(step: Progress) -> None:
         if not bar.tasks:
-            looking.stop()
+            scanning.stop()
             bar.start()
             bar.add_task("indexing", total=step.total, rate="")
         speed = bar.tasks[0].speed
         bar.update(bar.tasks[0].id, completed=step.done, rate=f"{speed:.1f}/s" if speed else "")
 
-    looking.start()
+    scanning.start()
     try:
         yield show
     finally:
-        looking.stop()
+        scanning.stop()
         bar.stop()
 
 
@@ -150,18 +143,18 @@ def _print_json(report: AddReport) -> None:
     })  # fmt: skip
 
 
-def _print(report: AddReport, missing: int) -> None:
-    """Troubles first, so that the summary stays in sight; those known from before as a number."""
+def _print_report(report: AddReport, missing: int) -> None:
+    """Print failures first, so that the summary stays visible; of those of earlier runs only the number."""
     fresh = [failure for failure in report.failed if failure.path not in report.known_failures]
     if fresh:
-        say("not read, or not to the end:")
+        say("could not be read, or not to the end:")
     for failure in fresh:
         say(f"  {one_line(failure.path)}: {failure.reason}")
     if len(fresh) < len(report.failed):
         old = count(len(report.failed) - len(fresh), "file")
         say(f"as before, {old} could not be read (`assocmem info --failures` lists them)")
     if missing:
-        say(f"{count(missing, 'indexed file')} no longer there (`assocmem remove --missing` takes them out)")
+        say(f"{count(missing, 'indexed file')} no longer there (`assocmem remove --missing` removes the items)")
     parts = [f"{count(report.indexed, 'picture or shot', 'pictures and shots')} indexed"]
     parts.append(f"{count(report.unchanged, 'file')} unchanged")
     if report.moved:

@@ -1,4 +1,4 @@
-"""``assocmem plan``: the shape of memory that a number of items needs, and the errors to expect of it."""
+"""``assocmem plan``: the clique memory that a number of items needs, and the errors to expect of it."""
 
 from __future__ import annotations
 
@@ -9,32 +9,38 @@ from typing import Annotated
 
 import typer
 
-from assocmem.cli.common import JsonOption, count, emit_json, emit_table, guarded, say, size
+from assocmem.cli.common import JsonOption, guarded
+from assocmem.cli.output import count, emit_json, emit_table, say, size
 
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_UNIT_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 @guarded
 def plan(
     items: Annotated[int, typer.Option("--items", min=1, max=10**18, metavar="N", help="How many items to store.")],
     ram: Annotated[
-        str | None, typer.Option("--ram", metavar="SIZE", help="Memory it may take: 64MB, 2GiB, or plain bytes.")
+        str | None, typer.Option("--ram", metavar="SIZE", help="Memory it may take: 64MB, 2GiB, or a number of bytes.")
     ] = None,
-    error: Annotated[str, typer.Option("--error", metavar="SHARE", help="Cues that may fail: 1% or 0.01.")] = "1%",
+    error: Annotated[
+        str, typer.Option("--error", metavar="SHARE", help="Share of the cues that may fail: 1% or 0.01.")
+    ] = "1%",
     erased: Annotated[
-        str, typer.Option("--erased", metavar="SHARE", help="How much of an item a cue lacks: 25% or 0.25.")
+        str, typer.Option("--erased", metavar="SHARE", help="Share of an item that a cue lacks: 25% or 0.25.")
     ] = "25%",
-    sparse: Annotated[bool, typer.Option("--sparse", help="Look at sparse cliques too.")] = False,
+    sparse: Annotated[bool, typer.Option("--sparse", help="Consider sparse cliques too.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Propose a clique memory for a number of items, with its predicted error.
+    """Propose a clique memory for a number of items.
+
+    It is the smallest memory whose predicted error is at most --error. If it does not fit into --ram, the memory of
+    that size with the lowest error is proposed, and a message says how much the task needs.
 
     Example: assocmem plan --items 1000000 --ram 64MB
     """
-    memory = None if ram is None else _bytes(ram, "--ram")
-    wanted, lacking = _share(error, "--error"), _share(erased, "--erased")
     from assocmem.memory.capacity import plan as propose
 
+    memory = None if ram is None else _parse_size(ram, "--ram")
+    wanted, lacking = _parse_share(error, "--error"), _parse_share(erased, "--erased")
     found = propose(items, memory=memory, error=wanted, erased=lacking, sparse=sparse)
     if memory is not None and found.needed_bytes is not None:
         other = None if sparse else propose(items, error=wanted, erased=lacking, sparse=True)
@@ -62,7 +68,7 @@ def plan(
 
 
 def _items(items: int) -> str:
-    """``1 item``, ``1,000,000 items``."""
+    """Format a number of items: ``1 item``, ``1,000,000 items``."""
     return f"{items:,} {'item' if items == 1 else 'items'}"
 
 
@@ -70,16 +76,16 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g}%"
 
 
-def _bytes(text: str, option: str) -> int:
-    """``64MB``, ``2GiB``, ``500k``, ``4096`` -> bytes; with an i a step is 1,024, without 1,000."""
+def _parse_size(text: str, option: str) -> int:
+    """Return the bytes of ``64MB``, ``2GiB``, ``500k`` or ``4096``; a unit with an i counts in steps of 1,024."""
     parts = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
     if not parts or (parts[3] and not parts[2]):
         raise typer.BadParameter(f"expected a size such as 64MB, 2GiB or 4096, found '{text}'", param_hint=option)
-    return int(float(parts[1]) * (1024 if parts[3] else 1000) ** _POWERS[parts[2]])
+    return int(float(parts[1]) * (1024 if parts[3] else 1000) ** _UNIT_POWERS[parts[2]])
 
 
-def _share(text: str, option: str) -> float:
-    """``1%`` or ``0.01`` -> 0.01."""
+def _parse_share(text: str, option: str) -> float:
+    """Return 0.01 for ``1%`` and for ``0.01``."""
     try:
         share = float(text.strip().removesuffix("%")) / (100 if text.strip().endswith("%") else 1)
     except ValueError:

@@ -8,45 +8,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assocmem.cli.common import (
-    CollectionOption,
-    JsonOption,
-    emit_json,
-    emit_table,
-    guarded,
-    kernels_meanwhile,
-    open_collection,
-    say,
-)
+from assocmem.cli.common import CollectionOption, JsonOption, guarded, open_collection
+from assocmem.cli.kernels import kernels_in_background
+from assocmem.cli.output import emit_json, emit_table, say
 from assocmem.errors import MediaError
 
 if TYPE_CHECKING:
     from assocmem.index.results import Seen
 
 NOT_SEEN = 3
-"""Exit code; 1 is for what could not be answered."""
+"""Exit code if a file was not seen; 1 means that a file could not be read."""
 
 
 @guarded
 def seen(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Pictures and videos.", show_default=False)],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Pictures and videos.", show_default=False)],
     collection: CollectionOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Tell whether pictures and videos, or near copies of them, are in the collection.
+    """Check whether pictures and videos are in the collection.
 
-    Answered by a memory of bits alone, in a time that does not depend on how much there is. Now and then it errs:
-    `assocmem info` says how often. A video counts as seen when at least half of its shots are. Through a pipe each file
-    is a line: yes or no, the evidence in bits, and the path.
+    Near copies count as well. The answer comes from a memory of bits alone, and takes the same time for a collection of
+    any size. Sometimes it is wrong: `assocmem info` shows how often. A video counts as seen if at least half of its
+    shots were seen. In a pipe, each file is a line: yes or no, the evidence in bits, and the path.
 
-    Exit codes: 0 all were seen, 3 one or more were not, 1 a file could not be read.
+    Exit codes: 0 all files were seen, 3 one or more were not, 1 a file could not be read.
 
     Example: assocmem seen ~/Downloads/*.jpg
     """
     answers: list[Seen] = []
     failed: list[dict[str, str]] = []
     with open_collection(collection) as photos:
-        with kernels_meanwhile():
+        with kernels_in_background():
             photos.searcher.familiarity()
         started = time.perf_counter()
         for path in files:

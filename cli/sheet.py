@@ -1,4 +1,4 @@
-"""Contact sheets: one self-contained HTML page with the query, the hits and their thumbnails. No scripts."""
+"""Contact sheets: one self-contained HTML page with the query, the hits and their thumbnails, without scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assocmem.cli.common import clock
+from assocmem.cli.output import clock
 from assocmem.errors import InputError, MediaError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SIDE = 320
 """Longest side of a thumbnail, in pixels."""
 
-_BEGINNING = "<!doctype html><!-- assocmem contact sheet -->"
+_HEAD = "<!doctype html><!-- assocmem contact sheet -->"
 _STYLE = """
 :root { color-scheme: light dark; --back: #f6f6f4; --card: #fff; --text: #222; --soft: #6b6b6b; --line: #e2e2de;
   --bar: #3a7d5c; }
@@ -53,28 +53,35 @@ p { margin: 2px 0 0; color: var(--soft); font-size: 13px; overflow-wrap: break-w
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A question and its hits."""
+    """A query and its hits."""
 
     query: str
-    """a path, or words"""
+    """a path or words"""
     hits: Sequence[Hit]
     title: str = ""
+    """by default it names the query"""
 
 
-def check_place(path: Path) -> None:
-    """Raise InputError unless a sheet may be written there: a new name, or an earlier sheet."""
+def check_sheet_path(path: Path) -> None:
+    """Raise InputError unless a sheet may be written to this path: a new file, or an earlier sheet."""
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: expected a file name in a folder that exists, found no folder {path.parent}")
-    if path.exists() and not (path.is_file() and path.read_bytes()[: len(_BEGINNING)] == _BEGINNING.encode()):
+    if path.exists() and not (path.is_file() and path.read_bytes()[: len(_HEAD)] == _HEAD.encode()):
         raise InputError(f"{path}: expected a new file or an earlier contact sheet, found something else; left alone")
 
 
 def write_sheet(path: Path, sections: Sequence[Section]) -> None:
-    """Write a contact sheet; the file is replaced whole or not at all. InputError where ``check_place`` raises it."""
-    check_place(path)
+    """Write a contact sheet; the file is replaced atomically.
+
+    Raises
+    ------
+    InputError
+        The path is neither new nor an earlier sheet.
+    """
+    check_sheet_path(path)
     body = "".join(_section(section) for section in sections)
     page = (
-        f'{_BEGINNING}<html lang="en"><meta charset="utf-8">'
+        f'{_HEAD}<html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{_text(sections[0].title or sections[0].query)} - assocmem</title>"
         f"<style>{_STYLE}</style><body>{body}</body></html>\n"
@@ -94,14 +101,14 @@ def _section(section: Section) -> str:
     picture = ""
     if os.path.isfile(section.query):
         picture = f'<p class="query">{_image(section.query, None, section.query)}</p>'
-    title = section.title or f"Nearest to {Path(section.query).name if picture else repr(section.query)}"
+    title = section.title or f"Most similar to {Path(section.query).name if picture else repr(section.query)}"
     cards = "".join(_card(hit) for hit in section.hits)
     return f"<h1>{_text(title)}</h1>{picture}" + (f"<ol>{cards}</ol>" if cards else "<p>nothing found</p>")
 
 
 def _card(hit: Hit) -> str:
     name = Path(hit.path)
-    time = f"{clock(hit.start)} to {clock(hit.end)}, " if hit.start is not None else ""
+    times = f"{clock(hit.start)} to {clock(hit.end)}, " if hit.start is not None else ""
     middle = None if hit.start is None or hit.end is None else (hit.start + hit.end) / 2
     width = max(0.0, min(1.0, hit.score)) * 100
     return (
@@ -109,7 +116,7 @@ def _card(hit: Hit) -> str:
         f'<div class="bar" style="width:{width:.0f}%"></div>'
         f'<div class="text"><div class="name"><a href="{_text(_link(name, hit.start))}">{_breakable(name.name)}</a>'
         f'<span class="score">{hit.score:.3f}</span></div>'
-        f"<p>{time}{_breakable(str(name.parent))}</p></div></li>"
+        f"<p>{times}{_breakable(str(name.parent))}</p></div></li>"
     )
 
 
@@ -118,7 +125,7 @@ def _link(path: Path, start: float | None) -> str:
 
 
 def _image(path: str, seconds: float | None, name: str) -> str:
-    """A thumbnail as a data URI; what stands in for it when the file is gone."""
+    """Return a thumbnail as a data URI; if the file cannot be read, the reason as text."""
     try:
         jpeg = _thumbnail(path, seconds)
     except MediaError as error:
@@ -139,7 +146,7 @@ def _thumbnail(path: str, seconds: float | None) -> bytes:
 
 
 def _breakable(path: str) -> str:
-    """A path that is broken behind what parts its words, not within them."""
+    """Escape a path, with possible line breaks after its separators rather than within its words."""
     return re.sub(r"([/_.-])(?=\w)", r"\1<wbr>", _text(path))
 
 

@@ -1,1 +1,1 @@
-"""Small data the package ships: ImageNet labels, the kinds above them, the feature mean of the default extractor."""
+"""Small data that the package ships: ImageNet labels, the categories above them, and a mean of features."""

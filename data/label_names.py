@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-from assocmem.data.hierarchy import kind_names, labels_of_kind
-from assocmem.data.labels import Label, imagenet_labels
+from assocmem.data.imagenet import Label, category_names, imagenet_labels, labels_in_category
 from assocmem.errors import UnknownConceptError
 
 # A label's name goes before a kind's of the same name; but a plane is an aircraft before it is a tool, and an
@@ -49,7 +48,7 @@ def named_labels(words: str) -> list[Label]:
     if shown:  # "crane (bird)", as answers and hints write it
         return shown
     kind = kind_named(words)
-    below = labels_of_kind(kind) if kind else frozenset()
+    below = labels_in_category(kind) if kind else frozenset()
     names = _label_names()
     return [label for label in labels if label.index in below or wanted in names[label.index]]
 
@@ -96,7 +95,7 @@ def _label_names() -> tuple[tuple[tuple[str, ...], ...], ...]:
 @cache
 def _kinds() -> dict[tuple[str, ...], str]:
     # Names of the same words, such as "make up" and "make-up", are of one kind; a test holds it.
-    return {_tokens(name): name for name in reversed(kind_names())}
+    return {_tokens(name): name for name in reversed(category_names())}
 
 
 def _tokens(text: str) -> tuple[str, ...]:

@@ -1,33 +1,32 @@
-"""What every extractor is: pictures in, features out. Knows no files and no network runtime."""
+"""The protocol of every extractor: pictures in, features out. Contains no file access and no network runtime."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from assocmem._numerics.types import F32, U8
 
-Image = npt.NDArray[np.uint8]
+Image: TypeAlias = U8
 """A picture: uint8, shape (height, width, 3), RGB, upright."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What a network says about a batch of n pictures."""
+    """The output of a network for a batch of n pictures."""
 
-    features: npt.NDArray[np.float32]
+    features: F32
     """float32, shape (n, dim); as the network emits them, not normalised."""
-    logits: npt.NDArray[np.float32] | None = None
-    """float32, shape (n, 1000): ImageNet logits, for extractors with ``has_logits``; else None."""
+    logits: F32 | None = None
+    """float32, shape (n, 1000): ImageNet logits of extractors with ``has_logits``; otherwise None."""
 
 
 class Extractor(Protocol):
-    """A pretrained network as the rest of the program sees it.
+    """A pretrained network, as the rest of the program uses it.
 
-    Both methods may be called by several threads at once. ``prepare`` is cheap and runs beside the decoder;
-    ``extract`` is the network and takes prepared pictures only: ``extract([prepare(picture)])``.
+    Several threads may call both methods at the same time. ``prepare`` is cheap and runs in the decoder's threads;
+    ``extract`` runs the network and takes prepared pictures only: ``extract([prepare(picture)])``.
     """
 
     @property
@@ -40,18 +39,18 @@ class Extractor(Protocol):
 
     @property
     def identity(self) -> str:
-        """Name + weights hash + preprocessing; two extractors with one identity give the same features."""
+        """Name, hash of the weights and preprocessing; extractors with the same identity give the same features."""
 
     @property
     def min_side(self) -> int:
-        """Decoders may shrink a picture as long as its shorter side keeps this many pixels."""
+        """Pixels that a decoder must leave of a picture's shorter side when it shrinks the picture."""
 
     @property
     def has_logits(self) -> bool:
-        """Whether ``extract`` also yields the 1,000 ImageNet logits."""
+        """Whether ``extract`` also returns the 1,000 ImageNet logits."""
 
     def prepare(self, image: Image) -> Image:
         """Resize, pad or crop a picture of any size to the network's input size (still uint8 RGB)."""
 
     def extract(self, images: Sequence[Image]) -> Extraction:
-        """Run the network over n prepared pictures."""
+        """Run the network on n prepared pictures."""

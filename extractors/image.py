@@ -1,6 +1,6 @@
-"""One picture file in, one small upright RGB array out: all formats, modes and orientations Pillow reads.
+"""Reads one picture file as a small upright RGB array, in all formats, modes and orientations that Pillow reads.
 
-Knows no video, no network and no collection. It may shrink (the caller says how far), never enlarge or crop.
+A picture may be shrunk (the caller says how far), and is never enlarged or cropped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -24,15 +23,15 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from assocmem._numerics.types import U8, AnyArray
 from assocmem.errors import InputError, MediaError
 from assocmem.extractors.base import Image
-from assocmem.extractors.sniff import ImageFormat, image_format, open_file, os_trouble, read_head
+from assocmem.extractors.sniff import ImageFormat, image_format, media_error, open_media, read_head
 
 DEFAULT_MAX_PIXELS: Final = 100_000_000
-"""Largest picture that is decoded, counted after the shrinking that a JPEG decoder does for free."""
+"""Pixels of the largest picture that is decoded, counted after the shrinking that a JPEG decoder does for free."""
 
-_HARD_MAX_PIXELS = 1_000_000_000  # even a JPEG that shrinks to nothing takes seconds beyond this
-_IN_FLIGHT_BYTES = 256 * 2**20
+_HARD_MAX_PIXELS = 1_000_000_000  # beyond this, even a JPEG that is shrunk to a few pixels takes seconds
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSE = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -43,9 +42,9 @@ _TRANSPOSE = {
     7: Pillow.Transpose.TRANSVERSE,
     8: Pillow.Transpose.ROTATE_90,
 }
-# The plug-in classes are called directly, not through PIL.Image.open: that one compares with the global
-# PIL.Image.MAX_IMAGE_PIXELS, which belongs to the host application, and warns. Our limit is checked below.
-# (The readers of TIFF and WebP ask the global once more; its default lets about as much pass as ours.)
+# The plug-in classes are called directly, not through PIL.Image.open, which compares with the global
+# PIL.Image.MAX_IMAGE_PIXELS and warns. That limit belongs to the host application; ours is checked below.
+# (The readers of TIFF and WebP check the global once more; its default is about as high as our limit.)
 _PLUGINS: dict[ImageFormat, type[ImageFile.ImageFile]] = {
     "bmp": BmpImageFile,
     "gif": GifImageFile,
@@ -56,22 +55,23 @@ _PLUGINS: dict[ImageFormat, type[ImageFile.ImageFile]] = {
 }
 
 
-class _ByteBudget:
-    """Bounds the pixels that all threads of the process decode at one time.
+class ByteBudget:
+    """Bounds the memory of the pictures that all threads of the process decode at the same time.
 
-    A single picture larger than the whole budget is let through when it is alone.
+    A single picture that needs more than the whole budget is decoded alone.
     """
 
     def __init__(self, total: int) -> None:
         self._total = total
         self._used = 0
-        self._door = threading.Lock()
+        self._turn = threading.Lock()
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
     def hold(self, amount: int) -> Iterator[None]:
-        # Whoever waits keeps the door shut, so that small pictures cannot overtake a large one for ever.
-        with self._door, self._changed:
+        """Wait until ``amount`` bytes are free, and hold them in the ``with`` statement."""
+        # A thread that waits keeps its turn, so that small pictures cannot overtake a large one forever.
+        with self._turn, self._changed:
             self._changed.wait_for(lambda: self._used == 0 or self._used + amount <= self._total)
             self._used += amount
         try:
@@ -82,26 +82,27 @@ class _ByteBudget:
                 self._changed.notify_all()
 
 
-_in_flight = _ByteBudget(_IN_FLIGHT_BYTES)
+decode_budget = ByteBudget(256 * 2**20)
+"""Shared by all threads of the process."""
 
 
 def read_image(path: str | os.PathLike[str], *, min_side: int = 224, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image:
-    """Read a picture, shrunk as far as decoders do cheaply, upright, as RGB.
+    """Read a picture as upright RGB, shrunk as far as is cheap.
 
     The shorter side keeps at least ``2 * min_side`` pixels (or its own length, if that is less), so that a
-    later bicubic resize to ``min_side`` sees no loss. EXIF orientation is applied; of several frames or pages
-    the first is read. Transparency is laid on white: so do programs that flatten a picture to JPEG, and both
-    copies should be found as one. Grey values of 16 bits are taken at full range (65535 is white); 32-bit and
+    later bicubic resize to ``min_side`` loses nothing. EXIF orientation is applied. Of several frames or pages
+    the first is read. Transparent pixels become white, as in programs that convert a picture to JPEG: the two
+    copies should look the same. Grey values of 16 bits are taken at full range (65535 is white); 32-bit and
     floating-point values are stretched from their finite minimum to their maximum. Embedded colour profiles
-    are not applied: that would cost 4 to 14 ms a photograph, and without it wide-gamut pictures only come out
-    a little paler.
+    are not applied: that would cost 4 to 14 ms per photograph, and without it wide-gamut pictures are only a
+    little paler.
 
     Parameters
     ----------
     path : path of a JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF or HEIC file
     min_side : pixels; see above
-    max_pixels : pictures with more are refused before they are decoded; a JPEG counts with the size it is
-        decoded at, a progressive one with its full size (its decoder needs memory for all of it)
+    max_pixels : pictures with more pixels are refused before they are decoded. A JPEG counts with the size that
+        it is decoded to, a progressive JPEG with its full size (its decoder needs memory for all of it).
 
     Returns
     -------
@@ -116,7 +117,7 @@ def read_image(path: str | os.PathLike[str], *, min_side: int = 224, max_pixels:
     """
     if min_side < 1 or max_pixels < 1:
         raise InputError(f"min_side and max_pixels must be at least 1, got {min_side} and {max_pixels}")
-    with open_file(path) as file, _decoder_errors_in_plain_words():
+    with open_media(path) as file, _decoder_errors_as_media_errors():
         picture = _open(file)
         header_pixels = picture.width * picture.height
         _check_pixels(picture, _HARD_MAX_PIXELS)
@@ -124,11 +125,11 @@ def read_image(path: str | os.PathLike[str], *, min_side: int = 224, max_pixels:
             _check_pixels(picture, max_pixels)
         picture.draft(None, (2 * min_side, 2 * min_side))
         _check_pixels(picture, max_pixels)
-        # Four bytes a pixel for the decoder and as many for the converted copy.
+        # Four bytes per pixel for the decoder and four for the converted copy.
         cost = 8 * picture.width * picture.height
         if picture.info.get("progressive"):
             cost += 6 * header_pixels  # three planes of 16-bit coefficients
-        with _in_flight.hold(cost):
+        with decode_budget.hold(cost):
             picture.load()
             orientation = _orientation(picture)
             rgb = _small_rgb(picture, 2 * min_side)
@@ -137,12 +138,12 @@ def read_image(path: str | os.PathLike[str], *, min_side: int = 224, max_pixels:
             return np.array(rgb, dtype=np.uint8, order="C")
 
 
-def grey_square(image: Image, side: int) -> npt.NDArray[np.uint8]:
-    """Squash a picture into a small grey square, uint8 (side, side): each pixel the mean of what it covers."""
+def grey_square(image: Image, side: int) -> U8:
+    """Squash a picture into a small grey square, uint8 (side, side); each pixel is the mean of the area it covers."""
     grey = Pillow.fromarray(image).convert("L")
-    gap = min(grey.size) // (4 * side)
-    if gap > 1:  # whole factors first: quicker, and the same picture but for rounding
-        grey = grey.reduce(gap)
+    factor = min(grey.size) // (4 * side)
+    if factor > 1:  # first by a whole factor: faster, and the same result except for rounding
+        grey = grey.reduce(factor)
     return np.array(grey.resize((side, side), Pillow.Resampling.BOX))
 
 
@@ -171,7 +172,7 @@ def thumbnail_jpeg(image: Image, side: int, quality: int = 80) -> bytes:
 
 
 def _open(file: BinaryIO) -> ImageFile.ImageFile:
-    """Read the header with the plug-in that the content asks for."""
+    """Read the header with the plug-in for the content's format."""
     head = read_head(file)
     if not head:
         raise MediaError("empty file")
@@ -205,7 +206,7 @@ def _heif_plugin() -> type[ImageFile.ImageFile]:
 
 
 def _promised_length(name: ImageFormat, head: bytes) -> int:
-    """Bytes that a file must have by its own header, where its decoder has no clear word for fewer."""
+    """Return how many bytes the header promises, for formats whose decoders report missing bytes unclearly; else 0."""
     if name == "webp":
         return int.from_bytes(head[4:8], "little") + 8
     if name == "tiff" and head[2:4] in (b"*\x00", b"\x00*"):  # the place of the first directory
@@ -220,8 +221,8 @@ def _check_pixels(picture: ImageFile.ImageFile, limit: int) -> None:
 
 
 def _orientation(picture: ImageFile.ImageFile) -> int:
-    """EXIF orientation of a loaded picture (a PNG may hold it behind the pixels), 1 to 8."""
-    # A picture is worth reading even where its EXIF block is damaged, and a damaged one may raise anything.
+    """Return the EXIF orientation, 1 to 8, of a loaded picture (in a PNG it may follow the pixels)."""
+    # A picture with a damaged EXIF block is still worth reading, and a damaged block may raise anything.
     with contextlib.suppress(Exception):
         return int(picture.getexif().get(_ORIENTATION_TAG, 1))
     return 1
@@ -230,7 +231,7 @@ def _orientation(picture: ImageFile.ImageFile) -> int:
 def _small_rgb(picture: Pillow.Image, side: int) -> Pillow.Image:
     """Shrink by the largest whole factor that leaves ``side`` pixels, and convert to RGB."""
     if picture.mode.startswith("I") or picture.mode == "F":
-        picture = Pillow.fromarray(_grey8(np.asarray(picture), _is_16_bit(picture)))
+        picture = Pillow.fromarray(_grey8(np.asarray(picture), full_range_16=picture.mode.startswith("I;16")))
     elif picture.has_transparency_data:
         picture = picture.convert("RGBA")
     elif picture.mode not in ("L", "RGB", "CMYK", "YCbCr"):
@@ -244,38 +245,31 @@ def _small_rgb(picture: Pillow.Image, side: int) -> Pillow.Image:
     return picture.convert("RGB")
 
 
-def _is_16_bit(picture: Pillow.Image) -> bool:
-    # Pillow hands 16-bit PNG files out as 32-bit integers in some versions.
-    return picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG")
-
-
-def _grey8(values: npt.NDArray[np.generic], full_range_16: bool) -> npt.NDArray[np.uint8]:
-    """Map wide grey values, shape (h, w), to 0..255; what is not finite becomes black."""
+def _grey8(values: AnyArray, *, full_range_16: bool) -> U8:
+    """Map wide grey values, shape (h, w), to 0..255; values that are not finite become black."""
     if full_range_16:
         return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    wide = values.astype(np.float64)
+    wide = values.astype(np.float64)  # wide enough for the difference of any two float32 or int32 values
     finite = np.isfinite(wide)
     if not finite.any():
         return np.zeros(wide.shape, np.uint8)
     low, high = wide[finite].min(), wide[finite].max()
-    # Halved, because the difference of two extreme doubles overflows.
-    span = high / 2 - low / 2
-    scaled = np.where(finite, (wide / 2 - low / 2) * (255 / span) if span > 0 else 0.0, 0.0)
+    scaled = np.where(finite, (wide - low) * (255 / (high - low)) if high > low else 0.0, 0.0)
     return np.rint(scaled).astype(np.uint8)
 
 
 @contextlib.contextmanager
-def _decoder_errors_in_plain_words() -> Iterator[None]:
-    """Turn whatever a decoder raises into a MediaError with one line of reason."""
+def _decoder_errors_as_media_errors() -> Iterator[None]:
+    """Convert everything that a decoder raises to a MediaError with a reason of one line."""
     try:
         yield
     except MediaError:
         raise
     except MemoryError as error:
         raise MediaError("not enough memory to decode it", lasting=False) from error
-    except Exception as error:  # decoders fed with damaged bytes raise nearly every built-in exception
+    except Exception as error:  # for damaged bytes, decoders raise nearly every built-in exception
         if isinstance(error, OSError) and error.errno is not None:
-            raise os_trouble(error) from error
+            raise media_error(error) from error
         raise MediaError(_reason(error)) from error
 
 

@@ -1,27 +1,29 @@
-"""An extractor that does not see part of the picture: what is masked is painted grey before the network gets it.
+"""An extractor that ignores parts of the picture: masked boxes are painted grey before the network sees them.
 
-Grey is what the network sees around a picture that is no square: nothing. Of photographs with a rectangle covered by
-another photograph, grey found more originals than the mean colour, colours drawn in from the edges, or the largest
-rectangle that is left (`assocmem bench partial --pictures`).
+Grey is also what the network sees around a picture that is not square. For photographs with a rectangle covered by
+another photograph, grey found more originals than the mean colour, colours extended from the edges, or a crop to the
+largest rectangle that is not covered (`assocmem bench partial --pictures`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from assocmem.errors import InputError
 from assocmem.extractors.base import Extraction, Extractor, Image
 
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom, as shares of width and height, from the upper left corner."""
-GREY = 127
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right, bottom, as fractions of width and height, from the upper left corner."""
+GREY: Final = 127
+"""Grey level of masked boxes."""
 
 
 def check_boxes(boxes: Sequence[Box] | Box) -> list[Box]:
-    """Return boxes, one or several, or raise InputError that says what is wrong with them."""
+    """Return one box or several as a list; InputError if one is invalid or covers the whole picture."""
     try:
         rows = np.atleast_2d(np.asarray(boxes, np.float64))
     except (TypeError, ValueError) as error:
@@ -42,11 +44,12 @@ def check_boxes(boxes: Sequence[Box] | Box) -> list[Box]:
 
 
 class MaskedExtractor:
-    """Another extractor, with boxes of every picture painted grey; pixels that a box only touches are painted too.
+    """Wraps an extractor and paints boxes of every picture grey, including pixels that a box covers only partly.
 
     Parameters
     ----------
     inner : Extractor
+        Describes what is left; its name, identity and sizes are those of this extractor.
     boxes : sequence of boxes
         As ``check_boxes`` returns them.
     """
@@ -57,14 +60,14 @@ class MaskedExtractor:
         self.min_side, self.has_logits = inner.min_side, inner.has_logits
 
     def prepare(self, image: Image) -> Image:
-        """Paint, and prepare what is left."""
-        seen = image.copy()
+        """Paint the boxes, then prepare the picture."""
+        painted = image.copy()
         height, width = image.shape[:2]
         for left, top, right, bottom in self._boxes:
             rows = slice(math.floor(top * height), math.ceil(bottom * height))
-            seen[rows, math.floor(left * width) : math.ceil(right * width)] = GREY
-        return self._inner.prepare(seen)
+            painted[rows, math.floor(left * width) : math.ceil(right * width)] = GREY
+        return self._inner.prepare(painted)
 
     def extract(self, images: Sequence[Image]) -> Extraction:
-        """Run the network over prepared pictures."""
+        """Run the network on prepared pictures."""
         return self._inner.extract(images)

@@ -1,4 +1,4 @@
-"""How a picture becomes a network's input: size, border or crop, order, scale. Knows no network runtime."""
+"""Turns a picture into a network's input: size, border or crop, channel order, scale. Contains no network runtime."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
+from assocmem._numerics.types import AnyArray
 from assocmem.errors import ExtractorError, InputError
 from assocmem.extractors.base import Image
-
-Array = npt.NDArray[Any]
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "resize": ("pad", "crop", "squash"),
@@ -23,39 +22,39 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "layout": ("auto", "nchw", "nhwc"),
     "tokens": ("first", "mean"),
 }
-# Pillow first shrinks by whole factors to three times the wanted size: fast, and no visible difference.
+# Pillow first shrinks by whole factors to three times the target size: fast, without a visible difference.
 _REDUCING_GAP = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocessing:
-    """How a picture becomes a network's input, and which output is the feature.
+    """Parameters that turn a picture into a network's input, and the output that is the feature.
 
-    A value out of range raises `ExtractorError`, which names the field.
+    A value out of range raises `ExtractorError` with the name of the field.
     """
 
     size: int = 224
     """Side of the square input, in pixels."""
     resize: str = "crop"
-    """Make a square by a border (pad), by cutting out the middle (crop), or by distortion (squash)."""
+    """How a picture becomes square: by a border (pad), by cutting out its centre (crop), or by distortion (squash)."""
     crop: float = 0.875
-    """With ``resize=crop``: the share of the shorter side that is kept."""
+    """With ``resize=crop``: the fraction of the shorter side that is kept."""
     fill: int = 127
     """With ``resize=pad``: the grey level of the border."""
     interpolation: str = "bilinear"
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    """Subtracted from red, green, blue in 0..1; like ``std`` unused by a model that takes uint8."""
+    """Subtracted from red, green, blue in 0..1. A model with uint8 input uses neither ``mean`` nor ``std``."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     order: str = "rgb"
-    """Order of the input's channels, rgb or bgr; ``mean`` and ``std`` are for red, green, blue anyway."""
+    """Order of the input's channels, rgb or bgr; ``mean`` and ``std`` are always for red, green, blue."""
     layout: str = "auto"
-    """Where input and feature maps have their channels: nchw, nhwc; auto follows the input's shape."""
+    """Axis order of input and feature maps: nchw or nhwc; auto takes it from the input's shape."""
     tokens: str = "first"
-    """Of an output of shape (n, tokens, d), take the first token or the mean."""
+    """For an output of shape (n, tokens, d): use the first token or the mean."""
     output: str = ""
-    """The output that is the feature; empty: the first whose shape is not (n, 1000)."""
+    """Name of the output that is the feature; if empty, the first output whose shape is not (n, 1000)."""
     logits: str = ""
-    """The output, (n, 1000), that holds ImageNet logits; empty: none does."""
+    """Name of the output, (n, 1000), with ImageNet logits; empty if there is none."""
 
     def __post_init__(self) -> None:
         rules = {
@@ -83,25 +82,25 @@ class Preprocessing:
         return replace(self, **changes)
 
     def canonical(self, *, normalised: bool = True) -> str:
-        """Return a line that two preprocessings share only if they yield the same features.
+        """Return a line that is equal for two preprocessings only if they give the same features.
 
-        Collections on disk remember it: a field added later must not change it while it has its default.
+        Collections on disk store it, so a field added later must not change it while it has its default.
         """
-        how = {"pad": f"pad:{self.fill}", "crop": f"crop:{self.crop:.6g}", "squash": "squash"}[self.resize]
+        resize = {"pad": f"pad:{self.fill}", "crop": f"crop:{self.crop:.6g}", "squash": "squash"}[self.resize]
         mean, std = (",".join(f"{v:.6g}" for v in values) for values in (self.mean, self.std))
         scale = f"mean={mean} std={std} " if normalised else ""
         return (
-            f"size={self.size} resize={how} interpolation={self.interpolation} {scale}order={self.order} "
+            f"size={self.size} resize={resize} interpolation={self.interpolation} {scale}order={self.order} "
             f"layout={self.layout} tokens={self.tokens} output={self.output}"
         )
 
     @property
     def min_side(self) -> int:
-        """Pixels that a picture's shorter side must keep so that the input is never an enlargement."""
+        """Pixels that a picture's shorter side must keep so that the input is not enlarged."""
         return math.ceil(self.size / self.crop) if self.resize == "crop" else self.size
 
     def prepare(self, image: Image) -> Image:
-        """Make a picture the input's size: uint8 (height, width, 3) -> uint8 (size, size, 3), C-contiguous.
+        """Resize a picture to the input's size: uint8 (height, width, 3) -> uint8 (size, size, 3), C-contiguous.
 
         Raises `InputError` for another dtype or shape, and for a picture without pixels.
         """
@@ -123,10 +122,10 @@ class Preprocessing:
         canvas[top : top + inner[1], left : left + inner[0]] = np.asarray(resized)
         return canvas
 
-    def tensor(self, image: Image, dtype: npt.DTypeLike, layout: str) -> Array:
-        """Turn a prepared picture into a batch of one, (1, 3, size, size) or (1, size, size, 3) for nhwc.
+    def tensor(self, image: Image, dtype: npt.DTypeLike, layout: str) -> AnyArray:
+        """Turn a prepared picture into a batch of one: (1, 3, size, size), or (1, size, size, 3) for nhwc.
 
-        Raises `InputError` when the picture is not as `prepare` returns it.
+        Raises `InputError` if the picture does not come from `prepare`.
         """
         if image.dtype != np.uint8 or image.shape != (self.size, self.size, 3):
             found = f"{image.dtype} {image.shape}"

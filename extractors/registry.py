@@ -1,11 +1,11 @@
-"""From what a user writes to an open extractor. Knows which kinds there are; imports one only when asked."""
+"""Opens an extractor by its name. The module of an extractor is imported only when it is opened."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from assocmem.errors import ExtractorError
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 DEFAULT = "efficientnet-lite0"
 
-_KINDS = f"{DEFAULT}, onnx:PATH, torchvision:NAME or torchvision:NAME@NODE"
-# How protobuf writes the key "location" of a tensor that is kept in another file; that file's name follows.
-_EXTERNAL = re.compile(rb"\n\x08location\x12([\x01-\x7f])")
+_CHOICES = f"{DEFAULT}, onnx:PATH, torchvision:NAME or torchvision:NAME@NODE"
+# The protobuf encoding of the key "location" of a tensor that is stored in another file; the file's name follows.
+_LOCATION = re.compile(rb"\n\x08location\x12([\x01-\x7f])")
 
 
 def open_extractor(
@@ -37,14 +37,14 @@ def open_extractor(
     weights : Path, optional
         A state dict to use instead of the published one; not for ``onnx:``.
     options : mapping of str to str, optional
-        Changes to the preprocessing, see `assocmem.extractors.onnx.Preprocessing`.
+        Changes to the preprocessing, see `assocmem.extractors.preprocessing.Preprocessing`.
     threads : int, optional
-        Threads that the network may use; by default 1, for torchvision whatever PyTorch is set to.
+        Threads that the network may use. By default 1; for torchvision, PyTorch's own setting.
 
     Raises
     ------
     ExtractorError
-        There is no such extractor; its model is missing, damaged or does not fit; an option is wrong.
+        There is no such extractor; its model is missing, damaged or does not fit; an option is invalid.
     """
     kind, _, rest = spec.partition(":")
     if spec == DEFAULT:
@@ -59,16 +59,16 @@ def open_extractor(
         from assocmem.extractors.torchvision import open_torchvision
 
         return open_torchvision(rest, weights, options, threads)
-    raise ExtractorError(f"unknown extractor {spec!r}; there are {_KINDS}")
+    raise ExtractorError(f"unknown extractor {spec!r}; there are {_CHOICES}")
 
 
 def parse_options(pairs: Iterable[str]) -> dict[str, str]:
-    """Split texts such as ``size=384``; which keys there are is the extractor's business.
+    """Split texts such as ``size=384``. The extractor checks keys and values.
 
     Raises
     ------
     ExtractorError
-        A text without ``=``, or a key that comes twice.
+        A text without ``=``, or a key that is given twice.
 
     Examples
     --------
@@ -95,26 +95,26 @@ def _open_onnx(spec: str, path: Path, options: Mapping[str, str], threads: int) 
         digest = hashlib.sha256(content)
         parts = _external_parts(content)
         for part in parts:
-            with path.with_name(part).open("rb") as file:
+            with path.parent.joinpath(part).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
-        # ONNX Runtime finds the other files from the model's path only.
+        # ONNX Runtime needs the model's path to find the other files.
         session = open_session(path if parts else content, threads)
         return OnnxExtractor(session, spec, f"onnx {digest.hexdigest()[:16]}", Preprocessing(), options)
     except OSError as error:
         raise ExtractorError(
             f"{error.filename}: cannot read the model: {error.strerror}; "
-            "a model whose weights are in other files needs these beside it"
+            "a model with weights in other files needs them in its folder"
         ) from error
     except ExtractorError as error:
         raise ExtractorError(f"{path}: {error}") from error
 
 
 def _external_parts(content: bytes) -> list[str]:
-    """List the files, relative to the model's folder, that hold tensors of the model."""
+    """Return the files with tensors of the model, relative to the model's folder; ExtractorError if outside it."""
     parts = set()
-    for match in _EXTERNAL.finditer(content):
+    for match in _LOCATION.finditer(content):
         name = content[match.end() : match.end() + match[1][0]].decode("utf-8", "replace")
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise ExtractorError(f"expected its weights beside the model, found them at {name}")
+        if PurePath(name).anchor or ".." in PurePath(name).parts:
+            raise ExtractorError(f"expected its weights in the model's folder, found them at {name}")
         parts.add(name)
     return sorted(parts)

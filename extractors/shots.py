@@ -1,7 +1,7 @@
-"""One video file in, its shots out: cut times and a few pictures of each, in one pass and bounded memory.
+"""Cuts a video into shots, in one pass and with bounded memory: the times of each shot and a few of its pictures.
 
-Knows no network and no collection. Cuts are found by PySceneDetect's adaptive detector, which is fed frame by
-frame; times are those of the frames, so that a variable frame rate does no harm.
+PySceneDetect's adaptive detector finds the cuts, frame by frame. All times are those of the frames, so that variable
+frame rates work too.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from typing import Final
 
 from assocmem.errors import InputError, MediaError
 from assocmem.extractors.base import Image
-from assocmem.extractors.frame import Frame
 from assocmem.extractors.video import read_frames
+from assocmem.extractors.video_frame import Frame
 
 MIN_SHOT: Final = 0.6
-"""Seconds between two cuts, at least."""
+"""Minimum seconds between two cuts."""
 
 MAX_SHOT: Final = 30.0
-"""Seconds after which a shot is ended without a cut: an hour of a fixed camera must not be one item."""
+"""Seconds after which a shot ends without a cut: an hour from a fixed camera should not be a single item."""
 
-_DETECTOR_SIDE = 192  # pixels; scaling and comparing then cost a third of decoding 1080p, and 256 finds no more
-_LAG = 2  # frames on either side of a cut that the detector compares it with
-_TICK = Fraction(1, 1_000_000)
-_PLACES = (1 / 6, 1 / 2, 5 / 6)
-_MOST_KEPT = 12
-_FIRST_STEP = 0.2
+_DETECTOR_SIDE = 192  # pixels; scaling and comparing then cost a third of decoding 1080p, and 256 finds no more cuts
+_WINDOW = 2  # frames before and after a cut that the detector compares it with
+_TICK = Fraction(1, 1_000_000)  # seconds
+_POSITIONS = (1 / 6, 1 / 2, 5 / 6)  # of the pictures, as fractions of the shot
+_MAX_SAMPLES = 12
+_FIRST_STEP = 0.2  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A stretch of video without a cut, and what it looks like."""
+    """A part of a video without a cut, with a few of its pictures."""
 
     start: float
     """Seconds since the beginning of the stream."""
     end: float
     """Seconds; the start of the next shot, or the end of the last frame."""
     images: tuple[Image, ...]
-    """One to three pictures in the order of time: uint8, shape (height, width, 3), RGB, upright."""
+    """One to three pictures in temporal order: uint8, shape (height, width, 3), RGB, upright."""
 
 
 def read_shots(path: str | os.PathLike[str], *, min_side: int = 224) -> Generator[Shot, None, None]:
-    """Cut a video into shots while it is being decoded.
+    """Cut a video into shots while it is decoded.
 
-    The shots tile the video: each ends where the next one starts. Their pictures stand near 1/6, 1/2 and 5/6
-    of the shot; a shot of one frame has one. A cut is at least ``MIN_SHOT`` after the one before, and a shot
-    ends after ``MAX_SHOT`` at the latest. Closing the iterator early closes the file.
+    The shots cover the video without gaps: each ends where the next one starts. Their pictures are near 1/6, 1/2
+    and 5/6 of the shot; a shot of one frame has one picture. Two cuts are at least ``MIN_SHOT`` apart, and a shot
+    ends after at most ``MAX_SHOT``. Closing the iterator early closes the file.
 
     Parameters
     ----------
@@ -60,60 +60,60 @@ def read_shots(path: str | os.PathLike[str], *, min_side: int = 224) -> Generato
     Raises
     ------
     MediaError
-        As ``read_frames``. Where the file breaks in the middle, all readable shots come first, the one that
-        is cut off included.
+        As for ``read_frames``. If the file breaks in the middle, all readable shots come first, including the one
+        that is cut off.
     InputError
         ``min_side`` is below 1.
     """
     if min_side < 1:
         raise InputError(f"min_side must be at least 1, got {min_side}")
     with closing(read_frames(path)) as frames:
-        readable = _Readable(frames)
-        yield from _assembled(_marked(readable), min_side)
-    if readable.trouble is not None:
-        raise readable.trouble
+        readable = _ReadableFrames(frames)
+        yield from _shots(_with_cuts(readable), min_side)
+    if readable.error is not None:
+        raise readable.error
 
 
-class _Readable:
-    """Frames up to where the file breaks; the trouble waits until what came before it has been used."""
+class _ReadableFrames:
+    """Iterates over frames until the file breaks, and keeps the error until the frames before it have been used."""
 
     def __init__(self, frames: Iterable[Frame]) -> None:
         self._frames = frames
-        self.trouble: MediaError | None = None
+        self.error: MediaError | None = None
 
     def __iter__(self) -> Iterator[Frame]:
         try:
             yield from self._frames
         except MediaError as error:
-            self.trouble = error
+            self.error = error
 
 
-def _marked(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
-    """Say of each frame whether it starts a shot, as soon as that is settled: ``_LAG`` frames later."""
-    # Here, because OpenCV comes with it: half a second that only videos should cost.
+def _with_cuts(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
+    """Yield each frame and whether it starts a shot, as soon as that is known: ``_WINDOW`` frames later."""
+    # Imported here, because it imports OpenCV: half a second that only videos should cost.
     from scenedetect.common import FrameTimecode, Timecode
     from scenedetect.detectors import AdaptiveDetector
 
-    detector = AdaptiveDetector(min_scene_len=MIN_SHOT, window_width=_LAG)
-    held: deque[tuple[int, Frame]] = deque()
+    detector = AdaptiveDetector(min_scene_len=MIN_SHOT, window_width=_WINDOW)
+    waiting: deque[tuple[int, Frame]] = deque()
     for frame in frames:
         tick = round(frame.time / _TICK)
-        # The rate only serves frame numbers, which nobody asks for.
+        # The rate is needed for frame numbers only, which are not used.
         when = FrameTimecode(Timecode(tick, _TICK), fps=25.0)
         cuts = {cut.pts for cut in detector.process_frame(when, frame.small_bgr(_DETECTOR_SIDE))}
-        held.append((tick, frame))
-        if len(held) > _LAG:
-            settled, first = held.popleft()
-            yield first, settled in cuts
-    for _, frame in held:
+        waiting.append((tick, frame))
+        if len(waiting) > _WINDOW:
+            first_tick, first = waiting.popleft()
+            yield first, first_tick in cuts
+    for _, frame in waiting:
         yield frame, False
 
 
-def _assembled(marked: Iterable[tuple[Frame, bool]], min_side: int) -> Iterator[Shot]:
-    """Gather frames into shots."""
+def _shots(frames: Iterable[tuple[Frame, bool]], min_side: int) -> Iterator[Shot]:
+    """Group frames, each with whether it starts a shot, into shots."""
     sampler: _Sampler | None = None
     end = 0.0
-    for frame, cut in marked:
+    for frame, cut in frames:
         if sampler is not None:
             length = frame.time - sampler.start
             if (cut and length > 0) or length >= MAX_SHOT:
@@ -128,10 +128,10 @@ def _assembled(marked: Iterable[tuple[Frame, bool]], min_side: int) -> Iterator[
 
 
 class _Sampler:
-    """Keeps a few pictures of a shot whose length is not known yet.
+    """Samples a few pictures of a shot whose length is not known yet.
 
-    One every ``step`` seconds; when there are too many, every other one goes and the step doubles. Pictures
-    are scaled when they are kept: decoded frames of a large video would fill the memory.
+    One every ``step`` seconds. When there are too many, every other one is dropped and the step doubles. Pictures
+    are scaled when they are sampled, because decoded frames of a large video would fill the memory.
     """
 
     def __init__(self, start: float, min_side: int) -> None:
@@ -139,19 +139,20 @@ class _Sampler:
         self._min_side = min_side
         self._step = _FIRST_STEP
         self._next = start
-        self._kept: list[tuple[float, Image]] = []
+        self._samples: list[tuple[float, Image]] = []
 
     def offer(self, frame: Frame) -> None:
+        """Sample the frame if its time has come."""
         if frame.time < self._next - float(_TICK):
             return
-        self._kept.append((frame.time, frame.rgb(self._min_side)))
-        if len(self._kept) > _MOST_KEPT:
-            del self._kept[1::2]
+        self._samples.append((frame.time, frame.rgb(self._min_side)))
+        if len(self._samples) > _MAX_SAMPLES:
+            del self._samples[1::2]
             self._step *= 2
-        self._next = self._kept[-1][0] + self._step
+        self._next = self._samples[-1][0] + self._step
 
     def pick(self, end: float) -> tuple[Image, ...]:
-        """The pictures nearest to ``_PLACES`` of a shot that ended at ``end``, none of them twice."""
-        wanted = (self.start + place * (end - self.start) for place in _PLACES)
-        nearest = {min(range(len(self._kept)), key=lambda i: abs(self._kept[i][0] - t)) for t in wanted}
-        return tuple(self._kept[i][1] for i in sorted(nearest))
+        """Return the pictures nearest to ``_POSITIONS`` of a shot that ended at ``end``, without repetition."""
+        wanted = (self.start + position * (end - self.start) for position in _POSITIONS)
+        nearest = {min(range(len(self._samples)), key=lambda i: abs(self._samples[i][0] - t)) for t in wanted}
+        return tuple(self._samples[i][1] for i in sorted(nearest))

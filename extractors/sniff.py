@@ -1,7 +1,7 @@
-"""Which files are pictures or videos: told by their first bytes, never by their name.
+"""Content sniffing: the first bytes of a file, not its name, decide whether it is a picture or a video.
 
-Also the one way a media file is opened, so that every reader names the same trouble in the same words.
-Knows no decoder: a file with the right first bytes may still be damaged further on.
+This module is also the only place where media files are opened, so that all readers report the same problem in the
+same words. Contains no decoder: a file with the right first bytes may still be damaged further on.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal, TypeAlias
 
 from assocmem.errors import MediaError
 
-Kind = Literal["image", "video"]
-ImageFormat = Literal["avif", "bmp", "gif", "heif", "jpeg", "png", "tiff", "webp"]
+MediaKind: TypeAlias = Literal["image", "video"]
+ImageFormat: TypeAlias = Literal["avif", "bmp", "gif", "heif", "jpeg", "png", "tiff", "webp"]
 
 HEAD_BYTES: Final = 600
-"""How much of a file decides: enough for four packets of an MPEG transport stream."""
+"""Bytes that decide: enough for four packets of an MPEG transport stream."""
 
-# ".ts" and ".mts" are left out: most of the files so named are TypeScript.
+# ".ts" and ".mts" are left out: most files with these suffixes are TypeScript.
 _MEDIA_NAME = re.compile(
     r"""(?!\._) .+ \. (
         a?png | avif | bmp | dib | gif | hei[cf] | hif | jfif | jpe | jpe?g | tiff? | webp
@@ -60,11 +60,11 @@ _NOT_VIDEO_BRANDS = frozenset((b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ", b"aa
 _QUICKTIME_ATOMS = frozenset((b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"))
 
 
-def sniff(path: str | os.PathLike[str]) -> Kind | None:
-    """Tell what a file holds from its first bytes.
+def sniff(path: str | os.PathLike[str]) -> MediaKind | None:
+    """Return whether a file is a picture or a video, by its first bytes.
 
-    An animated GIF counts as an image. Containers that may hold sound alone (ASF, Matroska) count as video:
-    only the decoder knows.
+    An animated GIF is an image. Containers that may hold only sound (ASF, Matroska) are videos, because only the
+    decoder can tell.
 
     Parameters
     ----------
@@ -72,14 +72,14 @@ def sniff(path: str | os.PathLike[str]) -> Kind | None:
 
     Returns
     -------
-    "image", "video", or None for everything else, an empty file included
+    "image", "video", or None for everything else, including empty files
 
     Raises
     ------
     MediaError
         The file cannot be opened or read; not lasting.
     """
-    with open_file(path) as file:
+    with open_media(path) as file:
         size = os.fstat(file.fileno()).st_size
         head = read_head(file)
     if image_format(head) is not None:
@@ -87,22 +87,22 @@ def sniff(path: str | os.PathLike[str]) -> Kind | None:
     return "video" if _is_video(head, size) else None
 
 
-def claims_media(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's name says that it is a picture or a video, whatever it holds.
+def has_media_suffix(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file's name has the suffix of a picture or video, whatever the file holds.
 
-    A file that claims and is not (``sniff`` says None) deserves a report; an ordinary text file does not.
-    AppleDouble companions (``._IMG_1.jpg``) bear the name of another file and claim nothing.
+    A file with such a name that is neither (``sniff`` returns None) is worth a report; an ordinary text file is not.
+    AppleDouble companions (``._IMG_1.jpg``) have the suffix of another file and do not count.
     """
     return _MEDIA_NAME.fullmatch(os.path.basename(os.fspath(path))) is not None
 
 
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a regular file for reading, or say in plain words why not.
+def open_media(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file for reading.
 
     Raises
     ------
     MediaError
-        Not lasting: permissions, a vanished file, a directory, a pipe or device (opening one could block).
+        Not lasting: no permission, no such file, a directory, a pipe or device (opening one could block).
     """
     try:
         mode = os.stat(path).st_mode
@@ -110,13 +110,13 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
             raise MediaError("not a regular file", lasting=False)
         return open(path, "rb")
     except OSError as error:
-        raise os_trouble(error) from error
+        raise media_error(error) from error
     except ValueError as error:  # a null byte in the name
         raise MediaError(f"not a file name: {error}", lasting=False) from error
 
 
 def read_head(file: BinaryIO) -> bytes:
-    """Read the first bytes of an open file, and leave it at its beginning.
+    """Read the first bytes of an open file, and go back to its beginning.
 
     Raises
     ------
@@ -127,18 +127,18 @@ def read_head(file: BinaryIO) -> bytes:
         head = file.read(HEAD_BYTES)
         file.seek(0)
     except OSError as error:
-        raise os_trouble(error) from error
+        raise media_error(error) from error
     return head
 
 
-def os_trouble(error: OSError) -> MediaError:
-    """Turn the operating system's refusal into a reason: "permission denied", "no such file or directory"."""
+def media_error(error: OSError) -> MediaError:
+    """Convert an error of the operating system: its reason is, for example, "permission denied"."""
     text = error.strerror or str(error) or "input/output error"
     return MediaError(text[:1].lower() + text[1:], lasting=False)
 
 
 def image_format(head: bytes) -> ImageFormat | None:
-    """Name the picture format that begins with these bytes, or None."""
+    """Return the picture format that begins with these bytes, or None."""
     for magic, name in _IMAGE_MAGIC:
         if head.startswith(magic):
             return name
@@ -148,13 +148,13 @@ def image_format(head: bytes) -> ImageFormat | None:
         return "bmp"
     brands = _brands(head)
     if brands and brands[0] in _AVIF_BRANDS | _HEIF_BRANDS:
-        # A file of the general brand "mif1" says among its compatible brands which codec it needs.
+        # The compatible brands of a file with the general brand "mif1" name the codec that it needs.
         return "avif" if not _AVIF_BRANDS.isdisjoint(brands) else "heif"
     return None
 
 
 def _brands(head: bytes) -> list[bytes]:
-    """Major brand and compatible brands of an ISO base media file; empty for other files."""
+    """Return the major brand and the compatible brands of an ISO base media file; empty for other files."""
     if head[4:8] != b"ftyp":
         return []
     box = head[: min(len(head), int.from_bytes(head[:4], "big"))]
@@ -174,13 +174,16 @@ def _is_video(head: bytes, file_size: int) -> bool:
 
 
 def _is_old_quicktime(head: bytes, file_size: int) -> bool:
-    """QuickTime before ``ftyp``. The size keeps out texts that happen to begin with, say, "carefree"."""
+    """Return whether this is QuickTime from before ``ftyp``.
+
+    The size rules out texts that begin with a word such as "carefree".
+    """
     size = int.from_bytes(head[:4], "big")
     return head[4:8] in _QUICKTIME_ATOMS and (size <= file_size or head[0] < 0x20)
 
 
 def _is_transport_stream(head: bytes) -> bool:
-    """Four sync bytes 188 apart, or 192 apart behind a 4-byte time stamp (Blu-ray, AVCHD)."""
+    """Return whether there are four sync bytes, 188 apart, or 192 apart after a 4-byte time stamp (Blu-ray, AVCHD)."""
     if head.isascii() and b"\x00" not in head:
         return False
     return any(

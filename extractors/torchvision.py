@@ -1,6 +1,6 @@
 """Any classification model of torchvision as an extractor: the input of its classifier, or a named node.
 
-Knows PyTorch and torchvision, imported when a model is opened. Must not know where pictures come from.
+PyTorch and torchvision are imported when a model is opened.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from assocmem.extractors.base import Extraction, Image
 from assocmem.extractors.onnx import to_features
 from assocmem.extractors.preprocessing import Preprocessing
 
-# By default these two spend seconds on random weights, and lack the scaling their published weights need.
+# By default these two spend seconds on random weights, and lack the scaling that their published weights need.
 _ARGUMENTS: Mapping[str, Mapping[str, bool]] = {
     "googlenet": {"init_weights": False, "transform_input": True},
     "inception_v3": {"init_weights": False, "transform_input": True},
 }
 _PROBE_SECONDS = 5.0
-# On a CPU small networks gain from a batch, up to a half; large ones lose from about 8 on.
+# On a CPU, batches make small networks faster, by up to a half; large networks become slower from about 8 on.
 _BATCH = 4
 
 
@@ -43,20 +43,20 @@ def open_torchvision(
     Parameters
     ----------
     spec : str
-        ``NAME`` or ``NAME@NODE``; a node as `torchvision.models.feature_extraction` names it. Feature maps
-        are averaged (``layout=nhwc`` for those with channels last), of tokens the first is taken.
+        ``NAME`` or ``NAME@NODE``, with a node's name as in `torchvision.models.feature_extraction`. Feature maps
+        are averaged (``layout=nhwc`` for maps with channels last); of tokens, the first is used.
     weights : Path, optional
-        A state dict of the model. By default torchvision's own, from the checkpoints folder of the torch hub,
-        to where it is fetched if need be.
+        A state dict of the model. By default torchvision's own, from the checkpoints folder of the torch hub;
+        it is downloaded if missing.
     options : mapping of str to str, optional
-        Changes to the preprocessing that the published weights ask for.
+        Changes to the preprocessing of the published weights.
     threads : int, optional
-        Number of PyTorch's threads, which is one for the whole process; None leaves it alone.
+        Number of PyTorch's threads, a setting of the whole process; None does not change it.
 
     Raises
     ------
     ExtractorError
-        PyTorch is not installed; no such model or node; weights are missing or do not fit.
+        PyTorch is not installed; there is no such model or node; the weights are missing or do not fit.
     """
     name, _, node = spec.partition("@")
     try:
@@ -71,7 +71,7 @@ def open_torchvision(
         near = ", ".join(difflib.get_close_matches(name, names, 5, 0.3) or names)
         raise ExtractorError(f"torchvision has no classification model {name!r}; did you mean one of {near}?")
     published = models.get_model_weights(name).DEFAULT
-    how = _preprocessing(published.transforms(), options or {})
+    preprocessing = _preprocessing(published.transforms(), options or {})
     path = weights or _published_file(torch.hub, published.url)
     model = models.get_model(name, weights=None, **_ARGUMENTS.get(name, {}))
     _load(model, path)
@@ -83,22 +83,24 @@ def open_torchvision(
         network,
         name=f"torchvision:{spec}",
         model_id=f"torchvision:{name} {_digest(path)}",
-        preprocessing=replace(how, output=output),
+        preprocessing=replace(preprocessing, output=output),
         has_logits=published.meta["categories"] == categories,
     )
 
 
 class TorchvisionExtractor:
-    """A torchvision model as an `Extractor`, which describes the attributes.
+    """A torchvision model as an `Extractor`, which documents the attributes.
 
     Parameters
     ----------
     network : callable
-        From a float32 tensor (n, 3, size, size) to a pair of tensors, features and class scores.
-    name, model_id : str
-        What the user asked for; first part of the identity.
+        Maps a float32 tensor (n, 3, size, size) to a pair of tensors, features and class scores.
+    name : str
+        What the user asked for.
+    model_id : str
+        First part of the identity.
     preprocessing : Preprocessing
-        Its ``output`` says where the features are taken.
+        Its ``output`` names the place in the network where the features are taken.
     has_logits : bool
         Whether the class scores are the 1,000 ImageNet logits.
     """
@@ -118,19 +120,19 @@ class TorchvisionExtractor:
         self.identity = f"{model_id} {preprocessing.canonical()}"
         self.min_side = preprocessing.min_side
         self.has_logits = has_logits
-        # One picture through the network tells the dimension, and finds what does not fit before a long job.
+        # Running the network on one picture gives the dimension, and finds misfits before a long job starts.
         grey = np.full((preprocessing.size, preprocessing.size, 3), 127, np.uint8)
         self.dim: int = self._run([grey]).features.shape[1]
 
     def prepare(self, image: Image) -> Image:
-        """Make a picture the input's size, see `Preprocessing.prepare`."""
+        """Resize a picture to the input's size, see `Preprocessing.prepare`."""
         return self.preprocessing.prepare(image)
 
     def extract(self, images: Sequence[Image]) -> Extraction:
-        """Run the network over n prepared pictures.
+        """Run the network on n prepared pictures.
 
-        Raises `InputError` when a picture is not prepared, and `ExtractorError` when the network fails or
-        returns something else than finite numbers in the expected shape.
+        Raises `InputError` if a picture is not prepared, and `ExtractorError` if the network fails or does not
+        return finite numbers in the expected shape.
         """
         parts = [self._run(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
         features = np.concatenate([np.empty((0, self.dim), np.float32), *(part.features for part in parts)])
@@ -142,17 +144,19 @@ class TorchvisionExtractor:
     def _run(self, images: Sequence[Image]) -> Extraction:
         import torch
 
-        how = self.preprocessing
-        batch = torch.from_numpy(np.concatenate([how.tensor(image, np.float32, "nchw") for image in images]))
+        preprocessing = self.preprocessing
+        batch = torch.from_numpy(np.concatenate([preprocessing.tensor(image, np.float32, "nchw") for image in images]))
         try:
             with torch.inference_mode():
                 features, logits = (output.numpy() for output in self._network(batch))
         except (AttributeError, RuntimeError, TypeError) as error:
             raise ExtractorError(f"the network failed to run: {error}") from error
-        pooled = to_features(features, how.layout, how.tokens)
+        pooled = to_features(features, preprocessing.layout, preprocessing.tokens)
         if len(pooled) != len(images):
-            raise ExtractorError(f"expected one vector per picture from {how.output}, found {features.shape}")
-        return Extraction(pooled, to_features(logits, how.layout, how.tokens) if self.has_logits else None)
+            raise ExtractorError(f"expected one vector per picture from {preprocessing.output}, found {features.shape}")
+        return Extraction(
+            pooled, to_features(logits, preprocessing.layout, preprocessing.tokens) if self.has_logits else None
+        )
 
 
 def _preprocessing(transforms: Any, options: Mapping[str, str]) -> Preprocessing:
@@ -172,12 +176,12 @@ def _preprocessing(transforms: Any, options: Mapping[str, str]) -> Preprocessing
 
 
 def _published_file(hub: Any, url: str) -> Path:
-    """Return torchvision's own weights, fetched if they are not here and the network is."""
+    """Return the path of torchvision's own weights; they are downloaded if missing."""
     path = Path(hub.get_dir(), "checkpoints", url.rpartition("/")[2])
     if path.is_file():
         return path
     try:
-        # Without a network the hub would wait for as long as the system does; this asks first, briefly.
+        # Without a network the hub would wait until the system gives up; this request has a short timeout.
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=_PROBE_SECONDS):
             path.parent.mkdir(parents=True, exist_ok=True)
         checksum = re.search(r"-([0-9a-f]{8,})\.", path.name)
@@ -191,20 +195,21 @@ def _published_file(hub: Any, url: str) -> Path:
 
 
 def _load(model: Any, path: Path) -> None:
+    """Read weights into a model; ExtractorError if they do not fit."""
     import torch
 
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ExtractorError(f"{path}: cannot read the weights: {error.strerror or error}") from error
-    except Exception as error:  # a damaged file can make the loader raise nearly anything
+    except Exception as error:  # for a damaged file, the loader may raise nearly anything
         raise ExtractorError(
             f"{path}: expected a PyTorch state dict, found a damaged or different file; fetch it again"
         ) from error
     if not isinstance(state, dict):
         raise ExtractorError(f"{path}: expected a state dict, found a {type(state).__name__}")
     for key in [key for key in state if isinstance(key, str)]:
-        # DenseNet's published files still have the names of before 2018.
+        # DenseNet's published files still have the names from before 2018.
         renamed = re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", key)
         if renamed != key:
             state[renamed] = state.pop(key)
@@ -219,7 +224,7 @@ def _load(model: Any, path: Path) -> None:
 
 
 def _cut(model: Any, node: str) -> tuple[Callable[[Any], tuple[Any, Any]], str]:
-    """Return a network that yields features and class scores, and the name of where features are taken."""
+    """Return a network that computes features and class scores, and the name of the place of the features."""
     from torch import nn
     from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 

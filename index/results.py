@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from assocmem.index.store.records import Failure
 
 if TYPE_CHECKING:
-    from assocmem.memory.familiarity_eval import Judgement
+    from assocmem.memory.familiarity_eval import FamiliarityReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class Info:
     """everything in the directory"""
     memory: MemoryInfo | None
     """None if the collection is damaged"""
-    seen: Judgement | None
+    seen: FamiliarityReport | None
     """measured errors of the familiarity memory; None if the collection is damaged"""
     engine: EngineInfo | None
     """None if the collection is damaged"""

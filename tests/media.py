@@ -1,6 +1,6 @@
-"""Makes the media that the tests read: synthetic photographs, videos with known cuts, sound, and damage.
+"""Makes the media that the tests read: synthetic photographs, videos with known cuts, sound, and damaged files.
 
-Everything is seeded. Knows nothing of assocmem.
+Everything is seeded, and nothing is imported from assocmem.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = npt.NDArray[np.uint8]
 
 
 def photo(seed: int, height: int = 240, width: int = 320) -> Array:
-    """A textured picture with large and small structures in colours of its own; uint8, shape (h, w, 3)."""
+    """Return a textured picture with large and small structures and its own colours; uint8, shape (h, w, 3)."""
     rng = np.random.default_rng(seed)
     canvas = np.zeros((height, width, 3))
     for cells, weight in ((2, 1.0), (5, 0.6), (16, 0.4), (50, 0.2)):
@@ -33,7 +33,7 @@ def photo(seed: int, height: int = 240, width: int = 320) -> Array:
 
 
 def encoded(image: Pillow.Image | Array, kind: str, **options: Any) -> bytes:
-    """A picture as the bytes of a file."""
+    """Return a picture as the bytes of a file."""
     picture = image if isinstance(image, Pillow.Image) else Pillow.fromarray(image)
     out = io.BytesIO()
     picture.save(out, kind, **options)
@@ -41,7 +41,7 @@ def encoded(image: Pillow.Image | Array, kind: str, **options: Any) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """The beginning of a PNG that claims any size, and a few bytes of its pixels."""
+    """Return the beginning of a PNG with any size in its header, and a few bytes of its pixels."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
@@ -51,13 +51,13 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def scene(seed: int, frames: int, height: int = 96, width: int = 128) -> Iterator[Array]:
-    """A camera that pans slowly over one photograph."""
+    """Yield frames of a camera that pans slowly over one photograph."""
     wide = photo(seed, height, width + frames)
     return (np.ascontiguousarray(wide[:, i : i + width]) for i in range(frames))
 
 
 def scenes(lengths: Sequence[int], height: int = 96, width: int = 128) -> Iterator[Array]:
-    """Scenes of so many frames each, with hard cuts between them."""
+    """Yield scenes of ``lengths`` frames, with hard cuts between them."""
     for seed, length in enumerate(lengths):
         yield from scene(seed, length, height, width)
 
@@ -73,7 +73,7 @@ def write_video(
     faststart: bool = False,
     aspect: Fraction | None = None,
 ) -> Path:
-    """Encode frames; with ``times`` (seconds) at an irregular rate. The suffix chooses the container."""
+    """Encode frames, at an irregular rate if ``times`` (seconds) are given; the suffix chooses the container."""
     unit = Fraction(1, 10_000) if times is not None else Fraction(1, rate)
     stamps = (round(t / unit) for t in times) if times is not None else iter(range(10**9))
     with av.open(str(path), "w", options={"movflags": "faststart"} if faststart else {}) as out:
@@ -81,7 +81,7 @@ def write_video(
         for array, stamp in zip(frames, stamps, strict=False):
             if stream is None:
                 stream = out.add_stream(codec, rate=rate, options=options or {"g": "12"})
-                stream.bit_rate = 4_000_000  # plenty: key frames must not look like cuts
+                stream.bit_rate = 4_000_000  # high, so that key frames do not look like cuts
                 stream.height, stream.width = array.shape[:2]
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.time_base = unit
@@ -96,7 +96,7 @@ def write_video(
 
 
 def write_sound(path: Path, codec: str, seconds: float = 0.5) -> Path:
-    """A tone; the suffix chooses the container."""
+    """Write a tone; the suffix chooses the container."""
     rate = 44_100
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=rate)
@@ -111,7 +111,7 @@ def write_sound(path: Path, codec: str, seconds: float = 0.5) -> Path:
 
 
 def with_cover(mp3: bytes, picture: bytes) -> bytes:
-    """An MP3 file with cover art in an ID3v2.3 tag."""
+    """Return an MP3 file with cover art in an ID3v2.3 tag."""
     body = b"\0image/jpeg\0\x03\0" + picture
     frame = b"APIC" + struct.pack(">IH", len(body), 0) + body
     size = bytes((len(frame) >> shift) & 0x7F for shift in (21, 14, 7, 0))
@@ -130,7 +130,7 @@ def set_display_matrix(path: Path, a: int, b: int, c: int, d: int) -> None:
 
 
 def overwrite(path: Path, start: float, end: float) -> None:
-    """Fill a part of a file, given in fractions of its length, with noise."""
+    """Overwrite a part of a file, given as fractions of its length, with noise."""
     data = bytearray(path.read_bytes())
     first, last = int(len(data) * start), int(len(data) * end)
     data[first:last] = np.random.default_rng(0).bytes(last - first)

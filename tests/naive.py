@@ -1,4 +1,4 @@
-"""Oracles: what each kernel computes, in plain loops or plain numpy; they import none of the code they check."""
+"""Oracles of codes and searches in plain loops or plain numpy. They import none of the code that they check."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ def hadamard_matrix(n):
 
 
 def rotate(x, mean, signs):
+    """Rotate rows of unit length, minus a mean, one matrix product per round."""
     width = signs.shape[1]
     matrix = hadamard_matrix(width)
     out = []
@@ -25,6 +26,7 @@ def rotate(x, mean, signs):
 
 
 def winners(rotated, clusters):
+    """The first greatest of each cluster's 16 axes."""
     codes = []
     for row in rotated:
         code = []
@@ -36,12 +38,12 @@ def winners(rotated, clusters):
 
 
 def score(winner_rows, values):
-    """Sum of the query's values at the item's winning units."""
+    """The sum of the query's values at each item's winning units."""
     return np.array([sum(float(values[16 * c + w]) for c, w in enumerate(row)) for row in winner_rows])
 
 
 def cosine_neighbours(queries, base, k):
-    """Exact nearest by cosine: (similarities, rows), ties to the lower row."""
+    """The exact nearest by cosine: (similarities, rows); the lower of equal rows goes first."""
     found_d, found_i = [], []
     for q in np.asarray(queries, dtype=np.float64):
         sims = []

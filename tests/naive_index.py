@@ -1,4 +1,4 @@
-"""Oracles of the index and its kernels, in plain loops and dictionaries; they import none of the code they check."""
+"""Oracles of the index and its kernels: plain loops and dictionaries that import none of the code they check."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-NOTHING = 0xFF80
+EMPTY_BIAS = 0xFF80
 
 
 def butterfly(values):
@@ -45,9 +45,9 @@ def dot(a, b):
 
 
 def nearest_unit(block, units, one):
-    """The unit of the least distance to a block measured in units of ``one``, of all that are as long or longer: first.
+    """Return the unit with the least distance to a block in units of ``one``; the first of equal ones.
 
-    Where all prototypes have one length, the least distance is the greatest product.
+    If all prototypes have one length, the least distance is the greatest product.
     """
     block = [float(value) / one for value in block]
     if len({round(dot(unit, unit), 6) for unit in units}) == 1:
@@ -78,7 +78,7 @@ def unpack(code):
 
 
 def decode(code, width, levels, scale, square):
-    """The vector along the winners' prototypes that has the product with them that ``scale`` and ``square`` say."""
+    """The vector along the winners' prototypes whose product with them is ``square / scale``."""
     winners = unpack(code)
     axes = min(16, width // len(winners))
     e = [value for winner in winners for value in prototypes(axes, levels)[winner]]
@@ -88,13 +88,13 @@ def decode(code, width, levels, scale, square):
 
 
 def unit_values(row, clusters, levels):
-    """What each unit adds to a query's product: clusters lists of 16."""
+    """What each unit adds to the product of a query: a list of 16 numbers per cluster."""
     axes = min(16, len(row) // clusters)
     return [[dot(row[axes * c : axes * (c + 1)], unit) for unit in prototypes(axes, levels)] for c in range(clusters)]
 
 
 def bfloat(short):
-    """The number that a bfloat16, seen as uint16, stands for."""
+    """The value of a bfloat16, given as uint16."""
     sign, exponent, fraction = int(short) >> 15, int(short) >> 7 & 255, int(short) & 127
     if exponent == 255:
         return (-1) ** sign * (math.nan if fraction else math.inf)
@@ -114,7 +114,7 @@ def block_sums(codes, tables):
 
 
 def in_lanes(terms):
-    """Sum of float32 in the order that the kernels promise: sixteen running sums, then halves on halves."""
+    """Sum of float32 in the fixed order of the kernels: sixteen running sums, then halves onto halves."""
     sums = [np.float32(0.0)] * 16
     for k, term in enumerate(terms):
         sums[k % 16] = sums[k % 16] + term
@@ -131,9 +131,9 @@ def members_of(level, pool):
 def scores(level, entries, terms):
     """Member -> score of its code, for all members of a level."""
     out = {}
-    for pool in range(int(level.made[0])):
+    for pool in range(int(level.pool_count[0])):
         for member in members_of(level, pool):
-            block, lane = divmod(int(level.places[member]), 16)
+            block, lane = divmod(int(level.slot_of[member]), 16)
             total = block_sums(level.codes[block], entries)[lane]
             estimate = total * float(terms[0]) + float(terms[1])
             out[member] = estimate * bfloat(level.scales[block, lane]) + bfloat(level.biases[block, lane])
@@ -141,29 +141,29 @@ def scores(level, entries, terms):
 
 
 def check_level(level, members=None):
-    """Raise AssertionError unless every member stands in one place, in a pool's first slots, and nothing elsewhere."""
+    """Raise AssertionError unless every member is in one slot, the first slots of a pool are filled, and no others."""
     seen = []
-    for pool in range(int(level.made[0])):
+    for pool in range(int(level.pool_count[0])):
         size = int(level.sizes[pool])
         assert 0 <= size <= 64, (pool, size)
         for slot in range(64 * pool, 64 * pool + 64):
             block, lane = divmod(slot, 16)
             if slot - 64 * pool < size:
-                assert level.places[level.members[slot]] == slot
-                assert level.biases[block, lane] != NOTHING
+                assert level.slot_of[level.members[slot]] == slot
+                assert level.biases[block, lane] != EMPTY_BIAS
                 seen.append(int(level.members[slot]))
             else:
-                assert level.biases[block, lane] == NOTHING
-    for pool in range(int(level.made[0]), len(level.sizes)):
+                assert level.biases[block, lane] == EMPTY_BIAS
+    for pool in range(int(level.pool_count[0]), len(level.sizes)):
         assert level.sizes[pool] == 0
     assert len(seen) == len(set(seen))
-    assert sorted(seen) == np.flatnonzero(np.asarray(level.places) >= 0).tolist()
+    assert sorted(seen) == np.flatnonzero(np.asarray(level.slot_of) >= 0).tolist()
     if members is not None:
         assert sorted(seen) == sorted(members)
 
 
 class Index:
-    """An index as a dictionary: id -> vector, as it is kept."""
+    """An index as a dictionary: id -> stored vector."""
 
     def __init__(self, metric, kind="float32"):
         self.metric, self.kind = metric, kind
@@ -184,14 +184,14 @@ class Index:
         return {id_: float(q @ x / np.sqrt((q @ q) * (x @ x))) for id_, x in self.vectors.items()}
 
     def search(self, query, k):
-        """Return (values, ids), nearest first, ties by id, padded."""
+        """Return (values, ids), padded, nearest first, ties by id."""
         values, sign = self.values(query), 1 if self.metric == "l2" else -1
         order = sorted(values, key=lambda id_: (sign * values[id_], id_))[:k]
         missing = k - len(order)
         return [values[id_] for id_ in order] + [sign * math.inf] * missing, order + [-1] * missing
 
     def check(self, query, found, ids):
-        """Raise AssertionError unless an answer is right, but for what rounding can swap."""
+        """Raise AssertionError unless an answer is right, except for what rounding can swap."""
         values, sign = self.values(query), 1 if self.metric == "l2" else -1
         expected, _ = self.search(query, len(ids))
         there = [int(id_) for id_ in ids if id_ >= 0]

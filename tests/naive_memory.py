@@ -1,51 +1,52 @@
-"""Oracles of the bit memories, in sets and plain loops; they import none of the code they check."""
+"""Oracles of the bit memories in sets and plain loops. They import none of the code that they check."""
 
 from __future__ import annotations
 
 
 def bit(matrix, row, column):
+    """One bit of a bit matrix."""
     return int(matrix[row, column // 64]) >> int(column % 64) & 1
 
 
 def ones(words):
-    """Columns of a row's ones."""
+    """The columns of a row's ones."""
     return [64 * j + k for j, word in enumerate(words) for k in range(64) if int(word) >> k & 1]
 
 
-class Network:
-    """A clique network as a set of ties (u, v); every unit seen is tied to itself."""
+class CliqueNetwork:
+    """A clique network as a set of connections (u, v); every stored unit is connected to itself."""
 
     def __init__(self, clusters, units, active=None):
         self.clusters, self.units, self.active = clusters, units, active or clusters
-        self.ties = set()
+        self.connections = set()
 
     def unit(self, cluster, symbol):
         return cluster * self.units + int(symbol)
 
-    def named(self, message):
+    def units_of(self, message):
         return [self.unit(a, symbol) for a, symbol in enumerate(message) if symbol >= 0]
 
     def store(self, messages):
         for message in messages:
-            self.ties |= {(u, v) for u in self.named(message) for v in self.named(message)}
+            self.connections |= {(u, v) for u in self.units_of(message) for v in self.units_of(message)}
 
     def density(self):
         possible = self.clusters * (self.clusters - 1) * self.units**2
-        return len([1 for u, v in self.ties if u != v]) / possible
+        return len([1 for u, v in self.connections if u != v]) / possible
 
     def familiarity(self, message):
-        mine = self.named(message)
+        mine = self.units_of(message)
         pairs = [(u, v) for u in mine for v in mine if u < v] or [(mine[0], mine[0])]
-        return sum(pair in self.ties for pair in pairs) / len(pairs)
+        return sum(pair in self.connections for pair in pairs) / len(pairs)
 
     def recall(self, cue, rule, rounds, guided=True):
-        """Return (message, exact, rounds that changed something, units left); one cue."""
+        """Recall one cue; return (message, exact, last round that changed something, units left)."""
         guided = guided or self.active == self.clusters
         known = sum(symbol >= 0 for symbol in cue)
         used = [a for a, symbol in enumerate(cue) if symbol >= -1]
         if guided and known == self.active:
             used = [a for a in used if cue[a] >= 0]
-        left, last = set(self.named(cue)), 1
+        left, last = set(self.units_of(cue)), 1
         for number in range(1, rounds + 1):
             after = self._round(left, used, rule, guided)
             if after == left:
@@ -54,15 +55,15 @@ class Network:
         symbols = [[u - self.unit(a, 0) for u in sorted(left) if u // self.units == a] for a in range(self.clusters)]
         message = [one[0] if len(one) == 1 else -1 for one in symbols]
         whole = len(left) == self.active == sum(symbol >= 0 for symbol in message)
-        exact = whole and all((u, v) in self.ties for u in left for v in left)
+        exact = whole and all((u, v) in self.connections for u in left for v in left)
         return message, exact, last, left
 
     def _round(self, left, used, rule, guided):
         counts = {}
         for a in used:
             for u in range(self.unit(a, 0), self.unit(a + 1, 0)):
-                tied = [v for v in left if (u, v) in self.ties]
-                counts[u] = len({v // self.units for v in tied}) if rule == "sum-of-max" else len(tied)
+                connected = [v for v in left if (u, v) in self.connections]
+                counts[u] = len({v // self.units for v in connected}) if rule == "sum-of-max" else len(connected)
         if rule == "gwsta":
             least = sorted(counts.values(), reverse=True)[: self.active][-1]
             return {u for u, count in counts.items() if count >= max(1, least)}
@@ -72,7 +73,7 @@ class Network:
         return {u for u, count in counts.items() if count >= best[u // self.units]}
 
 
-class Pairs:
+class WillshawPairs:
     """A Willshaw memory as a set of pairs (row, column)."""
 
     def __init__(self, rows, columns):

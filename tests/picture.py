@@ -1,4 +1,4 @@
-"""Draws the demo's terminal output: ``python -m tests.picture docs/demo.svg``. Runs the demo for real."""
+"""Draw the terminal output of the demo, which it runs: ``python -m tests.picture docs/demo.svg``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 
 
 def main(path):
-    """Run the demo and write what it prints as a picture."""
+    """Run the demo and draw its output into an SVG file."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "assocmem", "demo", "--keep", folder]
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.replace(
@@ -23,11 +23,15 @@ def main(path):
     for line in printed.rstrip().splitlines():
         console.print(Text(line, style="bold" if line.endswith(":") else ""))
     svg = console.export_svg(title="assocmem demo")
-    # A number of its own per run would make every redrawing look like a change.
+    # The number differs in each run, which would make every redrawing look like a change.
     number = re.search(r"terminal-(\d+)-", svg)
     assert number is not None
     with open(path, "w", encoding="utf-8") as file:
-        file.write(svg.replace(number[1], "demo"))
+        file.write(_without_web_fonts(svg.replace(number[1], "demo")))
+
+
+def _without_web_fonts(svg):
+    return re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

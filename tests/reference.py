@@ -1,6 +1,6 @@
-"""Writes the command reference from the program itself: ``python -m tests.reference > docs/commands.md``.
+"""Write the command reference from the program: ``python -m tests.reference > docs/commands.md``.
 
-It reads the parameters rather than the printed help, so that another version of the help's printer changes nothing.
+It reads the parameters of the commands instead of the printed help, whose layout depends on the version of Typer.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from assocmem.cli.main import app
 HEAD = """\
 # Commands
 
-Written from the program itself (`make docs`); a test keeps it in step.
-Exit codes: 0 done; 1 failed, or a value that cannot be; 2 wrong usage; 3 `seen` has not seen all; 130 interrupted. Data
-goes to stdout, everything else to stderr.
+Generated from the program by `make docs`; a test compares it with the program.
+Exit codes: 0 success; 1 failure, or an invalid value; 2 wrong usage; 3 `seen` found a file that was not seen; 130
+interrupted. Data goes to stdout, everything else to stderr.
 """
 
 
 def commands():
-    """Yield (words, command) for every command, in the order of the help."""
-    for name, command in typer.main.get_command(app).commands.items():
+    """Yield (words, command) for every command, loaded, in the order of the help."""
+    for name, lazy in typer.main.get_command(app).commands.items():
+        command = lazy.load()
         inner = getattr(command, "commands", None)
         if inner is None:
             yield [name], command
@@ -35,13 +36,13 @@ def _is_option(parameter):
     return parameter.param_type_name == "option" and parameter.name != "help"
 
 
-def _shown(argument):
+def _argument_name(argument):
     name = argument.metavar.removesuffix("...").strip("[]") + ("..." if argument.nargs == -1 else "")
     return name if argument.required else f"[{name}]"
 
 
 def _paragraphs(text):
-    """The docstring's paragraphs, each on one line; the example as code."""
+    """Yield the paragraphs of a docstring, each on one line; examples as code."""
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         line = " ".join(paragraph.split())
         yield f"Example: `{line.removeprefix('Example: ')}`" if line.startswith("Example: ") else line
@@ -61,11 +62,11 @@ def render():
     for words, command in commands():
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         options = [p for p in command.params if _is_option(p)]
-        usage = " ".join(["assocmem", *words, *map(_shown, arguments), *(["[OPTIONS]"] if options else [])])
+        usage = " ".join(["assocmem", *words, *map(_argument_name, arguments), *(["[OPTIONS]"] if options else [])])
         parts.append(f"\n## assocmem {' '.join(words)}\n\n    {usage}\n")
         parts += [f"\n{paragraph}\n" for paragraph in _paragraphs(command.help)]
         parts.append("\n")
-        parts += [f"- `{_shown(p)}`: {p.help}\n" for p in arguments]
+        parts += [f"- `{_argument_name(p)}`: {p.help}\n" for p in arguments]
         parts += [_option_line(option) for option in options]
     return "".join(parts)
 

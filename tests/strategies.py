@@ -1,4 +1,4 @@
-"""Random messages and cues for the bit memories: few shapes, because each is compiled; many seeds."""
+"""Random messages, cues and sets for the bit memories: few shapes, because each is compiled, and many seeds."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 PLAIN = bool(os.environ.get("NUMBA_DISABLE_JIT"))
-"""Kernels run as plain Python, hundreds of times as slow: fewer examples, smaller batches."""
+"""Whether kernels run as plain Python, hundreds of times slower: fewer examples and smaller batches then."""
 law = settings(max_examples=4 if PLAIN else 25, deadline=None)
 
 SHAPES = [(3, 5, 3), (4, 64, 4), (5, 16, 5), (4, 70, 4), (6, 20, 3), (5, 64, 3)]
-"""clusters, units, active: units that share a word, fill words, or lie across them; dense and sparse"""
+"""clusters, units, active: clusters that share a word, fill words, or cross word borders; dense and sparse"""
 
 shapes = st.sampled_from(SHAPES)
 seeds = st.integers(0, 10_000)
 
 
 def messages(seed, shape, n, *, symbols=None):
-    """Return int64 (n, clusters); few symbols make messages that overlap."""
+    """Return random messages, int64 (n, clusters); with few ``symbols`` they overlap."""
     clusters, units, active = shape
     rng = np.random.default_rng(seed)
     out = rng.integers(0, min(units, symbols or units), (n, clusters))
@@ -30,7 +30,7 @@ def messages(seed, shape, n, *, symbols=None):
 
 
 def cues(seed, shape, stored, *, erased, wrong=0, guided=True):
-    """Make cues from messages: some symbols erased, some replaced by others."""
+    """Return cues made from messages: some symbols are erased, and some are replaced by random ones."""
     clusters, units, active = shape
     rng = np.random.default_rng(seed)
     out = np.where(stored < 0, -2 if guided and active < clusters else -1, stored)
@@ -43,19 +43,19 @@ def cues(seed, shape, stored, *, erased, wrong=0, guided=True):
 
 
 SIZES = [(1, 1), (7, 63), (64, 64), (20, 65), (130, 200), (65, 1)]
-"""rows, columns of a Willshaw memory: words that are full, nearly full, and just begun"""
+"""rows, columns of a Willshaw memory, with last words that are full, nearly full, and nearly empty"""
 
 sizes = st.sampled_from(SIZES)
 
 
 def sets(seed, n, size, *, shortest=0, longest=5):
-    """Return n lists of numbers below ``size``, of any length, with repetitions."""
+    """Return n lists of numbers below ``size``, of random lengths, with repetitions."""
     rng = np.random.default_rng(seed)
     return [rng.integers(0, size, rng.integers(shortest, longest + 1)).tolist() for _ in range(n)]
 
 
 def padded(seed, ragged):
-    """The same sets as int64 (n, m), with -1 at random places."""
+    """Return the same sets as int64 (n, m), with -1 at random places."""
     rng = np.random.default_rng(seed)
     out = np.full((len(ragged), 1 + max(map(len, ragged), default=0)), -1)
     for row, one in zip(out, ragged, strict=True):

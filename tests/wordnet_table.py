@@ -1,8 +1,10 @@
-"""Writes the kinds above the labels from WordNet 3.0: ``python -m tests.wordnet_table data.noun > data/wordnet.tsv``.
+"""Writes the categories above the labels from WordNet 3.0.
 
-``data.noun`` is WordNet's own file of nouns (Debian: package wordnet-base). WordNet is kept as it is but for the
-short lists below: what no one who looks for photographs means by a word is left out, a few everyday meanings that
-WordNet lacks are put in.
+    python -m tests.wordnet_table data.noun > data/wordnet.tsv
+
+``data.noun`` is WordNet's own file of nouns (Debian: package wordnet-base). WordNet is used unchanged except for the
+short lists below. They leave out meanings of a word that people who search photographs do not mean, and add a few
+everyday meanings that WordNet lacks.
 """
 
 from __future__ import annotations
@@ -12,10 +14,10 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 Synsets = dict[str, tuple[list[str], list[str]]]
-"""WordNet's id of a meaning -> its names, the ids of the meanings right above it"""
+"""WordNet's id of a meaning -> its names, and the ids of the meanings directly above it."""
 
-# So general that their labels have nothing in common to look for, or a name for how WordNet is built; what is below
-# them goes on to what is above them.
+# Meanings that are so general that nobody searches for what their labels have in common, or that exist only because of
+# how WordNet is built. What is below them is placed below what is above them.
 DROPPED = {
     "n00001740", "n00001930", "n00002137", "n00002684", "n00003553", "n00007347", "n00019613", "n00020090",
     "n00020827", "n00022903", "n00024264", "n00027167", "n00027807", "n00031921", "n00033020", "n02788689",
@@ -26,7 +28,7 @@ DROPPED = {
     "n09816771", "n10401829", "n13134947", "n13809207", "n13865483", "n14580897", "n14778436", "n15046900",
 }  # fmt: skip
 
-# Meanings other than the one looked for, by the word and the id.
+# Words and ids of meanings that nobody means by the word.
 NOT_MEANT = {
     ("arm", "n04565375"), ("ball", "n13899404"), ("blower", "n02062430"), ("board", "n02856463"),
     ("cap", "n02954938"), ("cap", "n02955065"), ("car", "n02959942"), ("cat", "n02127808"), ("clothes", "n02728440"),
@@ -46,7 +48,7 @@ NOT_MEANT = {
     ("wood", "n04598582"), ("works", "n03956922"),
 }  # fmt: skip
 
-# Everyday words for a meaning that WordNet calls otherwise.
+# Everyday words for meanings that have other names in WordNet.
 ALSO_CALLED = {
     "n02159955": ["bug"],
     "n03051540": ["clothes"],
@@ -55,7 +57,7 @@ ALSO_CALLED = {
     "n09433442": ["beach"],
 }
 
-# (below, above): what everybody counts among a kind, and WordNet does not.
+# (below, above): what everybody counts among a category, and WordNet does not.
 ALSO_BELOW = (
     ("n01514668", "n01791625"),  # cock, chicken
     ("n01514859", "n01791625"),  # hen, chicken
@@ -81,7 +83,7 @@ NOT_BELOW = {
 
 
 def read_nouns(lines: Iterable[str]) -> Synsets:
-    """Read WordNet's ``data.noun``; of the pointers those to hypernyms (``@``), not to what it is an instance of."""
+    """Read WordNet's ``data.noun``; of the pointers only those to hypernyms (``@``), not to instance hypernyms."""
     synsets: Synsets = {}
     for line in lines:
         if line.startswith("  "):  # the licence
@@ -96,7 +98,7 @@ def read_nouns(lines: Iterable[str]) -> Synsets:
 
 
 def mend(synsets: Synsets) -> Synsets:
-    """Apply the lists of this module."""
+    """Apply the lists of this module to WordNet."""
     mended = {}
     for wnid, (names, above) in synsets.items():
         kept = [name for name in names if (name, wnid) not in NOT_MEANT] + ALSO_CALLED.get(wnid, [])
@@ -106,12 +108,12 @@ def mend(synsets: Synsets) -> Synsets:
 
 
 def table(synsets: Synsets, labels: Collection[str], dropped: Collection[str] = ()) -> list[str]:
-    """Return a line for each label and each kind above one: id, ids right above it, names (of kinds only)."""
+    """Return a line for each label and each category above one: id, ids directly above it, names (of categories)."""
 
     def above(wnid: str) -> list[str]:
         found: dict[str, None] = {}
         for upper in synsets[wnid][1]:
-            # What has lost all its names, or is dropped, is passed through.
+            # An id that is dropped or has no name left is replaced with those above it.
             found |= dict.fromkeys(above(upper) if upper in dropped or not synsets[upper][0] else [upper])
         return list(found)
 
@@ -127,7 +129,7 @@ def table(synsets: Synsets, labels: Collection[str], dropped: Collection[str] = 
 
 
 if __name__ == "__main__":
-    from assocmem.data.labels import imagenet_labels
+    from assocmem.data.imagenet import imagenet_labels
 
     with Path(sys.argv[1]).open(encoding="ascii") as file:
         nouns = read_nouns(file)

@@ -1,10 +1,9 @@
-"""Bit matrices, the one primitive under every memory: write = set, read = AND, OR or count of rows.
+"""Bit matrices, the primitive of every memory: set bits to write, combine or count rows to read.
 
-A bit matrix is uint64 (rows, words), C-contiguous; column j of a row is bit ``j % 64`` of its word ``j // 64``, and the
-bits behind the last column are zero. Matrices may be read-only or memory-mapped; kernels write only what they are told
-to fill. Many row sets are given at once, one behind the other: set i is ``rows[sets[i]:sets[i + 1]]``.
-
-Knows nothing of cliques, codes or files.
+A bit matrix is uint64 (rows, words), C-contiguous. Column j of a row is bit ``j % 64`` of its word ``j // 64``; the
+bits behind the last column are zero. Matrices may be read-only or memory-mapped: kernels write only to the arrays that
+their docstrings call filled or changed. Several sets of rows are given in one array: set i is
+``rows[sets[i] : sets[i + 1]]``.
 """
 
 from __future__ import annotations
@@ -13,79 +12,55 @@ import numpy as np
 from numba import njit
 
 from assocmem._numerics.simd import lowest_bit, popcount
-from assocmem._numerics.types import Words
+from assocmem._numerics.types import KERNEL, Words
 
 WORD = 64
 """Bits per word."""
 TILE = 64
-"""Words of a row that are counted at a time: eight lines and eight planes of it stay in the first-level cache."""
-PLANES = 8
-"""Bits of a counter: up to 255 groups are counted before the planes are emptied into the counts."""
+"""Words of a row that are counted at a time: eight lines and eight planes of it fit into the first-level cache."""
 LOW_BITS = np.uint64(0x0101010101010101)
+"""The lowest bit of each byte."""
 ONE = np.uint64(1)
-
-options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
 
 
 def words_for(columns: int) -> int:
-    """Words that hold so many columns."""
+    """Return the number of words of a row with this many columns."""
     return -(-columns // WORD)
 
 
 def empty_matrix(rows: int, columns: int) -> Words:
-    """Return a bit matrix without a one; the system gives memory for a page when it is first written."""
+    """Return a bit matrix of zeros; the system allocates a page of it when it is first written to."""
     return np.zeros((rows, words_for(columns)), np.uint64)
 
 
-@njit(**options)
+@njit(**KERNEL)
 def set_bits(matrix, rows, columns):  # type: ignore[no-untyped-def]
-    """Set bit (rows[i], columns[i]) for every i. ``matrix``: uint64 (r, w); ``rows``, ``columns``: int64 (n,)."""
+    """Set bit (rows[i], columns[i]) for every i.
+
+    ``matrix``: uint64 (r, w), changed; ``rows``, ``columns``: int64 (n,).
+    """
     for i in range(rows.shape[0]):
         column = columns[i]
         matrix[rows[i], column >> 6] |= np.uint64(1) << np.uint64(column & 63)
 
 
-@njit(**options)
-def and_rows(matrix, rows, sets, out):  # type: ignore[no-untyped-def]
-    """AND of each set's rows; of no rows it is all zeros, as nothing was asked for.
-
-    ``matrix``: uint64 (r, w); ``rows``: int64; ``sets``: int64 (n + 1,); ``out``: uint64 (n, w), filled.
-    """
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = matrix[rows[sets[i]], j] if sets[i] < sets[i + 1] else np.uint64(0)
-        for k in range(sets[i] + 1, sets[i + 1]):
-            row = rows[k]
-            for j in range(out.shape[1]):
-                out[i, j] &= matrix[row, j]
+# Counting rows
 
 
-@njit(**options)
-def or_rows(matrix, rows, sets, out):  # type: ignore[no-untyped-def]
-    """OR of each set's rows. ``matrix``: uint64 (r, w); ``sets``: int64 (n + 1,); ``out``: uint64 (n, w), filled."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = np.uint64(0)
-        for k in range(sets[i], sets[i + 1]):
-            row = rows[k]
-            for j in range(out.shape[1]):
-                out[i, j] |= matrix[row, j]
-
-
-@njit(**options)
+@njit(**KERNEL)
 def full_add(a, b, c):  # type: ignore[no-untyped-def]
-    """Add three words bit by bit: returns the sum's bits and the carries, five operations."""
+    """Add three words bit by bit; returns the sums' bits and the carries. Five operations."""
     x = a ^ b
     return x ^ c, (a & b) | (x & c)
 
 
-@njit(**options)
+@njit(**KERNEL)
 def add_lines(planes, lines, width):  # type: ignore[no-untyped-def]
-    """Add eight lines of bits to bit-sliced counters: bit p of column j's count is bit j of ``planes[p]``.
+    """Add eight lines of bits to bit-sliced counters: bit p of the count of column j is bit j of ``planes[p]``.
 
-    ``planes``: uint64 (8, t), changed in place; ``lines``: uint64 (8, t); the first ``width`` words count. Full adders
-    written out: seven of them turn eight lines into one carry of weight 8, so that a line costs six operations a word
-    and not sixteen.
+    ``planes``: uint64 (8, t), changed; ``lines``: uint64 (8, t); only the first ``width`` words are used. Seven full
+    adders, written out, turn eight lines into one carry of weight 8: a line costs six operations per word instead of
+    sixteen.
     """
     for j in range(width):
         p0, two0 = full_add(planes[0, j], lines[0, j], lines[1, j])
@@ -106,12 +81,12 @@ def add_lines(planes, lines, width):  # type: ignore[no-untyped-def]
         planes[7, j] |= carry & p6
 
 
-@njit(**options)
+@njit(**KERNEL)
 def unpack_planes(planes, spread, width, counts):  # type: ignore[no-untyped-def]
-    """Add bit-sliced counters to plain ones, and empty them.
+    """Add bit-sliced counters to plain ones, and set them to zero.
 
-    ``planes``: uint64 (8, t); ``spread``: uint64 (8, t), scratch; ``counts``: uint16 (m,), m <= 64 * width. Shift s
-    brings the counts of columns s, s + 8, ... s + 56 of a word into its eight bytes at once.
+    ``planes``: uint64 (8, t), changed; ``spread``: uint64 (8, t), scratch; ``counts``: uint16 (m,), m <= 64 * width,
+    changed. A shift by s brings the counts of columns s, s + 8, ... s + 56 of a word into its eight bytes at once.
     """
     for s in range(8):
         shift = np.uint64(s)
@@ -130,12 +105,13 @@ def unpack_planes(planes, spread, width, counts):  # type: ignore[no-untyped-def
                 counts[first + s] += np.uint16((spread[s, j] >> np.uint64(8 * k)) & np.uint64(255))
 
 
-@njit(**options)
-def count_rows(matrix, rows, groups, sets, counts):  # type: ignore[no-untyped-def]
-    """Count for each set and column the groups of the set in which any row has a one there.
+# In one function, because a call per group costs 2% to 10% of the time.
+@njit(**KERNEL)
+def count_rows(matrix, rows, groups, sets, counts):  # type: ignore[no-untyped-def]  # noqa: C901
+    """Count, for each set and column, the groups of the set in which any row has a one in that column.
 
-    Group g is ``rows[groups[g]:groups[g + 1]]``, and set i is the groups ``sets[i]`` to ``sets[i + 1]``; with groups
-    of one row each, rows are counted. At most 65,535 groups per set.
+    Group g is ``rows[groups[g] : groups[g + 1]]``, and set i is the groups ``sets[i]`` to ``sets[i + 1] - 1``. With
+    groups of one row each, rows are counted. A set has at most 65,535 groups; every group has a row.
     ``matrix``: uint64 (r, w); ``rows``, ``groups``, ``sets``: int64; ``counts``: uint16 (n, columns), filled.
     """
     planes = np.zeros((8, TILE), np.uint64)
@@ -161,7 +137,7 @@ def count_rows(matrix, rows, groups, sets, counts):  # type: ignore[no-untyped-d
                     line = 0
                     add_lines(planes, lines, width)
                     counted += 8
-                    if counted == 248:
+                    if counted == 248:  # eight more would not fit into eight planes
                         unpack_planes(planes, lines, width, part)
                         counted = 0
             for k in range(line, 8):
@@ -172,24 +148,12 @@ def count_rows(matrix, rows, groups, sets, counts):  # type: ignore[no-untyped-d
             unpack_planes(planes, lines, width, part)
 
 
-@njit(**options)
-def common_bits(matrix, queries, counts):  # type: ignore[no-untyped-def]
-    """How many ones each row has in common with each query: ``count_rows`` on the transposed matrix.
-
-    A row covers a query when that is all of the query's ones, and meets it when it is not zero.
-    ``matrix``: uint64 (r, w); ``queries``: uint64 (n, w); ``counts``: uint16 (n, r), filled.
-    """
-    for i in range(queries.shape[0]):
-        for r in range(matrix.shape[0]):
-            total = 0
-            for j in range(matrix.shape[1]):
-                total += popcount(matrix[r, j] & queries[i, j])
-            counts[i, r] = total
+# Single rows
 
 
-@njit(**options)
+@njit(**KERNEL)
 def count_ones(matrix, counts):  # type: ignore[no-untyped-def]
-    """Ones of each row. ``matrix``: uint64 (r, w); ``counts``: int64 (r,), filled."""
+    """Count the ones of each row. ``matrix``: uint64 (r, w); ``counts``: int64 (r,), filled."""
     for r in range(matrix.shape[0]):
         total = 0
         for j in range(matrix.shape[1]):
@@ -197,11 +161,11 @@ def count_ones(matrix, counts):  # type: ignore[no-untyped-def]
         counts[r] = total
 
 
-@njit(**options)
+@njit(**KERNEL)
 def list_ones(matrix, starts, columns):  # type: ignore[no-untyped-def]
-    """Columns of each row's ones, ascending, one row behind the other.
+    """List the columns of each row's ones, ascending, row after row.
 
-    ``matrix``: uint64 (r, w); ``starts``: int64 (r,), where each row's begin; ``columns``: int64, filled.
+    ``matrix``: uint64 (r, w); ``starts``: int64 (r,), where each row's columns begin; ``columns``: int64, filled.
     """
     for r in range(matrix.shape[0]):
         place = starts[r]
@@ -213,11 +177,11 @@ def list_ones(matrix, starts, columns):  # type: ignore[no-untyped-def]
                 word &= word - ONE
 
 
-@njit(**options)
+@njit(**KERNEL)
 def transpose(matrix, out):  # type: ignore[no-untyped-def]
-    """Swap rows and columns: ``matrix`` uint64 (r, w), ``out`` uint64 (c, ceil(r / 64)) with c <= 64 * w, filled.
+    """Swap rows and columns. ``matrix``: uint64 (r, w); ``out``: uint64 (c, ceil(r / 64)) with c <= 64 * w, filled.
 
-    Blocks of 64 x 64 bits, each by exchanging halves, quarters, ... of the block (Warren, Hacker's Delight, 7-3).
+    Blocks of 64 x 64 bits are transposed by exchanging halves, quarters, ... (Warren, Hacker's Delight, 7-3).
     """
     block = np.empty(64, np.uint64)
     for j in range(matrix.shape[1]):
@@ -239,9 +203,9 @@ def transpose(matrix, out):  # type: ignore[no-untyped-def]
                 out[64 * j + i, k] = block[i]
 
 
-@njit(**options)
+@njit(**KERNEL)
 def top_scores(scores, values, columns):  # type: ignore[no-untyped-def]
-    """The k highest scores of each row, highest first, ties to the lower column; zero scores are none.
+    """Find the k highest scores of each row that are above zero, highest first; the lower of equal columns goes first.
 
     ``scores``: uint16 (n, m); ``values``: uint16 (n, k) and ``columns``: int64 (n, k), filled, padded with 0 and -1.
     """

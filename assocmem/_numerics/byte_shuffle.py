@@ -1,11 +1,11 @@
-"""Sixteen codes at once: 4-bit symbols looked up by the processor's byte shuffle, summed in 16 bits.
+"""Sums over the codes of sixteen items at once: 4-bit symbols are looked up by the processor's byte shuffle.
 
-A block holds the codes of 16 items, byte by byte: uint8 (code_bytes, 16). A shuffle looks 16 symbols up in a table of
-16 bytes; wider registers take two or four bytes of each code in one go, each with its own table. The sums are whole
-numbers, so every width, and the plain loop for processors without a shuffle, gives the same ones.
+A block stores the codes of 16 items, byte by byte: uint8 (code_bytes, 16). A shuffle looks 16 symbols up in a table of
+16 bytes; wider registers take two or four bytes of each code at once, each with its own table. The sums are integers
+of 16 bits, so every register width gives the same ones, and so does the plain loop, for processors without a shuffle.
 
-The technique is that of Andre, Kermarrec and Le Scouarnec (Cache locality is not enough, VLDB 2015), made for product
-quantization there.
+The technique is that of Andre, Kermarrec and Le Scouarnec (Cache locality is not enough, VLDB 2015), who made it for
+product quantization; FAISS calls it fast scan.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numba.extending import intrinsic, overload
 from assocmem._numerics.types import LANES
 
 TABLE_TOP = 127
-"""Greatest entry of a table: two of them fit into a byte, which saves half of the widening."""
+"""Greatest entry of a table: the sum of two entries fits into a byte, which saves half of the widening."""
 
 INSTRUCTIONS = {
     "avx512bw": (64, "llvm.x86.avx512.pshuf.b.512"),
@@ -29,21 +29,15 @@ INSTRUCTIONS = {
     "ssse3": (16, "llvm.x86.ssse3.pshuf.b.128"),
     "neon": (16, "llvm.aarch64.neon.tbl1.v16i8"),
 }
-"""Processor feature -> bytes per register, LLVM's name of the shuffle."""
-
-
-def best_instruction(features: str) -> str | None:
-    """Return the widest shuffle among LLVM's comma-separated processor features; None for none."""
-    offered = set(features.split(","))
-    return next((name for name in INSTRUCTIONS if f"+{name}" in offered), None)
+"""Processor feature -> bytes per register, and LLVM's name of the shuffle; the widest first."""
 
 
 def sum_block(codes: Any, block: Any, tables: Any, sums: Any) -> None:
-    """Look up and add the symbols of 16 items.
+    """Look up the symbols of the 16 items of a block, and add the entries.
 
-    ``codes``: uint8 (blocks, b, 16), the even cluster in the low half of a byte, b a multiple of 4, at most 256;
-    ``tables``: uint8 (2, b, 16), of the even and the odd clusters, at most
-    ``TABLE_TOP``; ``sums``: uint16 (16,), filled.
+    ``codes``: uint8 (blocks, b, 16), b a multiple of 4, at most 256; the even cluster is in the low half of a byte.
+    ``tables``: uint8 (2, b, 16), for the even and the odd clusters, entries at most ``TABLE_TOP``. ``sums``: uint16
+    (16,), filled.
     """
     for lane in range(LANES):
         total = 0
@@ -53,8 +47,34 @@ def sum_block(codes: Any, block: Any, tables: Any, sums: Any) -> None:
         sums[lane] = total
 
 
-def _at(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
-    """Address of the byte at an offset from an array's first."""
+# Choosing the instruction
+
+
+def best_instruction(features: str) -> str | None:
+    """Return the widest shuffle among LLVM's comma-separated processor features; None if there is none."""
+    offered = set(features.split(","))
+    return next((name for name in INSTRUCTIONS if f"+{name}" in offered), None)
+
+
+def compile_with(function: Any, instruction: str | None) -> None:
+    """Let kernels that call ``function``, a copy of ``sum_block``, use an instruction; None keeps the plain loop."""
+    if instruction is None:
+        overload(function)(lambda codes, block, tables, sums: function)
+        return
+    width, name = INSTRUCTIONS[instruction]
+    shuffled = make_sum_block(width, name)
+
+    def compiled(codes, block, tables, sums):  # type: ignore[no-untyped-def]
+        return lambda codes, block, tables, sums: shuffled(codes, block, tables, sums)
+
+    overload(function)(compiled)
+
+
+# Code generation
+
+
+def _byte_address(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+    """Return the address of the byte at an offset from an array's first."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [offset])
 
@@ -83,8 +103,8 @@ def _fold(builder: Any, vector: Any) -> Any:
     return total
 
 
-def _shuffled_sums(width: int, name: str) -> Any:
-    """Make the intrinsic for registers of ``width`` bytes and the shuffle called ``name``."""
+def make_sum_block(width: int, name: str) -> Any:
+    """Return the intrinsic for registers of ``width`` bytes and the shuffle that LLVM calls ``name``."""
 
     @intrinsic
     def sums_of_block(typing_context, codes, block, tables, sums):  # type: ignore[no-untyped-def]
@@ -95,8 +115,8 @@ def _shuffled_sums(width: int, name: str) -> Any:
             codes_type, _, tables_type, sums_type = signature.args
             code_bytes = builder.extract_value(context.make_array(codes_type)(context, builder, arguments[0]).shape, 1)
             plane = builder.mul(code_bytes, ir.Constant(i64, LANES))
-            first = _at(context, builder, codes_type, arguments[0], builder.mul(arguments[1], plane))
-            low_tables = _at(context, builder, tables_type, arguments[2], ir.Constant(i64, 0))
+            first = _byte_address(context, builder, codes_type, arguments[0], builder.mul(arguments[1], plane))
+            low_tables = _byte_address(context, builder, tables_type, arguments[2], ir.Constant(i64, 0))
             high_tables = builder.gep(low_tables, [plane])
             even = cgutils.alloca_once_value(builder, _all(halves, 0))
             odd = cgutils.alloca_once_value(builder, _all(halves, 0))
@@ -113,7 +133,8 @@ def _shuffled_sums(width: int, name: str) -> Any:
                     for table, symbols in ((low_tables, low), (high_tables, high))
                 ]
                 pairs = builder.bitcast(builder.add(*found), halves)
-                # The odd items' bytes stand above the even ones' in each half-word, and are taken off in the end.
+                # Each half-word has the byte of an even item below that of an odd item. ``even`` adds up both; the
+                # odd items' part is subtracted after the loop.
                 builder.store(builder.add(builder.load(even), pairs), even)
                 builder.store(builder.add(builder.load(odd), builder.lshr(pairs, _all(halves, 8))), odd)
             above = builder.shl(builder.load(odd), _all(halves, 8))
@@ -121,7 +142,7 @@ def _shuffled_sums(width: int, name: str) -> Any:
             evens, odds = _fold(builder, builder.load(even)), _fold(builder, builder.load(odd))
             order = [k for pair in zip(range(8), range(8, 16), strict=True) for k in pair]
             both = builder.shuffle_vector(evens, odds, ir.Constant(ir.VectorType(ir.IntType(32), 16), order))
-            target = _at(context, builder, sums_type, arguments[3], ir.Constant(i64, 0))
+            target = _byte_address(context, builder, sums_type, arguments[3], ir.Constant(i64, 0))
             builder.store(both, builder.bitcast(target, both.type.as_pointer())).align = 1
             return context.get_dummy_value()
 
@@ -130,22 +151,7 @@ def _shuffled_sums(width: int, name: str) -> Any:
     return sums_of_block
 
 
-HOST = best_instruction(get_host_cpu_features())
-"""The shuffle of this machine, as numba compiles for it; None for the plain loop."""
+HOST_INSTRUCTION = best_instruction(get_host_cpu_features())
+"""The shuffle of this machine, as numba compiles for it; None if there is none."""
 
-
-def use(function: Any, instruction: str | None) -> None:
-    """Compile a plain ``function`` shaped like ``sum_block`` by an instruction; None leaves the loop as it is."""
-    if instruction is None:
-        overload(function)(lambda codes, block, tables, sums: function)
-        return
-    width, name = INSTRUCTIONS[instruction]
-    shuffled = _shuffled_sums(width, name)
-
-    def compiled(codes, block, tables, sums):  # type: ignore[no-untyped-def]
-        return lambda codes, block, tables, sums: shuffled(codes, block, tables, sums)
-
-    overload(function)(compiled)
-
-
-use(sum_block, HOST)
+compile_with(sum_block, HOST_INSTRUCTION)

@@ -1,7 +1,7 @@
 """A pseudo-random rotation in O(N log N): random signs, then a Walsh-Hadamard transform, a few times.
 
-Arrays in, arrays out. Every number comes from one addition or subtraction of the same two numbers whatever the vector
-width, so codes made from it are equal on every machine.
+Each number of a result is one addition or subtraction of the same two numbers, whatever the vector width of the
+processor. So codes that are made from rotated vectors are equal on every machine.
 """
 
 from __future__ import annotations
@@ -9,23 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, overload
 
-from assocmem._numerics.types import F32
-
-SHORT = 16
-"""Floats that are transformed in a register."""
-
-_options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
+from assocmem._numerics.types import F32, KERNEL, LANES
+from assocmem._numerics.validation import as_matrix
 
 
 def transform_short(a: Any, at: int) -> None:
-    """Walsh-Hadamard transform of ``a[at : at + 16]`` in place; ``a``: float32 (n,)."""
+    """Walsh-Hadamard transform of ``a[at : at + 16]`` in place, in one register; ``a``: float32 (n,)."""
     stride = 1
-    while stride < SHORT:
-        for k in range(at, at + SHORT):
+    while stride < LANES:
+        for k in range(at, at + LANES):
             if not (k - at) & stride:
                 a[k], a[k + stride] = a[k] + a[k + stride], a[k] - a[k + stride]
         stride *= 2
@@ -34,32 +31,32 @@ def transform_short(a: Any, at: int) -> None:
 @intrinsic
 def _transform_short(typing_context, a, at):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        vector = ir.VectorType(ir.FloatType(), SHORT)
+        vector = ir.VectorType(ir.FloatType(), LANES)
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), vector.as_pointer())
-        x = builder.load(place)
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), vector.as_pointer())
+        x = builder.load(address)
         x.align = 4
         for stride in (1, 2, 4, 8):
-            swap = ir.Constant(ir.VectorType(ir.IntType(32), SHORT), [i ^ stride for i in range(SHORT)])
-            signs = ir.Constant(vector, [-1.0 if i & stride else 1.0 for i in range(SHORT)])
+            swap = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [i ^ stride for i in range(LANES)])
+            signs = ir.Constant(vector, [-1.0 if i & stride else 1.0 for i in range(LANES)])
             swapped = builder.shuffle_vector(x, ir.Constant(vector, ir.Undefined), swap)
             x = builder.fadd(swapped, builder.fmul(x, signs))
-        builder.store(x, place).align = 4
+        builder.store(x, address).align = 4
         return context.get_dummy_value()
 
     return types.void(a, types.int64), generate
 
 
 @overload(transform_short)
-def _overloaded(a, at):  # type: ignore[no-untyped-def]
+def _compiled_transform_short(a, at):  # type: ignore[no-untyped-def]
     return lambda a, at: _transform_short(a, at)
 
 
-@njit(**_options)
+@njit(**KERNEL)
 def hadamard(a):  # type: ignore[no-untyped-def]
-    """Walsh-Hadamard transform in place, unnormalised. ``a``: array of float32, shape (2**m,).
+    """Walsh-Hadamard transform in place, unnormalised. ``a``: float32 (2**m,).
 
-    Short strides in registers, then two strides per pass, as a pass is bound by loads and stores.
+    Short strides are done in registers, the others two at a time, because loads and stores limit the speed.
     """
     n = a.shape[0]
     h = 1
@@ -93,9 +90,9 @@ def hadamard(a):  # type: ignore[no-untyped-def]
             high[j] = p - q
 
 
-@njit(**_options)
+@njit(**KERNEL)
 def _sum_of_squares(x):  # type: ignore[no-untyped-def]
-    """Return it in float64. Four running sums, as one would wait for itself; in a fixed order."""
+    """Return the sum of squares, float64. Four running sums do not wait for each other; their order is fixed."""
     n = x.shape[0]
     whole = n - n % 4
     s0 = s1 = s2 = s3 = np.float64(0.0)
@@ -109,12 +106,12 @@ def _sum_of_squares(x):  # type: ignore[no-untyped-def]
     return (s0 + s1) + (s2 + s3)
 
 
-@njit(**_options)
+@njit(**KERNEL)
 def rotate_rows(x, mean, signs, out):  # type: ignore[no-untyped-def]
     """Scale rows to unit length, subtract the mean, rotate.
 
     ``x``: float32 (n, d); ``mean``: float32 (d,); ``signs``: float32 (rounds, N), entries +-1/sqrt(N);
-    ``out``: float32 (n, N), N a power of two >= d. A zero row stays the zero vector before the mean is taken off.
+    ``out``: float32 (n, N), N a power of two, at least d. A row of zeros stays zero until the mean is subtracted.
     """
     n, d = x.shape
     for i in range(n):
@@ -123,10 +120,10 @@ def rotate_rows(x, mean, signs, out):  # type: ignore[no-untyped-def]
         row = out[i]
         for k in range(d):
             row[k] = x[i, k] * scale - mean[k]
-        _turn(row, d, signs)
+        _rotate(row, d, signs)
 
 
-@njit(**_options)
+@njit(**KERNEL)
 def rotate_differences(x, mean, signs, out):  # type: ignore[no-untyped-def]
     """Subtract the mean and rotate, without scaling; shapes as for ``rotate_rows``."""
     n, d = x.shape
@@ -134,12 +131,12 @@ def rotate_differences(x, mean, signs, out):  # type: ignore[no-untyped-def]
         row = out[i]
         for k in range(d):
             row[k] = x[i, k] - mean[k]
-        _turn(row, d, signs)
+        _rotate(row, d, signs)
 
 
-@njit(**_options)
-def _turn(row, d, signs):  # type: ignore[no-untyped-def]
-    """Rotate the first ``d`` values of a row of N in place, the others taken as zero."""
+@njit(**KERNEL)
+def _rotate(row, d, signs):  # type: ignore[no-untyped-def]
+    """Rotate a row of N values in place; only the first ``d`` are read, the others count as zero."""
     width = row.shape[0]
     for k in range(d, width):
         row[k] = np.float32(0.0)
@@ -150,15 +147,53 @@ def _turn(row, d, signs):  # type: ignore[no-untyped-def]
 
 
 def make_signs(width: int, rounds: int, seed: int) -> F32:
-    """Return float32 (rounds, width), entries +-1/sqrt(width). Raw PCG64 output is a stream numpy promises to keep."""
+    """Return random signs, float32 (rounds, width), entries +-1/sqrt(width).
+
+    They are made of the raw output of PCG64, a stream that numpy promises to keep.
+    """
     raw = np.random.PCG64(seed).random_raw(rounds * width)
     signs = np.where(raw >> np.uint64(63), np.float32(1), np.float32(-1)).reshape(rounds, width)
     return np.asarray(signs / np.float32(np.sqrt(width)), dtype=np.float32)
 
 
 def next_power_of_two(n: int) -> int:
-    """Return the least power of two that is no less than ``n``, for n >= 1."""
+    """Return the least power of two that is at least ``n``, for n >= 1."""
     return 1 << (n - 1).bit_length()
+
+
+class Rotation:
+    """Scale vectors to unit length if asked, subtract a mean, and rotate them.
+
+    Parameters
+    ----------
+    dim : int
+    width : int
+        Axes after the rotation, a power of two, at least ``dim``.
+    unit : bool
+        Scale to unit length first: the order by distance is then the order by cosine similarity.
+    mean : array, shape (dim,), optional
+        Subtracted after scaling. The nearer it is to the data's mean, the better are codes of the rotated vectors.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        A mean of another shape, or with numbers that are not finite.
+    """
+
+    ROUNDS = 2  # in measurements a third round changed nothing
+
+    def __init__(self, dim: int, width: int, *, unit: bool, mean: npt.ArrayLike | None = None, seed: int = 0) -> None:
+        self.dim, self.width, self.unit, self.seed = dim, width, unit, seed
+        self.mean: F32 = np.zeros(dim, np.float32) if mean is None else as_matrix(mean, dim, "mean")[0].copy()
+        self._signs = make_signs(width, self.ROUNDS, seed)
+
+    def __call__(self, x: F32, *, unit: bool | None = None) -> F32:
+        """Rotate C-contiguous float32 (n, dim) -> float32 (n, width); ``unit`` overrides the rotation's own."""
+        out = np.empty((len(x), self.width), np.float32)
+        rotate = rotate_rows if (self.unit if unit is None else unit) else rotate_differences
+        rotate(x, self.mean, self._signs, out)
+        return out
 
 
 def unit_rows(x: F32) -> F32:

@@ -1,36 +1,39 @@
-"""Batches over several cores: own threads and kernels that need no lock.
+"""Threads: batches that are shared out to several of them, and a lock for many readers or one writer.
 
-Not numba's parallel code: under its work queue two threads of a program that both enter it end the process.
+Kernels release the interpreter lock, so threads run them in parallel. numba's own parallel loops are not used: under
+its work queue, two threads that enter a parallel loop at the same time abort the process.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from itertools import pairwise
 
 from assocmem._numerics.validation import check_size
 
 
 def check_threads(threads: int | None) -> int:
-    """Return how many threads are wanted, by default one per core; InputError below 1."""
+    """Return a number of threads, by default one per core that the process may use; InputError below 1."""
     if threads is not None:
         return check_size("threads", threads, 1)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_parts(work: Callable[[int, int], None], count: int, threads: int, least: int = 1) -> None:
-    """Call ``work(start, stop)`` for equal parts of ``range(count)``, each in a thread, none below ``least``.
+def parallel_for(work: Callable[[int, int], None], count: int, threads: int, least: int = 1) -> None:
+    """Call ``work(start, stop)`` for equal parts of ``range(count)``, each in a thread of its own.
 
     Parameters
     ----------
     work : function of two ints
     count : int
     threads : int
-        At most so many.
+        At most this many parts.
     least : int
-        Items that are worth a thread.
+        At least this many items per part: fewer are not worth a thread.
     """
     parts = min(threads, max(1, count // least))
     if parts == 1:
@@ -39,6 +42,69 @@ def in_parts(work: Callable[[int, int], None], count: int, threads: int, least: 
     edges = [count * i // parts for i in range(parts + 1)]
     with ThreadPoolExecutor(parts - 1) as pool:
         others = [pool.submit(work, start, stop) for start, stop in pairwise(edges[1:])]
-        work(0, edges[1])  # the calling thread has nothing better to do
+        work(0, edges[1])  # in the calling thread, which would only wait
         for done in others:
             done.result()
+
+
+class _Side:
+    """One side of a lock as a context manager that can be entered many times."""
+
+    def __init__(self, acquire: Callable[[], None], release: Callable[[], None]) -> None:
+        self._acquire, self._release = acquire, release
+
+    def __enter__(self) -> None:
+        self._acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._release()
+
+
+class ReadWriteLock:
+    """Readers share the lock, a writer holds it alone; new readers wait for a waiting writer, so that it gets its turn.
+
+    Not reentrant: a thread that holds the lock must not ask for it again.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._writing = False
+        self._waiting = 0  # writers
+        self._reading_side = _Side(self._start_reading, self._stop_reading)
+        self._writing_side = _Side(self._start_writing, self._stop_writing)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Hold the lock together with other readers."""
+        return self._reading_side
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold the lock alone."""
+        return self._writing_side
+
+    def _start_reading(self) -> None:
+        with self._changed:
+            while self._writing or self._waiting:
+                self._changed.wait()
+            self._readers += 1
+
+    def _stop_reading(self) -> None:
+        with self._changed:
+            self._readers -= 1
+            if not self._readers:
+                self._changed.notify_all()
+
+    def _start_writing(self) -> None:
+        with self._changed:
+            self._waiting += 1
+            try:
+                while self._writing or self._readers:
+                    self._changed.wait()
+            finally:
+                self._waiting -= 1
+            self._writing = True
+
+    def _stop_writing(self) -> None:
+        with self._changed:
+            self._writing = False
+            self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Types of arrays, and what every kernel has in common."""
+"""Types of arrays, and the compiler options that all kernels share."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ U8: TypeAlias = npt.NDArray[np.uint8]
 U16: TypeAlias = npt.NDArray[np.uint16]
 U32: TypeAlias = npt.NDArray[np.uint32]
 Words: TypeAlias = npt.NDArray[np.uint64]
-"""Rows of bits, 64 to a word."""
+"""Rows of bits, 64 per word."""
 F16: TypeAlias = npt.NDArray[np.float16]
 F32: TypeAlias = npt.NDArray[np.float32]
 F64: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.integer]
-"""Whole numbers of any dtype."""
+"""Integers of any dtype."""
 Floats: TypeAlias = npt.NDArray[np.floating]
+"""Floats of any dtype."""
 AnyArray: TypeAlias = npt.NDArray[Any]
 """An array of any dtype."""
 Arrays: TypeAlias = dict[str, AnyArray]
-"""Arrays by name, as a file holds them."""
+"""Arrays by name, as a file stores them."""
 
 LANES = 16
-"""Numbers that are worked on at once, and items per block of codes."""
+"""Numbers that are processed at once, and items per block of codes."""
 
 KERNEL = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
-"""Options of every kernel: compiled once per machine, without the interpreter lock."""
+"""Options of every kernel: compiled once per machine, and run without the interpreter lock."""
+MAXIMUM_KERNEL = {**KERNEL, "fastmath": {"nnan", "nsz"}}
+"""Options of kernels that look for a maximum of numbers that are not NaN: they may compare in any order."""

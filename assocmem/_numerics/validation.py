@@ -1,7 +1,7 @@
-"""Checks of arguments at the public boundary: sizes, vectors, ids, symbols, cues, sets, names of concepts.
+"""Checks of arguments at the public boundary: sizes, vectors, ids, messages, cues, sets, names of concepts.
 
-Each returns its argument in the type the kernels take, or raises an error that says what was expected, what was found
-and what to do. Nothing is converted silently where that could lose something.
+Each function returns its argument in the type that kernels take, or raises an error that says what was expected, what
+was found and what to do. No conversion loses information silently.
 """
 
 from __future__ import annotations
@@ -25,10 +25,22 @@ from assocmem.errors import (
 )
 
 ERASED = -1
-"""In a message: a cluster that is not used. In a cue: a symbol that is to be found. In an answer: not used, or no unit
-or several are left."""
+"""In a message: a cluster that is not used. In a cue: a symbol to recall. In an answer: a cluster that is not used, or
+in which no unit or several are left."""
 UNUSED = -2
 """In a cue: a cluster that the message is known not to use."""
+MAX_MAGNITUDE = 1e15
+"""Greatest magnitude of a value: squared distances then stay far below the limit of float32."""
+MIN_MAGNITUDE = 1e-15
+"""Least magnitude of the greatest value of a vector whose direction counts: its square then stays above zero."""
+LONGEST_NAME = 200
+"""Characters of a concept's name, at most."""
+
+Sets = Integers | Sequence[npt.ArrayLike]
+"""Sets of indices: integers (n, m), where -1 is no member; or n sequences of integers of any length."""
+
+
+# Numbers
 
 
 def check_size(name: str, value: int, least: int) -> int:
@@ -38,8 +50,121 @@ def check_size(name: str, value: int, least: int) -> int:
     return int(value)
 
 
+def check_effort(effort: float) -> float:
+    """Return a number above 0 and at most 1; InputError for anything else."""
+    if not isinstance(effort, (int, float, np.floating, np.integer)) or not 0 < effort <= 1:
+        raise InputError(f"effort: expected a number above 0 and at most 1, found {effort!r}; 1 is exact")
+    return float(effort)
+
+
+def check_radius(radius: float) -> float:
+    """Return a number; InputError for anything else."""
+    if not isinstance(radius, (int, float, np.floating, np.integer)) or np.isnan(radius):
+        raise InputError(f"radius: expected a number, found {radius!r}")
+    return float(radius)
+
+
+# Vectors and ids
+
+
+def as_matrix(x: npt.ArrayLike, dim: int, what: str) -> F32:
+    """Convert finite numbers of any dtype to C-contiguous float32 (n, dim); one vector becomes a row.
+
+    Raises
+    ------
+    InputError
+        No numbers, another shape, NaN or infinity. ``what`` names the argument in the message.
+    """
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{what}: expected numbers, found dtype {array.dtype}")
+    matrix = np.atleast_2d(array)
+    if matrix.ndim != 2 or matrix.shape[1] != dim:
+        raise InputError(f"{what}: expected shape (n, {dim}), found {array.shape}")
+    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+    if not np.isfinite(matrix).all():
+        raise InputError(f"{what}: expected finite numbers, found NaN or infinity; leave such rows out")
+    return matrix
+
+
+def check_vectors(x: Any, dim: int, what: str, *, nonzero: bool) -> F32:
+    """Return C-contiguous float32 (n, dim) without converting or copying; one vector (dim,) becomes a row.
+
+    Raises
+    ------
+    DtypeError
+        Not a numpy array of float32.
+    ShapeError
+        Another dimension, or rows that are not contiguous.
+    NotFiniteError
+        NaN or infinity.
+    InputError
+        A value beyond ``MAX_MAGNITUDE``.
+    ZeroVectorError
+        With ``nonzero``: a vector without a direction, or with no value of at least ``MIN_MAGNITUDE``.
+    """
+    if not isinstance(x, np.ndarray) or x.dtype != np.float32:
+        found = f"dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
+        raise DtypeError(f"{what}: expected a numpy array of float32, found {found}; convert it: x.astype(np.float32)")
+    if np.ma.isMaskedArray(x):
+        raise DtypeError(f"{what}: expected a plain array, found a masked one; leave the masked rows out")
+    matrix = x[None, :] if x.ndim == 1 else x
+    if matrix.ndim != 2 or matrix.shape[1] != dim:
+        raise ShapeError(f"{what}: expected shape (n, {dim}), found {x.shape}")
+    if not matrix.flags.c_contiguous:
+        raise ShapeError(
+            f"{what}: expected contiguous rows, found strides {x.strides}; copy them: np.ascontiguousarray(x)"
+        )
+    heights = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))  # np.abs would copy the whole array
+    if not (heights <= MAX_MAGNITUDE).all():
+        row = int((~(heights <= MAX_MAGNITUDE)).argmax())
+        if not np.isfinite(heights[row]):
+            raise NotFiniteError(f"{what}: expected finite numbers, found NaN or infinity in row {row}; leave it out")
+        raise InputError(
+            f"{what}: expected values up to {MAX_MAGNITUDE:g}, found {heights[row]:.4g} in row {row}; scale them"
+        )
+    if nonzero and (heights < MIN_MAGNITUDE).any():
+        row = int((heights < MIN_MAGNITUDE).argmax())
+        found, hint = ("no value above 1e-15", "scale it") if heights[row] else ("zeros", "leave it out")
+        raise ZeroVectorError(f"{what}: expected vectors with a direction, found {found} in row {row}; {hint}")
+    return matrix
+
+
+def check_ids(ids: Any, count: int | None = None) -> I64:
+    """Return distinct ids from 0 to 2**63 - 1, int64 (n,).
+
+    Raises
+    ------
+    IdError
+        Not whole numbers, not as many as ``count``, below 0 or too great.
+    DuplicateIdError
+        An id is given twice.
+    """
+    try:
+        array = np.atleast_1d(np.asarray(ids))
+    except ValueError as error:  # sequences of unequal lengths
+        raise IdError(f"ids: expected whole numbers in one row, found {error}") from error
+    if array.size == 0 and array.ndim == 1:
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise IdError(f"ids: expected whole numbers in one row, found dtype {array.dtype}, shape {array.shape}")
+    if count is not None and len(array) != count:
+        raise IdError(f"ids: expected one for each of {count} vectors, found {len(array)}")
+    if len(array) and (int(array.min()) < 0 or int(array.max()) > np.iinfo(np.int64).max):
+        raise IdError(f"ids: expected 0 to 2**63 - 1, found {array.min()} to {array.max()}; -1 stands for no item")
+    if (array[1:] > array[:-1]).all():  # the usual case; for a single id, sorting would be half of the work
+        return np.ascontiguousarray(array, dtype=np.int64)
+    values, times = np.unique(array, return_counts=True)
+    if len(values) < len(array):
+        raise DuplicateIdError(f"ids: expected each once, found {values[times.argmax()]} {times.max()} times")
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+# Messages and cues
+
+
 def as_integers(values: npt.ArrayLike, what: str) -> Integers:
-    """Return an array of integers, or raise InputError that says what was found instead."""
+    """Return an array of integers; InputError for anything else. ``what`` names the argument in the message."""
     try:
         array = np.asarray(values)
     except ValueError as error:  # sequences of unequal lengths
@@ -50,7 +175,7 @@ def as_integers(values: npt.ArrayLike, what: str) -> Integers:
 
 
 def check_symbols(values: npt.ArrayLike, what: str, clusters: int, units: int, least: int = ERASED) -> I32:
-    """Return C-contiguous int32 (n, clusters), or raise InputError that says what is wrong with ``what``."""
+    """Return symbols from ``least`` to ``units - 1``, C-contiguous int32 (n, clusters); InputError otherwise."""
     if isinstance(values, list) and not values:
         return np.empty((0, clusters), np.int32)
     array = as_integers(values, what)
@@ -66,7 +191,7 @@ def check_symbols(values: npt.ArrayLike, what: str, clusters: int, units: int, l
     return np.ascontiguousarray(array, np.int32)
 
 
-def check_complete(values: npt.ArrayLike, what: str, clusters: int, units: int, active: int) -> I32:
+def check_messages(values: npt.ArrayLike, what: str, clusters: int, units: int, active: int) -> I32:
     """Return messages that use ``active`` clusters each, int32 (n, clusters); InputError otherwise."""
     messages = check_symbols(values, what, clusters, units)
     if active < clusters or (messages.size and messages.min() < 0):
@@ -83,8 +208,8 @@ def check_complete(values: npt.ArrayLike, what: str, clusters: int, units: int, 
 def check_cues(values: npt.ArrayLike, clusters: int, units: int, active: int, *, guided: bool) -> I32:
     """Return cues, int32 (n, clusters): symbols, ERASED or UNUSED; InputError otherwise.
 
-    A guided cue of a sparse memory must say which clusters the message uses. One with all its symbols does: its other
-    clusters come back as UNUSED.
+    A guided cue of a sparse memory must say which clusters the message uses. A cue with all its symbols says so: its
+    other clusters are returned as UNUSED.
     """
     dense = active == clusters
     cues = check_symbols(values, "cues", clusters, units, ERASED if dense else UNUSED)
@@ -97,127 +222,31 @@ def check_cues(values: npt.ArrayLike, clusters: int, units: int, active: int, *,
         row = wrong[0]
         raise InputError(
             f"cues: expected at most {active} symbols, and {active} clusters that are not marked {UNUSED} (not used), "
-            f"found {known[row]} and {named[row]} in row {row}; with guided=False none need be marked"
+            f"found {known[row]} and {named[row]} in row {row}; with guided=False no cluster need be marked"
         )
     return np.where(complete[:, None] & (cues < 0), UNUSED, cues).astype(np.int32) if guided else cues
 
 
-# Vectors and ids
+# Sets of indices
 
-GREATEST = 1e15
-"""Greatest magnitude of a value, so that squared distances stay far from what float32 can hold."""
-LEAST = 1e-15
-"""Least magnitude of a vector's greatest value, where its direction counts; likewise."""
+_EXPECTED = "expected integers (n, m), -1 = none, or n sequences of them"
 
 
-def check_vectors(x: Any, dim: int, what: str, *, nonzero: bool) -> F32:
-    """Return float32 (n, dim), C-contiguous; one vector (dim,) becomes a row.
-
-    Raises
-    ------
-    DtypeError
-        Not a numpy array of float32.
-    ShapeError
-        Another dimension, or rows that do not lie one behind the other.
-    NotFiniteError
-        NaN or infinity; for a query of which a part is unknown, see ``fill_unknown``.
-    InputError
-        A value beyond ``GREATEST``.
-    ZeroVectorError
-        With ``nonzero``: a vector without a direction, or with no value of ``LEAST`` or more.
-    """
-    if not isinstance(x, np.ndarray) or x.dtype != np.float32:
-        found = f"dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
-        raise DtypeError(f"{what}: expected a numpy array of float32, found {found}; convert it: x.astype(np.float32)")
-    if np.ma.isMaskedArray(x):
-        raise DtypeError(f"{what}: expected a plain array, found a masked one; leave the masked rows out")
-    matrix = x[None, :] if x.ndim == 1 else x
-    if matrix.ndim != 2 or matrix.shape[1] != dim:
-        raise ShapeError(f"{what}: expected shape (n, {dim}), found {x.shape}")
-    if not matrix.flags.c_contiguous:
-        raise ShapeError(
-            f"{what}: expected rows that lie one behind the other, found strides {x.strides}; "
-            "copy them: np.ascontiguousarray(x)"
-        )
-    heights = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))  # no copy of all
-    if not (heights <= GREATEST).all():
-        row = int((~(heights <= GREATEST)).argmax())
-        if not np.isfinite(heights[row]):
-            raise NotFiniteError(f"{what}: expected finite numbers, found NaN or infinity in row {row}; leave it out")
-        raise InputError(
-            f"{what}: expected values up to {GREATEST:g}, found {heights[row]:.4g} in row {row}; scale them"
-        )
-    if nonzero and (heights < LEAST).any():
-        row = int((heights < LEAST).argmax())
-        found, hint = ("no value above 1e-15", "scale it") if heights[row] else ("zeros", "leave it out")
-        raise ZeroVectorError(f"{what}: expected vectors with a direction, found {found} in row {row}; {hint}")
-    return matrix
-
-
-def check_ids(ids: Any, count: int | None = None) -> I64:
-    """Return int64 (n,), each from 0 to 2**63 - 1 and no two alike.
-
-    Raises
-    ------
-    IdError
-        Not whole numbers, another number of them than ``count``, below 0 or too great.
-    DuplicateIdError
-        One of them twice.
-    """
-    try:
-        array = np.atleast_1d(np.asarray(ids))
-    except ValueError as error:  # sequences of unequal lengths
-        raise IdError(f"ids: expected whole numbers in one row, found {error}") from error
-    if array.size == 0 and array.ndim == 1:
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iu" or array.ndim != 1:
-        raise IdError(f"ids: expected whole numbers in one row, found dtype {array.dtype}, shape {array.shape}")
-    if count is not None and len(array) != count:
-        raise IdError(f"ids: expected one for each of {count} vectors, found {len(array)}")
-    if len(array) and (int(array.min()) < 0 or int(array.max()) > np.iinfo(np.int64).max):
-        raise IdError(f"ids: expected 0 to 2**63 - 1, found {array.min()} to {array.max()}; -1 stands for no item")
-    if (array[1:] > array[:-1]).all():  # as they mostly come; and for one, sorting would be half of the work
-        return np.ascontiguousarray(array, dtype=np.int64)
-    values, times = np.unique(array, return_counts=True)
-    if len(values) < len(array):
-        raise DuplicateIdError(f"ids: expected each once, found {values[times.argmax()]} {times.max()} times")
-    return np.ascontiguousarray(array, dtype=np.int64)
-
-
-def check_effort(effort: float) -> float:
-    """Return it, or InputError unless it is above 0 and at most 1."""
-    if not isinstance(effort, (int, float, np.floating, np.integer)) or not 0 < effort <= 1:
-        raise InputError(f"effort: expected a number above 0 and at most 1, found {effort!r}; 1 is exact")
-    return float(effort)
-
-
-def check_radius(radius: float) -> float:
-    """Return it, or InputError unless it is a number."""
-    if not isinstance(radius, (int, float, np.floating, np.integer)) or np.isnan(radius):
-        raise InputError(f"radius: expected a number, found {radius!r}")
-    return float(radius)
-
-
-# Sets of numbers
-
-Sets = Integers | Sequence[npt.ArrayLike]
-"""Integers (n, m), -1 = none; or n sequences of integers of any length."""
-
-
-def lay_out(sets: Sets, what: str, size: int) -> tuple[I64, I64]:
-    """Return the members of all sets, each set ascending and without repetitions, and where each set's begin.
+def flatten_sets(sets: Sets, what: str, size: int) -> tuple[I64, I64]:
+    """Return the members of all sets in one array: set i is ``members[starts[i] : starts[i + 1]]``.
 
     Parameters
     ----------
-    sets : integers (n, m), -1 = none, or n sequences of integers
+    sets : integers (n, m), -1 = no member, or n sequences of integers
     what : str
-        For the error.
+        Name of the argument, for the message.
     size : int
         Members are 0 to ``size - 1``.
 
     Returns
     -------
     members : int64 (sum,)
+        Ascending within each set, and without repetitions.
     starts : int64 (n + 1,)
 
     Raises
@@ -228,9 +257,9 @@ def lay_out(sets: Sets, what: str, size: int) -> tuple[I64, I64]:
     if isinstance(sets, np.ndarray) and sets.shape[:1] != (0,):
         if sets.ndim != 2 or sets.dtype.kind not in "iu":
             raise InputError(f"{what}: {_EXPECTED}, found {sets.dtype} of shape {sets.shape}")
-        padded = np.array(_checked(sets, what, size), np.int64)
+        padded = np.array(_check_members(sets, what, size), np.int64)
     else:
-        parts = [_checked(part, what, size) for part in _parts(sets, what)]
+        parts = [_check_members(part, what, size) for part in _sets_as_arrays(sets, what)]
         padded = np.full((len(parts), max(map(len, parts), default=0)), -1, np.int64)
         for row, part in zip(padded, parts, strict=True):
             row[: len(part)] = part
@@ -240,14 +269,11 @@ def lay_out(sets: Sets, what: str, size: int) -> tuple[I64, I64]:
     return padded[keep], np.concatenate([[0], np.cumsum(keep.sum(axis=1))])
 
 
-_EXPECTED = "expected integers (n, m), -1 = none, or n sequences of them"
-
-
-def _parts(sets: object, what: str) -> list[Integers]:
-    """One array of integers per set."""
+def _sets_as_arrays(sets: object, what: str) -> list[Integers]:
+    """Return one array of integers per set."""
     try:
         parts = [np.asarray(one) for one in sets]  # type: ignore[attr-defined]
-    except (TypeError, ValueError) as error:  # no sequence at all; sequences of unequal sequences
+    except (TypeError, ValueError) as error:  # not a sequence; sequences of sequences of unequal lengths
         raise InputError(f"{what}: {_EXPECTED}, found {type(sets).__name__}: {error}") from error
     for i, part in enumerate(parts):
         if part.ndim != 1 or (part.size and part.dtype.kind not in "iu"):
@@ -255,7 +281,7 @@ def _parts(sets: object, what: str) -> list[Integers]:
     return [part if part.size else np.empty(0, np.int64) for part in parts]
 
 
-def _checked(array: Integers, what: str, size: int) -> Integers:
+def _check_members(array: Integers, what: str, size: int) -> Integers:
     if array.size and (array.max() >= size or array.min() < -1):
         found = array[(array >= size) | (array < -1)].flat[0]
         raise InputError(f"{what}: expected numbers 0 to {size - 1}, or -1 for none, found {found}")
@@ -264,16 +290,14 @@ def _checked(array: Integers, what: str, size: int) -> Integers:
 
 # Names of concepts
 
-LONGEST_NAME = 200
-
 
 def check_name(name: str) -> str:
-    """Return a name with its white space put in order, in Unicode's composed form.
+    """Return a concept's name in Unicode's composed form, with single spaces between its words.
 
     Raises
     ------
     InputError
-        Not text, empty, longer than 200 characters, with control characters, or without any letter, digit or symbol.
+        Not text, empty, longer than ``LONGEST_NAME``, with control characters, or without any letter, digit or symbol.
 
     Examples
     --------

@@ -1,8 +1,9 @@
 """HDF5 files of arrays: written atomically, checked when they are read, memory-mapped on request.
 
 An array is stored in one piece, so that it can be mapped. HDF5 has checksums for chunked data only, so every mebibyte
-of an array has a CRC-32 of its own (which finds every burst of up to 32 wrong bits). h5py is imported on first use:
-a process that reads no file does not wait for it.
+of an array has a CRC-32 of its own, which detects every burst of up to 32 wrong bits. There are two kinds of files: the
+bits of a memory, with its shape as attributes, and named arrays, with facts as JSON. h5py is imported on first use: a
+process that reads no file does not wait for it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import json
 import mmap as memory_map
 import os
+import sys
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -23,8 +25,8 @@ from assocmem.errors import DamagedError, InputError, MismatchError, MissingFile
 
 FORMAT = 1
 LIBVER = ("v110", "v110")
-"""HDF5's own structures have checksums from this version of the format on; with older ones a flipped bit can turn one
-chunk into another unnoticed."""
+"""From this version of HDF5's format on, its own structures have checksums. In older versions a flipped bit can turn
+one chunk into another unnoticed."""
 CHECKED_BYTES = 2**20
 """Bytes per checksum."""
 PAGE = 4096
@@ -35,8 +37,14 @@ PAGE = 4096
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until a file, or the names in a folder, are on the disk.
+
+    Windows can only sync files, and only if they are open for writing; it has no call for folders.
+    """
+    windows = sys.platform == "win32"
+    if windows and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -45,7 +53,7 @@ def sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path; the file written there replaces ``path`` as a whole, or not at all."""
+    """Yield a temporary path; the file written there replaces ``path`` completely, or not at all if an error occurs."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -57,11 +65,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_file(path: str | os.PathLike[str]) -> Iterator[Any]:
-    """Give an open HDF5 file that replaces ``path`` when it is complete; InputError when no file can have that name."""
+def _new_file(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Yield an open HDF5 file that replaces ``path`` when it is complete; InputError if no file can have that name."""
     import h5py
 
-    target = Path(path).expanduser().resolve()  # what a link points to is replaced, not the link
+    target = Path(path).expanduser().resolve()  # the target of a link is replaced, not the link
     if not target.parent.is_dir() or (target.exists() and not target.is_file()):
         raise InputError(f"{path}: expected a file name in an existing folder, found none; choose another name")
     with (
@@ -72,16 +80,32 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[Any]:
 
 
 def save_arrays(path: str | os.PathLike[str], kind: str, about: dict[str, Any], arrays: Arrays) -> None:
-    """Write a file of a kind: ``about``, which is stored as JSON, and arrays; InputError as of ``new_file``."""
-    with new_file(path) as file:
+    """Write named arrays and facts about them to a file of its own.
+
+    Parameters
+    ----------
+    path : path
+        An existing file is replaced.
+    kind : str
+        What the arrays are; ``loaded_arrays`` refuses other kinds.
+    about : dict
+        Facts that JSON can represent.
+    arrays : dict of arrays
+
+    Raises
+    ------
+    InputError
+        No file can have that name.
+    """
+    with _new_file(path) as file:
         file.attrs["format"] = FORMAT
-        # Not a str: h5py stores those in a heap without checksum, where one wrong bit can make HDF5 read forever.
+        # Not as str: h5py stores strings in a heap without checksum, where a wrong bit can make HDF5 read forever.
         facts = np.frombuffer(json.dumps({"kind": kind, **about}).encode(), np.uint8)
         write_arrays(file, {"about": facts, **arrays})
 
 
 def write_arrays(file: Any, arrays: Arrays) -> None:
-    """Write arrays and their checksums into an open HDF5 file, made with ``LIBVER`` and aligned to ``PAGE``."""
+    """Write arrays and their checksums to an open HDF5 file that was made with ``LIBVER`` and aligned to ``PAGE``."""
     for name, array in arrays.items():
         array = np.ascontiguousarray(array)
         file.create_dataset(name, data=array)
@@ -89,8 +113,8 @@ def write_arrays(file: Any, arrays: Arrays) -> None:
 
 
 def save_bits(path: str | os.PathLike[str], kind: str, shape: Mapping[str, int], bits: Words) -> None:
-    """Write the bits of a memory with its kind and shape."""
-    with new_file(path) as file:
+    """Write the bits of a memory, with its kind and shape; InputError if no file can have that name."""
+    with _new_file(path) as file:
         file.attrs.update({"format": FORMAT, "kind": np.bytes_(kind), **shape})  # bytes: see ``save_arrays``
         file.create_dataset("bits", data=bits.astype("<u8", copy=False))
         _write_checksums(file, "checksums", bits)
@@ -100,7 +124,7 @@ def save_bits(path: str | os.PathLike[str], kind: str, shape: Mapping[str, int],
 
 
 def is_mapped(array: AnyArray) -> bool:
-    """Return whether an array is mapped from a file."""
+    """Return whether an array is, or is a view of, a mapped file."""
     base: Any = array
     while isinstance(base, np.ndarray):
         base = base.base
@@ -111,18 +135,30 @@ def is_mapped(array: AnyArray) -> bool:
 def loaded_arrays(
     path: str | os.PathLike[str], kind: str, way_out: str, *, mapped: Collection[str] = ()
 ) -> Iterator[tuple[dict[str, Any], Arrays]]:
-    """Read what ``save_arrays`` wrote; an error in the body of the ``with`` statement counts as damage too.
+    """Read what ``save_arrays`` wrote; yields the facts and the arrays.
+
+    An error in the body of the ``with`` statement counts as damage too: facts and arrays that do not fit together.
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+    way_out : str
+        What to do about a damaged file, for the message.
+    mapped : names
+        Arrays that stay in the file; their checksums are computed, too.
 
     Raises
     ------
-    MissingFileError, DamagedError, MismatchError
+    MissingFileError
+    DamagedError
+        The file is cut short, altered, or not such a file.
+    MismatchError
+        Another kind of file, or written by a newer version.
     """
     import h5py
 
-    target = Path(path).expanduser()
-    if not target.is_file():
-        found = "a folder" if target.is_dir() else "nothing"
-        raise MissingFileError(f"{path}: expected the file of {_a(kind)}, found {found}; name one that was saved")
+    target = _existing_file(path, _a(kind))
     with _damage_named(target, kind, way_out):
         with h5py.File(target, "r") as file:
             if "about" not in file:
@@ -137,11 +173,11 @@ def loaded_arrays(
 
 
 def read_array(file: Any, path: Path, name: str, *, mapped: bool = False, checked: bool = True) -> AnyArray:
-    """Read an array that ``write_arrays`` wrote, or map it; ValueError when its checksums are wrong."""
+    """Read or map an array that ``write_arrays`` wrote; ValueError if its checksums are wrong."""
     data = file[name]
     array: AnyArray
     if mapped and data.size:
-        # Copy on write: never written, but of the same type to the kernels as an array in memory.
+        # Copy on write: it is never written to, but kernels see the same type as for an array in memory.
         array = np.memmap(path, data.dtype, "c", data.id.get_offset(), data.shape).view(np.ndarray)
     else:
         array = data[:]
@@ -169,13 +205,10 @@ def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) ->
     """
     import h5py
 
-    target = Path(path).expanduser()
-    if not target.is_file():
-        found = "a folder" if target.is_dir() else "nothing"
-        raise MissingFileError(f"{path}: expected the file of a memory, found {found}; name one that was saved")
+    target = _existing_file(path, "a memory")
     with _damage_named(target, f"{kind} memory", "store again"), h5py.File(target, "r") as file:
         about = {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
-        if "about" in file:  # as an index has
+        if "about" in file:  # a file of ``save_arrays``
             raise MismatchError(f"{path}: expected a {kind} memory, found another kind of file; load it as that")
         found = about.pop("kind").decode()
         if found != kind:
@@ -193,9 +226,17 @@ def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) ->
     return about, bits
 
 
+def _existing_file(path: str | os.PathLike[str], what: str) -> Path:
+    target = Path(path).expanduser()
+    if not target.is_file():
+        found = "a folder" if target.is_dir() else "nothing"
+        raise MissingFileError(f"{path}: expected the file of {what}, found {found}; name one that was saved")
+    return target
+
+
 @contextlib.contextmanager
 def _damage_named(path: Path, what: str, way_out: str) -> Iterator[None]:
-    """Turn every error while a file is read into DamagedError, except those that have a better name."""
+    """Turn every error while a file is read into DamagedError, except those that say more."""
     try:
         yield
     except (PermissionError, MemoryError, MismatchError):
@@ -227,7 +268,7 @@ def _write_checksums(file: Any, name: str, array: AnyArray) -> None:
 
 
 def _checksums(array: AnyArray) -> U32:
-    """CRC-32 of each mebibyte, uint32 (blocks,); a single one for an empty array."""
+    """Return the CRC-32 of each mebibyte, uint32 (blocks,); a single one for an empty array."""
     data = array.reshape(-1).view(np.uint8)
     starts = range(0, max(1, len(data)), CHECKED_BYTES)
     return np.array([zlib.crc32(data[i : i + CHECKED_BYTES].data) for i in starts], np.uint32)

@@ -1,8 +1,8 @@
-"""Feature vectors -> messages of whole-vector symbols, without training: the messages of the memory of what was seen.
+"""Hash codes: feature vectors become messages whose every symbol hashes the whole vector, for the familiarity memory.
 
-Each symbol is the axis, with its sign, on which the whole vector is longest, in a pseudo-random rotation of its own:
-a cross-polytope hash (Terasawa & Tanaka 2007; Andoni et al. 2015). Large alphabets are what such a memory needs: half
-of the symbols of a near copy are still its original's, of an unlike picture's one in a thousand.
+Each symbol is the axis, with its sign, of the greatest magnitude in a pseudo-random rotation of its own: a
+cross-polytope hash (Terasawa & Tanaka 2007; Andoni et al. 2015). The familiarity memory needs a large alphabet: a near
+copy shares about half of its original's symbols, an unrelated picture one in a thousand.
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.bits import options
 from assocmem._numerics.rotation import make_signs, next_power_of_two, rotate_rows
-from assocmem._numerics.types import F32, U16
-from assocmem._numerics.validation import check_size
-from assocmem.codes.winner_codes import CliqueCoder, as_matrix
+from assocmem._numerics.types import F32, KERNEL, U16
+from assocmem._numerics.validation import as_matrix, check_size
 
 AXES = 2048
-SYMBOLS = 2 * AXES
-"""Of each cluster: axes, two signs."""
-CLUSTERS = 16
+"""Axes that a symbol is chosen from."""
+ALPHABET = 2 * AXES
+"""Symbols of a cluster: axes with two signs."""
+DEFAULT_CLUSTERS = 16
+"""Symbols of a message, by default."""
+_FIRST_ROUNDS = 3
 _BATCH = 512
 
 
-@njit(**options)
+@njit(**KERNEL)
 def pick_longest(rotated, axes, symbols):  # type: ignore[no-untyped-def]
-    """The axis of the greatest magnitude, with its sign.
+    """Find the axis of the greatest magnitude, with its sign.
 
-    ``rotated``: float32 (n, N), the first ``axes`` columns of which count; ``symbols``: uint16 (n,), filled with 2 *
-    axis, + 1 where it is negative. The first of equal magnitudes wins.
+    ``rotated``: float32 (n, N), of which the first ``axes`` columns are used; ``symbols``: uint16 (n,), filled with
+    2 * axis, + 1 for a negative value. The first of equal magnitudes wins.
     """
     for i in range(symbols.shape[0]):
         best = np.float32(-1.0)
@@ -43,7 +44,7 @@ def pick_longest(rotated, axes, symbols):  # type: ignore[no-untyped-def]
 
 
 class MessageCoder:
-    """Training-free encoder of messages: unit-length features, minus a fixed mean, rotated anew for each symbol.
+    """Training-free encoder of messages: unit-length features, minus a fixed mean, rotated once more for each symbol.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ class MessageCoder:
     mean : array of float32, shape (dim,), optional
         Mean of unit-length features, subtracted first.
     seed : int
-        Chooses the rotations. Equal parameters give equal messages on every machine and version.
+        Chooses the rotations. Equal parameters give equal messages on every machine and in every version.
 
     Raises
     ------
@@ -62,15 +63,14 @@ class MessageCoder:
         Impossible sizes, or a mean of another length.
     """
 
-    def __init__(self, dim: int, *, clusters: int = CLUSTERS, mean: F32 | None = None, seed: int = 0) -> None:
+    def __init__(self, dim: int, *, clusters: int = DEFAULT_CLUSTERS, mean: F32 | None = None, seed: int = 0) -> None:
         self.dim, self.clusters = check_size("dim", dim, 1), check_size("clusters", clusters, 2)
         self.mean: F32 = np.zeros(dim, np.float32) if mean is None else as_matrix(mean, dim, "mean")[0].copy()
         width = max(next_power_of_two(dim), AXES)
-        rounds = CliqueCoder.ROUNDS + clusters - 1
-        self._signs = make_signs(width, rounds, seed)
+        self._signs = make_signs(width, _FIRST_ROUNDS + clusters - 1, seed)
 
     def messages(self, features: npt.ArrayLike) -> U16:
-        """Return messages, uint16 (n, clusters), symbols below ``SYMBOLS``, for features (n, dim).
+        """Return messages, uint16 (n, clusters), symbols below ``ALPHABET``, for features (n, dim).
 
         Raises
         ------
@@ -79,16 +79,16 @@ class MessageCoder:
         """
         x = as_matrix(features, self.dim, "features")
         out = np.empty((len(x), self.clusters), np.uint16)
-        nothing = np.zeros(self._signs.shape[1], np.float32)
+        no_mean = np.zeros(self._signs.shape[1], np.float32)
         for start in range(0, len(x), _BATCH):
             part = x[start : start + _BATCH]
             rotated = np.empty((len(part), self._signs.shape[1]), np.float32)
             symbols = np.empty((self.clusters, len(part)), np.uint16)
-            first = CliqueCoder.ROUNDS
-            rotate_rows(part, self.mean, self._signs[:first], rotated)
+            rotate_rows(part, self.mean, self._signs[:_FIRST_ROUNDS], rotated)
             pick_longest(rotated, AXES, symbols[0])
-            for cluster in range(1, self.clusters):  # one more round makes another rotation of it
-                rotate_rows(rotated, nothing, self._signs[first + cluster - 1 : first + cluster], rotated)
+            for cluster in range(1, self.clusters):  # one more round makes another rotation
+                done = _FIRST_ROUNDS + cluster - 1
+                rotate_rows(rotated, no_mean, self._signs[done : done + 1], rotated)
                 pick_longest(rotated, AXES, symbols[cluster])
             out[start : start + _BATCH] = symbols.T
         return out

@@ -1,10 +1,9 @@
-"""Feature vectors -> sparse binary clique codes, without training; and scoring codes by a real-valued query.
+"""Winner-take-all codes: feature vectors become sparse binary clique codes, without training; and scores of codes.
 
-A code has ``clusters`` clusters of 16 units with one winner each. The units are axes of a fixed pseudo-random
-rotation (random signs, Walsh-Hadamard, repeated), so there is nothing to train and nothing to store per collection
-but four numbers. Two winners share a byte: 128 clusters take 64 bytes per item.
-
-This module knows arrays only: no files, no media, no collections.
+A code has ``clusters`` clusters of 16 units with one winner each. The units are axes of a fixed pseudo-random rotation
+(random signs and a Walsh-Hadamard transform, repeated). So nothing is trained, and a collection stores only the four
+numbers that choose the rotation. Two winners share a byte: 128 clusters take 64 bytes per item. Codes are scored by
+the query's real value at every winning unit.
 """
 
 from __future__ import annotations
@@ -17,22 +16,24 @@ import numpy.typing as npt
 from numba import njit
 
 from assocmem._numerics.rotation import make_signs, next_power_of_two, rotate_rows
-from assocmem._numerics.types import F32, I32, U8
+from assocmem._numerics.types import F32, I32, KERNEL, U8
+from assocmem._numerics.validation import as_matrix
 from assocmem.errors import InputError
 
 UNITS = 16
-"""Units per cluster: a winner is a 4-bit symbol, so that two share a byte."""
-
-SIGNED_UNITS = 256
-"""Units per cluster of the messages that go into the clique memory: 128 axes, two signs."""
-
-
-_options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
+"""Units per cluster of a code: a winner is a 4-bit symbol, so that two share a byte."""
+MESSAGE_UNITS = 256
+"""Units per cluster of a message for the clique memory: 128 axes with two signs."""
+ENCODE_ROWS = 1024
+"""Rows that are rotated at a time: the rotated copy then takes at most 8 MB for 2,048 axes."""
 
 
-@njit(**_options)
+# Encoding
+
+
+@njit(**KERNEL)
 def pick_winners(rotated, codes):  # type: ignore[no-untyped-def]
-    """Winner-take-all per cluster of 16 axes, packed two to a byte, the even cluster in the low half.
+    """Find the greatest of each cluster's 16 axes, packed two to a byte, the even cluster in the low half.
 
     ``rotated``: float32 (n, N), N >= 32 * b; ``codes``: uint8 (n, b), filled. The first of equal axes wins.
     """
@@ -51,46 +52,14 @@ def pick_winners(rotated, codes):  # type: ignore[no-untyped-def]
             codes[i, b] = byte
 
 
-@njit(**_options)
-def pair_tables(values, tables):  # type: ignore[no-untyped-def]
-    """Sums for every pair of symbols a byte can hold.
+@njit(**KERNEL)
+def pick_signed_winners(rotated, symbols):  # type: ignore[no-untyped-def]
+    """Find the axis of the greatest magnitude of each cluster of 128 axes, with its sign.
 
-    ``values``: float32 (32 * b,), a value per unit; ``tables``: float32 (b, 256), filled.
+    ``rotated``: float32 (n, N), N >= 128 * m; ``symbols``: int32 (n, m), filled with 2 * axis, + 1 for a negative
+    value. The first of equal magnitudes wins.
     """
-    for b in range(tables.shape[0]):
-        for high in range(16):
-            for low in range(16):
-                tables[b, high * 16 + low] = values[32 * b + low] + values[32 * b + 16 + high]
-
-
-@njit(**_options)
-def score_codes(codes, tables, out):  # type: ignore[no-untyped-def]
-    """Score of item i = sum over its bytes of ``tables[b, codes[i, b]]``.
-
-    ``codes``: uint8 (n, b), b a multiple of 4; ``tables``: float32 (b, 256); ``out``: float32 (n,), filled.
-    Four running sums keep four loads in flight; their order is fixed, so the result never depends on the batch.
-    """
-    for i in range(codes.shape[0]):
-        s0 = np.float32(0.0)
-        s1 = np.float32(0.0)
-        s2 = np.float32(0.0)
-        s3 = np.float32(0.0)
-        for b in range(0, codes.shape[1], 4):
-            s0 += tables[b, codes[i, b]]
-            s1 += tables[b + 1, codes[i, b + 1]]
-            s2 += tables[b + 2, codes[i, b + 2]]
-            s3 += tables[b + 3, codes[i, b + 3]]
-        out[i] = (s0 + s1) + (s2 + s3)
-
-
-@njit(**_options)
-def pick_extremes(rotated, symbols):  # type: ignore[no-untyped-def]
-    """Winner-take-all per cluster of signed axes: the axis of the greatest magnitude, with its sign.
-
-    ``rotated``: float32 (n, N), N >= m * axes; ``symbols``: int32 (n, m), filled with 2 * axis, + 1 where it is
-    negative. A cluster has SIGNED_UNITS / 2 axes; the first of equal magnitudes wins.
-    """
-    axes = SIGNED_UNITS // 2
+    axes = MESSAGE_UNITS // 2
     for i in range(symbols.shape[0]):
         for c in range(symbols.shape[1]):
             best = np.float32(-1.0)
@@ -104,34 +73,6 @@ def pick_extremes(rotated, symbols):  # type: ignore[no-untyped-def]
             symbols[i, c] = winner
 
 
-KERNELS = (rotate_rows, pick_winners, pair_tables, score_codes)
-"""What a search calls first."""
-
-
-def kernels_cached() -> bool:
-    """Whether numba has compiled all kernels before, on this machine; if not, their first call takes seconds."""
-    for kernel in KERNELS:
-        stats = getattr(kernel, "stats", None)  # none where jit is disabled
-        name = f"{kernel.__module__.rpartition('.')[2]}.{kernel.__name__}"
-        if stats is not None and not any(Path(stats.cache_path).glob(f"{name}-*.nbi")):
-            return False
-    return True
-
-
-def as_matrix(x: npt.ArrayLike, dim: int, what: str) -> F32:
-    """Check and convert to C-contiguous float32 (n, dim); a single vector becomes one row."""
-    array = np.asarray(x)
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"{what}: expected numbers, found dtype {array.dtype}")
-    matrix = np.atleast_2d(array)
-    if matrix.ndim != 2 or matrix.shape[1] != dim:
-        raise InputError(f"{what}: expected shape (n, {dim}), found {array.shape}")
-    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
-    if not np.isfinite(matrix).all():
-        raise InputError(f"{what}: expected finite numbers, found NaN or infinity; leave such rows out")
-    return matrix
-
-
 class CliqueCoder:
     """Training-free encoder: unit-length features, minus a fixed mean, rotated, one winner per cluster.
 
@@ -142,9 +83,14 @@ class CliqueCoder:
     clusters : int
         Number of clusters; a multiple of 8. A code takes ``clusters // 2`` bytes.
     mean : array of float32, shape (dim,), optional
-        Mean of unit-length features, subtracted first. It must be the same for all codes that meet in a memory.
+        Mean of unit-length features, subtracted first. Codes can be compared only if they were made with equal means.
     seed : int
-        Chooses the rotation. Equal parameters give equal codes on every machine and version.
+        Chooses the rotation. Equal parameters give equal codes on every machine and in every version.
+
+    Raises
+    ------
+    InputError
+        Impossible sizes, or a mean of another length.
 
     Notes
     -----
@@ -163,7 +109,7 @@ class CliqueCoder:
         self.dim = dim
         self.clusters = clusters
         self.seed = seed
-        # A copy, because a read-only array is another type to numba, with another compilation.
+        # A copy, because a read-only array has another type in numba, for which kernels would be compiled again.
         self.mean: F32 = np.zeros(dim, np.float32) if mean is None else as_matrix(mean, dim, "mean")[0].copy()
 
     @property
@@ -203,29 +149,28 @@ class CliqueCoder:
         """Return packed codes, uint8 (n, clusters // 2), for features (n, dim)."""
         x = np.atleast_2d(np.asarray(features))
         codes = np.empty((len(x), self.code_bytes), np.uint8)
-        for start in range(0, len(x), 1024):  # bounds the rotated copy at 8 MB for 2,048 axes
-            rotated = self.rotate(x[start : start + 1024])
-            pick_winners(rotated, codes[start : start + 1024])
+        for start in range(0, len(x), ENCODE_ROWS):
+            pick_winners(self.rotate(x[start : start + ENCODE_ROWS]), codes[start : start + ENCODE_ROWS])
         return codes
 
     def messages(self, features: npt.ArrayLike) -> I32:
-        """Return messages for a clique memory of SIGNED_UNITS units per cluster, int32 (n, clusters // 8).
+        """Return messages for a clique memory of MESSAGE_UNITS units per cluster, int32 (n, clusters // 8).
 
-        The same rotation as the codes', in blocks of 128 signed axes: near copies agree in about half of the symbols,
-        unlike pictures in one of a hundred.
+        The rotation is that of the codes; a cluster has 128 axes with two signs. Near copies agree in about half of
+        the symbols, unrelated pictures in one of a hundred.
         """
         x = np.atleast_2d(np.asarray(features))
         symbols = np.empty((len(x), self.message_clusters), np.int32)
-        for start in range(0, len(x), 1024):
-            pick_extremes(self.rotate(x[start : start + 1024]), symbols[start : start + 1024])
+        for start in range(0, len(x), ENCODE_ROWS):
+            pick_signed_winners(self.rotate(x[start : start + ENCODE_ROWS]), symbols[start : start + ENCODE_ROWS])
         return symbols
 
     def unit_values(self, query: npt.ArrayLike) -> F32:
-        """Return the query's own value at every unit, float32 (16 * clusters,): the real-valued side of a search."""
+        """Return the query's own value at every unit, float32 (16 * clusters,), as ``byte_tables`` takes it."""
         return np.ascontiguousarray(self.rotate(query)[0, : self.clusters * UNITS])
 
 
-def unpack(codes: U8) -> U8:
+def unpack_codes(codes: U8) -> U8:
     """Packed codes uint8 (n, b) -> winners uint8 (n, 2 * b), values 0 to 15."""
     winners = np.empty((codes.shape[0], 2 * codes.shape[1]), np.uint8)
     winners[:, 0::2] = codes & 15
@@ -233,8 +178,57 @@ def unpack(codes: U8) -> U8:
     return winners
 
 
+# Scoring
+
+
+@njit(**KERNEL)
+def fill_byte_tables(values, tables):  # type: ignore[no-untyped-def]
+    """Add the values of the two units that a code byte names, for every byte.
+
+    ``values``: float32 (32 * b,), a value per unit; ``tables``: float32 (b, 256), filled.
+    """
+    for b in range(tables.shape[0]):
+        for high in range(16):
+            for low in range(16):
+                tables[b, high * 16 + low] = values[32 * b + low] + values[32 * b + 16 + high]
+
+
 def byte_tables(values: F32) -> F32:
     """Value per unit, float32 (32 * b,) -> table per code byte, float32 (b, 256), for ``score_codes``."""
     tables = np.empty((len(values) // (2 * UNITS), 256), np.float32)
-    pair_tables(values, tables)
+    fill_byte_tables(values, tables)
     return tables
+
+
+@njit(**KERNEL)
+def score_codes(codes, tables, out):  # type: ignore[no-untyped-def]
+    """Score item i by the sum of ``tables[b, codes[i, b]]`` over its bytes.
+
+    ``codes``: uint8 (n, b), b a multiple of 4; ``tables``: float32 (b, 256); ``out``: float32 (n,), filled.
+    Four running sums keep four loads in flight; their order is fixed, so the result does not depend on the batch.
+    """
+    for i in range(codes.shape[0]):
+        s0 = np.float32(0.0)
+        s1 = np.float32(0.0)
+        s2 = np.float32(0.0)
+        s3 = np.float32(0.0)
+        for b in range(0, codes.shape[1], 4):
+            s0 += tables[b, codes[i, b]]
+            s1 += tables[b + 1, codes[i, b + 1]]
+            s2 += tables[b + 2, codes[i, b + 2]]
+            s3 += tables[b + 3, codes[i, b + 3]]
+        out[i] = (s0 + s1) + (s2 + s3)
+
+
+SEARCH_KERNELS = (rotate_rows, pick_winners, fill_byte_tables, score_codes)
+"""The kernels that a search calls first."""
+
+
+def kernels_cached() -> bool:
+    """Return whether numba has compiled the search kernels on this machine; if not, their first call takes seconds."""
+    for kernel in SEARCH_KERNELS:
+        stats = getattr(kernel, "stats", None)  # None if the compiler is switched off
+        name = f"{kernel.__module__.rpartition('.')[2]}.{kernel.__name__}"
+        if stats is not None and not any(Path(stats.cache_path).glob(f"{name}-*.nbi")):
+            return False
+    return True

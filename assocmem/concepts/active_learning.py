@@ -1,7 +1,8 @@
-"""Active learning: which picture to ask about next, and whether another answer is worth asking for. Arrays only.
+"""Active learning: which picture of a pool to ask about next, and whether another answer is worth asking for.
 
-One question at a time: the classifier is solved anew after each answer. Its kernel gives, in closed form, what an
-answer would do to all others before it is known; its probabilities say where that would matter. Knows no names.
+One question is asked at a time: the classifier is fitted again after each answer. Before an answer is known, the
+kernel of the classifier gives in closed form how much it would reduce the variance of all other pictures; the
+probabilities show for which pictures that matters.
 """
 
 from __future__ import annotations
@@ -15,63 +16,67 @@ from assocmem._numerics.rotation import unit_rows
 from assocmem._numerics.types import F32, I64, Bools
 from assocmem.errors import InputError
 
-NEAR = 0.95
-"""Cosine similarity from which a picture counts as known by its copy: twenty frames of one shot are one question."""
-REFERENCES, CANDIDATES = 400, 500
-"""At most so many pictures stand for the pool, and so many, the most doubtful, are weighed as questions."""
-ANSWERS, CHANGED = 20, 0.03
-"""Stop when so many answers together renamed less than this share of the pool."""
+COPY_SIMILARITY = 0.95
+"""Cosine similarity above which a picture is known by its near copy: twenty frames of one shot are one question."""
+MAX_REFERENCES = 400
+"""At most this many pictures represent the pool."""
+MAX_CANDIDATES = 500
+"""At most this many pictures, the most doubtful, are compared as questions."""
+STOP_ANSWERS, STOP_CHANGED = 20, 0.03
+"""Stop if this many answers together changed the names of less than this share of the pool."""
 
-_BIAS = np.float32(1.0)  # the classifier does not penalise its mean; a constant feature is as good for variances
-_FLOOR = 1e-4  # ridge at least: exact copies among the taught make the kernel singular
+_BIAS = np.float32(1.0)  # the classifier does not penalise its mean; a constant feature does as well for variances
+_MIN_RIDGE = 1e-4  # exact copies among the taught pictures make the kernel singular
 
 
-class Kernel(NamedTuple):
-    """Similarities, float32, of t taught pictures, n of the pool, and r of the pool that stand for all of it."""
+class KernelMatrices(NamedTuple):
+    """Similarities, float32, of t taught pictures, n pictures of the pool, and r references that represent the pool."""
 
     taught: F32
     """(t, t)"""
     pool: F32
-    """(n, t)"""
+    """(n, t): of the pool to the taught pictures"""
     spread: F32
-    """(n, r), to the references."""
+    """(n, r): of the pool to the references"""
     references: I64
-    """(r,): their rows in the pool; see ``references``."""
+    """(r,): rows of the references in the pool; see ``reference_rows``"""
 
 
-class Question(NamedTuple):
-    """What to ask about, and why."""
+class Choice(NamedTuple):
+    """The picture to ask about, and the reason."""
 
     row: int
-    """Row of the pool; -1 when nothing is left to ask."""
+    """row of the pool; -1 if there is nothing left to ask"""
     reason: str
-    """For a person."""
+    """for people"""
     others: int
-    """About how many of the pool the answer tells something about."""
+    """about how many pictures of the pool are similar enough for the answer to matter"""
 
 
-def references(n: int) -> I64:
-    """Return the rows, int64 (r,), that stand for a pool of n: all of them or REFERENCES, evenly spaced."""
-    return np.unique(np.linspace(0, n - 1, min(n, REFERENCES)).astype(np.int64)) if n else np.empty(0, np.int64)
+def reference_rows(n: int) -> I64:
+    """Return the rows that represent a pool of n, int64 (r,): at most MAX_REFERENCES, evenly spaced."""
+    if n == 0:
+        return np.empty(0, np.int64)
+    return np.unique(np.linspace(0, n - 1, min(n, MAX_REFERENCES)).astype(np.int64))
 
 
-def fresh(features: npt.ArrayLike, known: npt.ArrayLike, near: float = NEAR) -> Bools:
-    """Return which pictures are no near copy of one that is known, bool (n,).
+def unlike_known(features: npt.ArrayLike, known: npt.ArrayLike, threshold: float = COPY_SIMILARITY) -> Bools:
+    """Return which pictures are not near copies of a known picture, bool (n,).
 
     Parameters
     ----------
     features : array, shape (n, dim)
-        Of the pool, with the mean of the collection taken off; any length.
+        Of the pool, with the mean of the collection subtracted; of any length.
     known : array, shape (t, dim)
-        Of all that were taught, asked about or passed over. After an answer only its own row is new: the results
-        of several calls may be joined by ``&``.
-    near : float
-        Cosine similarity above which two pictures are copies.
+        Of all pictures that were taught, asked about or skipped. After an answer only its own row is new: the results
+        of several calls can be combined by ``&``.
+    threshold : float
+        Cosine similarity above which two pictures are near copies.
 
     Raises
     ------
     InputError
-        Shapes that do not fit.
+        The shapes do not fit.
     """
     x, k = np.atleast_2d(np.asarray(features, np.float32)), np.atleast_2d(np.asarray(known, np.float32))
     if not k.size:
@@ -79,36 +84,37 @@ def fresh(features: npt.ArrayLike, known: npt.ArrayLike, near: float = NEAR) -> 
     if x.shape[1] != k.shape[1]:
         raise InputError(f"expected features of one width, found {x.shape} and {k.shape}")
     x, k = unit_rows(x), unit_rows(k)
-    return np.asarray((x @ k.T).max(axis=1, initial=-1.0) <= near)
+    return np.asarray((x @ k.T).max(axis=1, initial=-1.0) <= threshold)
 
 
-def choose(kernel: Kernel, probabilities: npt.ArrayLike, open_rows: Bools, *, ridge: float = 0.1) -> Question:
-    r"""Return the picture whose answer should help most; of equals, the first.
+def choose(kernel: KernelMatrices, probabilities: npt.ArrayLike, open_rows: Bools, *, ridge: float = 0.1) -> Choice:
+    r"""Return the picture whose answer should help most; of equal pictures the first.
 
-    The doubt of a picture is u = 1 - (p1 - p2), one less the margin of its two likeliest classes. An answer at i
-    lowers the variance at j by cov(i, j)^2 / (var(i) + ridge), in the Gaussian process of the same kernel given all
-    that was taught; the question with the greatest
+    The doubt about a picture is u = 1 - (p1 - p2), one minus the margin of its two most probable classes. In the
+    Gaussian process with the same kernel, given all that was taught, an answer at i lowers the variance at j by
+    cov(i, j)^2 / (var(i) + ridge). The picture with the greatest
 
     .. math:: u_i \sum_j \sqrt{u_j} \, cov(i, j)^2 / (var(i) + ridge)
 
-    is asked: itself doubtful, and telling much about others that are. Cohn, Ghahramani & Jordan (1996) for the
-    variance; the weights were found by measurement. Before two classes are known, all doubts are 1.
+    is chosen: it is doubtful, and so are pictures whose variance its answer reduces. The variance follows
+    Cohn, Ghahramani & Jordan (1996); the weights were found by measurement. Before two classes are known, all doubts
+    are 1.
 
     Parameters
     ----------
-    kernel : Kernel
-        Similarities; t may be 0.
+    kernel : KernelMatrices
+        t may be 0.
     probabilities : array, shape (n, c)
         Of the classes known so far, for the pool; c may be 0 or 1.
     open_rows : bool (n,)
-        What may be asked; see ``fresh``.
+        The pictures that may be asked about; see ``unlike_known``.
     ridge : float
-        Noise of an answer, the classifier's regularisation.
+        Noise of an answer: the regularisation of the classifier.
 
     Raises
     ------
     InputError
-        Shapes that do not fit.
+        The shapes do not fit.
     """
     p, n = np.asarray(probabilities, np.float32), len(kernel.pool)
     t, r = len(kernel.taught), len(kernel.references)
@@ -120,30 +126,30 @@ def choose(kernel: Kernel, probabilities: npt.ArrayLike, open_rows: Bools, *, ri
     if kernel.taught.shape != (t, t) or kernel.spread.shape != (n, r):
         raise InputError(f"expected ({t}, {t}) and ({n}, {r}), found {kernel.taught.shape}, {kernel.spread.shape}")
     if not open_rows.any():
-        return Question(-1, "all that is left is known, or a near copy of it", 0)
+        return Choice(-1, "all that is left is known, or a near copy of it", 0)
     doubts = _doubts(p)
     rows = _most_doubtful(doubts, open_rows)
     covariance, variance = _posterior(kernel, rows, ridge)
-    tells = np.square(covariance) / (variance + np.float32(max(ridge, _FLOOR)))[:, None]
-    gains = doubts[rows] * (tells @ np.sqrt(doubts[kernel.references]))
+    reductions = np.square(covariance) / (variance + np.float32(max(ridge, _MIN_RIDGE)))[:, None]
+    gains = doubts[rows] * (reductions @ np.sqrt(doubts[kernel.references]))
     best = int(np.argmax(gains))
-    shared = tells[best] > 0.25 * tells[best].max(initial=0.0)
+    shared = reductions[best] > 0.25 * reductions[best].max(initial=0.0)
     others = round(int(shared.sum()) * n / max(r, 1))
-    return Question(int(rows[best]), _reason(p[rows[best]], t, others), others)
+    return Choice(int(rows[best]), _reason(p[rows[best]], t, others), others)
 
 
 def worth_asking(guesses: npt.ArrayLike) -> tuple[bool, str]:
-    """Say whether another answer is worth asking for, and why.
+    """Return whether another answer is worth asking for, and why.
 
-    It is not when the last ANSWERS answers together changed less than CHANGED of the pool's names: Bloodgood &
-    Vijay-Shanker (2009), stopping by stabilising predictions. An error estimated from the answers would not do: what
-    was asked about is hard, so left out it is mostly got wrong, and what was not asked about looks too sure.
+    It is not if the last STOP_ANSWERS answers together changed less than STOP_CHANGED of the pool's names: stopping by
+    stabilising predictions (Bloodgood & Vijay-Shanker, 2009). An error estimated from the answers would mislead: the
+    pictures that were asked about are hard, so left out they are mostly wrong, and the others look too certain.
 
     Parameters
     ----------
     guesses : integers, shape (m, n)
-        The likeliest class of each of the pool after each answer, oldest first, numbered alike throughout; only the
-        first and the last of the last ANSWERS + 1 rows matter.
+        The most probable class of each picture of the pool after each answer, oldest first, numbered alike throughout;
+        only the first and the last of the last STOP_ANSWERS + 1 rows matter.
 
     Raises
     ------
@@ -156,15 +162,15 @@ def worth_asking(guesses: npt.ArrayLike) -> tuple[bool, str]:
     m, n = history.shape
     if n == 0:
         return False, "there is nothing to name"
-    if m <= ANSWERS:
+    if m <= STOP_ANSWERS:
         return True, f"{m} answers are too few to see whether they still change anything"
-    changed = int(np.count_nonzero(history[-1] != history[-1 - ANSWERS]))
-    said = f"the last {ANSWERS} answers changed the names of {changed} of {n}"
-    return changed >= CHANGED * n, said
+    changed = int(np.count_nonzero(history[-1] != history[-1 - STOP_ANSWERS]))
+    reason = f"the last {STOP_ANSWERS} answers changed the names of {changed} of {n}"
+    return changed >= STOP_CHANGED * n, reason
 
 
 def _doubts(p: F32) -> F32:
-    """One less the margin of the two likeliest, (n,); 1 before there are two."""
+    """Return one minus the margin of the two most probable classes, float32 (n,); 1 if there are fewer than two."""
     if p.shape[1] < 2:
         return np.ones(len(p), np.float32)
     top = np.partition(p, -2, axis=1)
@@ -172,21 +178,21 @@ def _doubts(p: F32) -> F32:
 
 
 def _most_doubtful(doubts: F32, open_rows: Bools) -> I64:
-    """Return at most CANDIDATES open rows, in order of rows; of equal doubt, those spread over the pool."""
+    """Return at most MAX_CANDIDATES open rows, ascending; among equal doubts, rows spread over the pool."""
     rows = np.flatnonzero(open_rows)
-    if len(rows) <= CANDIDATES:
+    if len(rows) <= MAX_CANDIDATES:
         return rows
-    spread = np.arange(len(rows)) * 2654435761 % 2**32  # no side of the pool first, when all are in doubt
-    return np.asarray(np.sort(rows[np.lexsort((spread, -doubts[rows]))[:CANDIDATES]]))
+    spread = np.arange(len(rows)) * 2654435761 % 2**32  # otherwise one end of the pool comes first when all are equal
+    return np.asarray(np.sort(rows[np.lexsort((spread, -doubts[rows]))[:MAX_CANDIDATES]]))
 
 
-def _posterior(kernel: Kernel, rows: I64, ridge: float) -> tuple[F32, F32]:
-    """Covariance of some rows with the references, and their variance, given what was taught."""
+def _posterior(kernel: KernelMatrices, rows: I64, ridge: float) -> tuple[F32, F32]:
+    """Return the covariance of some rows with the references, and their variance, given the taught pictures."""
     prior = kernel.spread[rows] + _BIAS
     own = np.full(len(rows), 1 + _BIAS, np.float32)
     if not len(kernel.taught):
         return prior, own
-    noisy = kernel.taught.astype(np.float64) + _BIAS + max(ridge, _FLOOR) * np.eye(len(kernel.taught))
+    noisy = kernel.taught.astype(np.float64) + _BIAS + max(ridge, _MIN_RIDGE) * np.eye(len(kernel.taught))
     half = np.linalg.inv(np.linalg.cholesky(noisy)).astype(np.float32)
     mine = (kernel.pool[rows] + _BIAS) @ half.T
     theirs = (kernel.pool[kernel.references] + _BIAS) @ half.T
@@ -195,14 +201,14 @@ def _posterior(kernel: Kernel, rows: I64, ridge: float) -> tuple[F32, F32]:
 
 
 def _reason(p: F32, taught: int, others: int) -> str:
-    alike = f"; about {others} more are like it" if others > 1 else ""
+    similar = f"; about {others} more are like it" if others > 1 else ""
     if taught == 0:
-        return "nothing is known yet" + alike
+        return "nothing is known yet" + similar
     if len(p) < 2:
-        return "unlike what is known" + alike
+        return "unlike what is known" + similar
     first, second = (float(v) for v in np.sort(p)[:-3:-1])
     if first < 0.5:
-        return f"no known name fits well, the best {first:.0%}" + alike
+        return f"no known name fits well, the best {first:.0%}" + similar
     if first - second < 0.4:
-        return f"it may be one of two, {first:.0%} and {second:.0%}" + alike
-    return f"fairly sure, {first:.0%}" + alike
+        return f"it may be one of two, {first:.0%} and {second:.0%}" + similar
+    return f"fairly sure, {first:.0%}" + similar

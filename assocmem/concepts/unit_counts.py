@@ -1,7 +1,7 @@
-"""Unit counts: which units of a code go with which of a fixed set of labels, by how often they were seen together.
+"""Naive Bayes over the units of clique codes, with counts for every unit and each of a fixed set of concepts.
 
-Teaching adds small integers to the counts of an item's winning units, so the order of teaching never matters and a
-teaching can be taken back exactly. Knows arrays only.
+Teaching adds small integers to the counts of an item's winning units, so the order of teaching does not matter and a
+teaching can be undone exactly.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.types import F32, I64, U8, Integers
-from assocmem.codes.winner_codes import UNITS, unpack
+from assocmem._numerics.types import F32, I64, KERNEL, U8, Integers
+from assocmem.codes.winner_codes import UNITS, unpack_codes
 from assocmem.errors import InputError
 
-FULL = 255
-"""Weight of an example that is certain; a probability p teaches with weight round(255 p)."""
+FULL_WEIGHT = 255
+"""Weight of an example that is certain; an example of probability p has the weight round(255 p)."""
+SMOOTHING = 0.5
+"""Pseudo-examples per cluster, distributed like the winners of all concepts together."""
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@njit(**KERNEL)
 def add_counts(codes, concepts, weights, counts):  # type: ignore[no-untyped-def]
-    """Add each item's weights to the counts of its winning units.
+    """Add the weights of each item to the counts of its winning units.
 
-    ``codes``: uint8 (n, b), packed; ``concepts``: int64 (n, m), -1 = none; ``weights``: int64 (n, m), may be negative;
-    ``counts``: int64 (32 * b, concepts), changed in place.
+    ``codes``: uint8 (n, b), packed; ``concepts``: int64 (n, m), -1 for no concept; ``weights``: int64 (n, m), may be
+    negative; ``counts``: int64 (32 * b, concepts), changed in place.
     """
     for i in range(codes.shape[0]):
         for m in range(concepts.shape[1]):
@@ -32,13 +34,13 @@ def add_counts(codes, concepts, weights, counts):  # type: ignore[no-untyped-def
             if concept < 0 or weight == 0:
                 continue
             for b in range(codes.shape[1]):
-                byte = np.int64(codes[i, b])  # as plain Python too: uint8 has no 256
+                byte = np.int64(codes[i, b])  # also without numba: a uint8 overflows at 256
                 counts[32 * b + (byte & 15), concept] += weight
                 counts[32 * b + 16 + (byte >> 4), concept] += weight
 
 
 class UnitCounts:
-    """Associates the units of clique codes with concepts, numbered from 0.
+    """Counts how often each unit of clique codes wins in items of each concept; concepts are numbered from 0.
 
     Parameters
     ----------
@@ -47,9 +49,6 @@ class UnitCounts:
     concepts : int
         Number of concepts.
     """
-
-    SMOOTHING = 0.5
-    """Pseudo-examples per cluster, spread by how often each unit wins overall."""
 
     def __init__(self, clusters: int, concepts: int) -> None:
         if clusters < 2 or clusters % 2 or concepts < 1:
@@ -66,34 +65,34 @@ class UnitCounts:
 
     @property
     def weight(self) -> I64:
-        """int64 (concepts,): how much was taught of each, in units of 1/255 example."""
+        """Weight of all items taught for each concept, int64 (concepts,), in units of 1/255 example."""
         return np.asarray(self.counts[:UNITS].sum(axis=0))
 
     def teach(self, codes: U8, concepts: Integers, probabilities: npt.ArrayLike) -> None:
-        """Teach n items, each with up to m concepts.
+        """Add n items, each with up to m concepts.
 
         Parameters
         ----------
         codes : uint8 (n, clusters // 2)
         concepts : integers (n, m)
-            -1 = no concept.
+            -1 for no concept.
         probabilities : (n, m)
-            How sure each is, 0 to 1.
+            Probability of each concept, 0 to 1.
 
         Raises
         ------
         InputError
-            Wrong shapes, unknown concepts, probabilities outside 0 to 1; nothing is taught.
+            Invalid shapes or dtypes, unknown concepts, probabilities outside 0 to 1; nothing is added.
         """
         self._add(codes, concepts, probabilities, 1)
 
     def unteach(self, codes: U8, concepts: Integers, probabilities: npt.ArrayLike) -> None:
-        """Take a teaching back: afterwards the memory is as if it had never been.
+        """Subtract n items; afterwards the counts are as if these items had never been taught.
 
         Raises
         ------
         InputError
-            As ``teach``, or these items cannot have been taught; nothing is changed.
+            As for ``teach``, or these items cannot have been taught; nothing is changed.
         """
         self._add(codes, concepts, probabilities, -1)
 
@@ -115,36 +114,32 @@ class UnitCounts:
             raise InputError(
                 f"teach: expected concepts -1 to {self.concepts - 1}, found {concepts.min()} to {concepts.max()}"
             )
-        weights = np.rint(shares.astype(np.float64) * FULL).astype(np.int64)
+        weights = np.rint(shares.astype(np.float64) * FULL_WEIGHT).astype(np.int64)
         codes, concepts = np.ascontiguousarray(codes), np.ascontiguousarray(concepts, np.int64)
         add_counts(codes, concepts, sign * weights, self.counts)
         if sign < 0 and (self.counts[:, np.unique(concepts[concepts >= 0])] < 0).any():
             add_counts(codes, concepts, weights, self.counts)
             raise InputError("unteach: expected what was taught before, found items that cannot have been")
 
-    def log_odds(self, concept: int) -> F32:
-        """Return for each unit how much its winning speaks for the concept, float32 (16 * clusters,).
-
-        ``log P(unit | concept) / P(unit)`` of a naive Bayes classifier; its sum over an item's winners ranks items.
-        A concept that was never taught has only zeros.
-        """
-        return self._tables(slice(concept, concept + 1))[:, 0]
-
-    def _tables(self, which: slice) -> F32:
-        """Log-odds per unit of some concepts, float32 (16 * clusters, m)."""
-        overall = self.counts.sum(axis=1, dtype=np.float64).reshape(self.clusters, UNITS, 1)
-        prior = (overall + FULL / UNITS) / (overall.sum(axis=1, keepdims=True) + FULL)
-        mine = self.counts[:, which].astype(np.float64).reshape(self.clusters, UNITS, -1)
-        total = mine.sum(axis=1, keepdims=True)
-        smooth = self.SMOOTHING * FULL
-        given = np.where(total > 0, (mine + smooth * prior) / (total + smooth), prior)
-        return np.asarray(np.log(given / prior).reshape(self.clusters * UNITS, -1), dtype=np.float32)
-
     def scores(self, codes: U8) -> F32:
-        """Return the summed log-odds of every concept for n packed codes, float32 (n, concepts)."""
-        tables = self._tables(slice(None))
+        """Return the log-odds of every concept for n packed codes, float32 (n, concepts).
+
+        They are the sum of ``log P(unit | concept) / P(unit)`` over the winners of a code, as in a naive Bayes
+        classifier; 0 for a concept that was never taught.
+        """
+        log_odds = self._log_odds()
         units = np.arange(self.clusters) * UNITS
         out = np.empty((len(codes), self.concepts), np.float32)
-        for i, winners in enumerate(unpack(codes)):
-            out[i] = tables[units + winners].sum(axis=0)
+        for i, winners in enumerate(unpack_codes(codes)):
+            out[i] = log_odds[units + winners].sum(axis=0)
         return out
+
+    def _log_odds(self) -> F32:
+        """Return ``log P(unit | concept) / P(unit)``, float32 (16 * clusters, concepts)."""
+        counts = self.counts.astype(np.float64).reshape(self.clusters, UNITS, -1)
+        overall = counts.sum(axis=2, keepdims=True)
+        prior = (overall + FULL_WEIGHT / UNITS) / (overall.sum(axis=1, keepdims=True) + FULL_WEIGHT)
+        total = counts.sum(axis=1, keepdims=True)
+        smooth = SMOOTHING * FULL_WEIGHT
+        given = np.where(total > 0, (counts + smooth * prior) / (total + smooth), prior)
+        return np.asarray(np.log(given / prior).reshape(self.clusters * UNITS, -1), dtype=np.float32)

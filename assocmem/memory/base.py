@@ -1,68 +1,80 @@
-"""BitMemory: what all memories of bits share: merging, comparing, counting, and their file."""
+"""BitMemory, the base of all memories of bits: merging, comparing, density, and files."""
 
 from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from assocmem._numerics.bits import count_ones, empty_matrix, words_for
-from assocmem._numerics.types import Words
+from assocmem._numerics.types import I64, Words
 from assocmem._storage.hdf5 import load_bits, save_bits
 from assocmem.errors import DamagedError, InputError
 
 
-class BitMemory:
+class BitMemory(ABC):
     """A bit matrix with a shape; storing sets bits and never clears one.
 
-    So order and repetition do not matter, and two memories of a shape merge by OR: in any order, any number of times.
-    Threads may share a memory: they change it one at a time, and who asks meanwhile sees some of a change.
+    So order and repetition do not matter, and two memories of the same shape merge by OR, in any order and any number
+    of times. Threads may share a memory: they change it one at a time, and a thread that reads meanwhile may see part
+    of a change.
+
+    A subclass provides four things: ``kind``; ``shape``; ``_set_shape``, which checks a shape, as ``shape`` returns it,
+    and makes everything that depends on it except the matrix; and ``_matrix_size``. Its ``__init__`` calls ``_make``
+    with the shape. Its methods that change ``bits`` call ``_check_writable`` first and hold ``_writing`` while they
+    change them.
 
     Attributes
     ----------
     bits : uint64 (rows, words)
-        Read-only when the memory was mapped from a file.
+        Read-only if the memory was mapped from a file.
     """
 
     kind: ClassVar[str]
+    """Name of the kind of memory, as in its files."""
     bits: Words
     _writing: threading.Lock
 
     @property
+    @abstractmethod
     def shape(self) -> dict[str, int]:
         """What two memories must have in common to be merged."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _set_shape(self, **shape: int) -> None:
-        raise NotImplementedError
+        """Check the shape and set the attributes that follow from it; InputError for an impossible one."""
 
+    @abstractmethod
     def _matrix_size(self) -> tuple[int, int]:
         """Rows and columns of the matrix."""
-        raise NotImplementedError
 
     def _make(self, **shape: int) -> None:
-        """Set the shape and an empty matrix; InputError when that cannot be."""
+        """Set the shape and an empty matrix; InputError for an impossible shape, or if it does not fit into memory."""
         self._set_shape(**shape)
         self._writing = threading.Lock()
         rows, columns = self._matrix_size()
-        needed = 8 * rows * words_for(columns)
-        here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if needed > here:
+        needed, here = 8 * rows * words_for(columns), physical_memory()
+        try:
+            if here is not None and needed > here:
+                raise MemoryError
+            self.bits = empty_matrix(rows, columns)
+        except (MemoryError, ValueError):  # ValueError: more than numpy can address
             sizes = ", ".join(f"{name} {value}" for name, value in shape.items())
+            limit = "memory" if here is None else f"{here / 1e9:.3g} GB"
             raise InputError(
-                f"expected a memory that fits into this machine's {here / 1e9:.3g} GB, found {needed / 1e9:.3g} GB "
-                f"({sizes}); take fewer"
-            )
-        self.bits = empty_matrix(rows, columns)
+                f"expected a memory that fits into this machine's {limit}, found {needed / 1e9:.3g} GB ({sizes}); "
+                "take fewer"
+            ) from None
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}={value}" for name, value in self.shape.items())
         return f"<{type(self).__name__}({sizes}), density {self.density:.4f}>"
 
     def __eq__(self, other: object) -> bool:
-        """Same kind, same shape, same bits."""
+        """Return whether kind, shape and bits are equal."""
         if not isinstance(other, BitMemory):
             return NotImplemented
         same = self.kind == other.kind and self.shape == other.shape
@@ -72,26 +84,27 @@ class BitMemory:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the matrix, which is all there is."""
+        """Bytes of the matrix; a memory stores nothing else."""
         return self.bits.nbytes
 
     @property
     def density(self) -> float:
         """Share of the possible bits that are set."""
         rows, columns = self._matrix_size()
-        return self._ones() / (rows * columns)
+        return int(self._ones_per_row().sum()) / (rows * columns)
 
-    def _ones(self) -> int:
+    def _ones_per_row(self) -> I64:
         ones = np.empty(len(self.bits), np.int64)
         count_ones(self.bits, ones)
-        return int(ones.sum())
+        return ones
 
     def _check_writable(self) -> None:
+        """Raise InputError if the memory is mapped."""
         if not self.bits.flags.writeable:
             raise InputError("expected a memory that can be changed, found one that is mapped; load it without mmap")
 
     def merge(self, other: Self) -> None:
-        """Take in all that another memory of the same kind and shape has stored.
+        """Add all that another memory of the same kind and shape has stored.
 
         Raises
         ------
@@ -109,7 +122,7 @@ class BitMemory:
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the memory to an HDF5 file, which is whole or not there; one that was there is replaced."""
+        """Write the memory to an HDF5 file, completely or not at all; an existing file is replaced."""
         save_bits(path, self.kind, self.shape, self.bits)
 
     @classmethod
@@ -120,7 +133,7 @@ class BitMemory:
         ------
         MissingFileError
         DamagedError
-            The file is cut short, altered, or no such file at all; its checksums are checked, mapped or not.
+            The file is cut short, altered, or not the file of a memory; its checksums are checked, mapped or not.
         MismatchError
             Another kind of memory, or written by a newer version.
         """
@@ -142,3 +155,16 @@ class BitMemory:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._set_shape(**state["shape"])
         self.bits, self._writing = state["bits"], threading.Lock()
+
+
+def physical_memory() -> int | None:
+    """Return the bytes of this machine's memory; None if the system does not tell, as on Windows.
+
+    Linux grants more memory than there is and ends the process when it is used, so sizes are compared beforehand.
+    Where the size is unknown, the allocation itself fails.
+    """
+    ask = getattr(os, "sysconf", None)  # missing on Windows
+    try:
+        return None if ask is None else int(ask("SC_PAGE_SIZE") * ask("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return None

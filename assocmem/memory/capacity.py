@@ -1,12 +1,12 @@
-"""What clique and Willshaw memories can hold, in closed form, and the shape of memory that a task needs.
+"""The capacity of clique and Willshaw memories in closed form, and plans for the shape of a memory.
 
 A clique memory has ``clusters`` X clusters of ``units`` l units. A message picks one unit in each of ``active`` c
 clusters (None: in all, the dense network of Gripon & Berrou 2011; fewer: the sparse cliques of Aliabadi et al. 2014)
-and sets the c (c - 1) / 2 connections between them. A cue lacks ``erased`` e of the c symbols. Messages are taken to
-be random and connections to be independent; an error is the share of cues whose message does not come back whole.
-A Willshaw memory (Willshaw, Buneman & Longuet-Higgins 1969) ties a of m rows, the cue, to b of n columns, the answer.
+and sets the c (c - 1) / 2 connections between them. A cue lacks ``erased`` e of the c symbols. Messages are assumed
+random, and connections independent. An error is the share of cues whose message is not recalled completely. A Willshaw
+memory (Willshaw, Buneman & Longuet-Higgins 1969) associates a of m rows, the cue, with b of n columns, the answer.
 
-Every function raises ``InputError`` for arguments that no memory can have. This module knows numbers, no networks.
+Every function raises ``InputError`` for arguments that no memory can have. This module computes with numbers only.
 """
 
 from __future__ import annotations
@@ -19,44 +19,47 @@ from dataclasses import dataclass
 from assocmem.errors import InputError
 
 WILLSHAW_LIMIT = math.log(2)
-"""Bits per synapse that no Willshaw memory passes (Willshaw et al. 1969), reached only at very large sizes. Block
-codes, cliques among them, store more patterns, not more bits per synapse (Knoblauch & Palm 2020)."""
+"""Bits per synapse that no Willshaw memory exceeds (Willshaw et al. 1969); only very large ones come near. Block codes,
+such as cliques, store more patterns, not more bits per synapse (Knoblauch & Palm 2020)."""
 
-_MOST = 2**40  # of clusters, units, rows, columns: beyond any machine, and small enough for every formula
+_MAX_SIZE = 2**40  # of clusters, units, rows, columns: beyond any machine, and small enough for every formula
 
 
-def _number(name: str, value: float, low: float, high: float, *, whole: bool = False) -> None:
+def _check(name: str, value: float, low: float, high: float, *, whole: bool = False) -> None:
     if not (low <= value <= high and (not whole or value == int(value))):
-        limits = f"{low} to {high}" if high < _MOST or value > high else f"at least {low}"
+        limits = f"{low} to {high}" if high < _MAX_SIZE or value > high else f"at least {low}"
         raise InputError(f"{name}: expected a {'whole ' * whole}number, {limits}, found {value}")
 
 
-def _active(clusters: int, units: int, active: int | None, erased: int = 0) -> int:
-    """Check a shape and return its c."""
-    _number("clusters", clusters, 2, _MOST, whole=True)
-    _number("units", units, 2, _MOST, whole=True)
+def _check_shape(clusters: int, units: int, active: int | None, erased: int = 0) -> int:
+    """Check a shape and return its c, the number of clusters that a message uses."""
+    _check("clusters", clusters, 2, _MAX_SIZE, whole=True)
+    _check("units", units, 2, _MAX_SIZE, whole=True)
     c = clusters if active is None else active
-    _number("active", c, 2, clusters, whole=True)
-    _number("erased", erased, 0, c - 1, whole=True)
+    _check("active", c, 2, clusters, whole=True)
+    _check("erased", erased, 0, c - 1, whole=True)
     return c
 
 
-def _linked(clusters: int, units: int, active: int | None) -> float:
-    """Chance that one message sets a given connection."""
-    c = _active(clusters, units, active)
+def _connection_chance(clusters: int, units: int, active: int | None) -> float:
+    """Return the probability that one message sets a given connection."""
+    c = _check_shape(clusters, units, active)
     return c * (c - 1) / (clusters * (clusters - 1) * units**2)
 
 
 def _hazard(density: float, known: int, rivals: int) -> float:
-    """-log of the chance that none of ``rivals`` units is tied to all ``known`` ones; exact where errors round to 1."""
-    tied = density**known
-    if rivals == 0 or tied == 0:
+    """Return -log of the probability that none of ``rivals`` units is connected to all ``known`` ones.
+
+    The logarithm stays exact where the error itself would round to 1.
+    """
+    connected = density**known
+    if rivals == 0 or connected == 0:
         return 0.0
-    return math.inf if tied == 1 else -rivals * math.log1p(-tied)
+    return math.inf if connected == 1 else -rivals * math.log1p(-connected)
 
 
-def _critical(error: float, known: int, rivals: int) -> float:
-    """Density at which ``_hazard`` gives ``error``."""
+def _critical_density(error: float, known: int, rivals: int) -> float:
+    """Return the density at which ``_hazard`` gives ``error``."""
     if error == 1 or rivals == 0:
         return 1.0
     return float((-math.expm1(math.log1p(-error) / rivals)) ** (1 / known))
@@ -68,27 +71,27 @@ def _log2_choose(n: int, k: int) -> float:
 
 def density(messages: float, clusters: int, units: int, active: int | None = None) -> float:
     """Return the share of connections that are set: d = 1 - (1 - c (c-1) / (X (X-1) l^2))^M (Gripon & Berrou 2011)."""
-    _number("messages", messages, 0, math.inf)
-    return -math.expm1(messages * math.log1p(-_linked(clusters, units, active)))
+    _check("messages", messages, 0, math.inf)
+    return -math.expm1(messages * math.log1p(-_connection_chance(clusters, units, active)))
 
 
 def messages_at_density(density: float, clusters: int, units: int, active: int | None = None) -> float:
-    """Return how many random messages bring the network to ``density``; infinity at 1. Inverse of ``density``."""
-    _number("density", density, 0, 1)
-    chance = _linked(clusters, units, active)
+    """Return how many random messages bring the network to ``density``, the inverse of ``density``; infinity at 1."""
+    _check("density", density, 0, 1)
+    chance = _connection_chance(clusters, units, active)
     return math.inf if density == 1 else math.log1p(-density) / math.log1p(-chance)
 
 
 def one_step_error(
     density: float, clusters: int, units: int, erased: int, active: int | None = None, *, guided: bool = True
 ) -> float:
-    """Return the error of recall in one step, 1 - (1 - d^(c-e))^n, with n units that may be taken for right ones.
+    """Return the error of recall in one step, 1 - (1 - d^(c-e))^n, with n units that may be confused with right ones.
 
-    Guided, where it is known which clusters are erased, n = e (l-1); blind, n = e (l-1) + (X-c) l. In a dense network
-    the two are the same. Gripon & Berrou 2011; Aliabadi et al. 2014.
+    In guided recall, where it is known which clusters are erased, n = e (l-1); in blind recall n = e (l-1) + (X-c) l.
+    In a dense network both are the same. Gripon & Berrou 2011; Aliabadi et al. 2014.
     """
-    _number("density", density, 0, 1)
-    c = _active(clusters, units, active, erased)
+    _check("density", density, 0, 1)
+    c = _check_shape(clusters, units, active, erased)
     rivals = erased * (units - 1) + (0 if guided else (clusters - c) * units)
     return -math.expm1(-_hazard(density, c - erased, rivals))
 
@@ -96,30 +99,31 @@ def one_step_error(
 def density_at_error(
     error: float, clusters: int, units: int, erased: int, active: int | None = None, *, guided: bool = True
 ) -> float:
-    """Return the density at which ``one_step_error`` reaches ``error``; 1 where nothing can go wrong."""
-    _number("error", error, 0, 1)
-    c = _active(clusters, units, active, erased)
-    return _critical(error, c - erased, erased * (units - 1) + (0 if guided else (clusters - c) * units))
+    """Return the density at which ``one_step_error`` reaches ``error``; 1 if no error is possible."""
+    _check("error", error, 0, 1)
+    c = _check_shape(clusters, units, active, erased)
+    return _critical_density(error, c - erased, erased * (units - 1) + (0 if guided else (clusters - c) * units))
 
 
 def messages_at_error(
     error: float, clusters: int, units: int, erased: int, active: int | None = None, *, guided: bool = True
 ) -> float:
-    """Return how many random messages bring ``one_step_error`` to ``error``; infinity where nothing can go wrong."""
+    """Return how many random messages bring ``one_step_error`` to ``error``; infinity if no error is possible."""
     critical = density_at_error(error, clusters, units, erased, active, guided=guided)
     return messages_at_density(critical, clusters, units, active)
 
 
 def converged_error(density: float, clusters: int, units: int, erased: int, active: int | None = None) -> float:
-    """Return an estimate of the error of guided recall run until it changes no more: 1 - exp(-E).
+    """Return an estimate of the error of guided recall that runs until nothing changes: 1 - exp(-E).
 
     E = sum over j = 1..e of C(e,j) (l-1)^j d^(j(c-j) + j(j-1)/2) is the expected number of other cliques that agree
-    with the cue. Never above ``one_step_error``, which takes over where E is large.
+    with the cue. The result is never above ``one_step_error``, which applies where E is large.
 
     Notes
     -----
-    A first-moment estimate of our own, rather a floor than a bound: connections are not independent. Measured at
-    c = 8, l = 256, e = 4: 0.0197 to 0.0225 for 15,000 messages (here 0.016), 0.1145 for 20,000 (here 0.098).
+    This first-moment estimate is our own. It is too low rather than too high, because connections are not independent.
+    Measured at c = 8, l = 256, e = 4: 0.0197 to 0.0225 for 15,000 messages (estimate 0.016), 0.1145 for 20,000
+    (estimate 0.098).
     """
     bound = one_step_error(density, clusters, units, erased, active)
     c = clusters if active is None else active
@@ -131,26 +135,26 @@ def converged_error(density: float, clusters: int, units: int, erased: int, acti
 
 
 def chance_familiarity(density: float, active: int) -> float:
-    """Return the chance d^(c (c-1) / 2) that a random message looks stored (Gripon & Berrou 2011)."""
-    _number("density", density, 0, 1)
-    _number("active", active, 2, _MOST, whole=True)
+    """Return the probability d^(c (c-1) / 2) that a random message looks stored (Gripon & Berrou 2011)."""
+    _check("density", density, 0, 1)
+    _check("active", active, 2, _MAX_SIZE, whole=True)
     return float(density ** (active * (active - 1) // 2))
 
 
 def efficiency(messages: float, clusters: int, units: int, active: int | None = None) -> float:
-    """Return bits stored per bit of memory: M (c log2 l + log2 C(X,c)) / (X (X-1) l^2 / 2), each connection once.
+    """Return bits stored per bit of memory: M (c log2 l + log2 C(X,c)) / (X (X-1) l^2 / 2).
 
-    B/Q of Gripon & Berrou 2011, with the binomial term of Aliabadi et al. 2014. The messages are counted as if their
-    order mattered; as a set they carry log2 M! bits less.
+    This is B/Q of Gripon & Berrou 2011, with the binomial term of Aliabadi et al. 2014; each connection counts once.
+    The messages count as a sequence; as a set they carry log2 M! bits less.
     """
-    _number("messages", messages, 0, math.inf)
-    c = _active(clusters, units, active)
+    _check("messages", messages, 0, math.inf)
+    c = _check_shape(clusters, units, active)
     return messages * (c * math.log2(units) + _log2_choose(clusters, c)) / (clusters * (clusters - 1) * units**2 / 2)
 
 
 def memory_bytes(clusters: int, units: int) -> int:
-    """Return the bytes of a network: a row per unit, bits packed into whole 64-bit words, both halves kept."""
-    _active(clusters, units, None)
+    """Return the bytes of a network: a row per unit, packed into 64-bit words; both halves of the matrix are kept."""
+    _check_shape(clusters, units, None)
     n = clusters * units
     return n * -(-n // 64) * 8
 
@@ -159,7 +163,7 @@ def room(
     density: float, clusters: int, units: int, erased: int, active: int | None = None, *, error: float = 0.01
 ) -> int:
     """Return how many more random messages fit before guided ``one_step_error`` passes ``error``, below 1."""
-    _number("density", density, 0, 1)
+    _check("density", density, 0, 1)
     most = messages_at_error(error, clusters, units, erased, active)
     if most == math.inf:
         raise InputError(f"room: expected erased of at least 1 and error below 1, found {erased} and {error}")
@@ -167,62 +171,70 @@ def room(
 
 
 def _synapse(rows: int, columns: int, active_rows: int, active_columns: int) -> float:
-    """Check the shape of a Willshaw memory and return the chance that one pair sets a given synapse."""
-    _number("rows", rows, 1, _MOST, whole=True)
-    _number("columns", columns, 2, _MOST, whole=True)
-    _number("active_rows", active_rows, 1, rows, whole=True)
-    _number("active_columns", active_columns, 1, columns - 1, whole=True)
+    """Check the shape of a Willshaw memory and return the probability that one pair sets a given synapse."""
+    _check("rows", rows, 1, _MAX_SIZE, whole=True)
+    _check("columns", columns, 2, _MAX_SIZE, whole=True)
+    _check("active_rows", active_rows, 1, rows, whole=True)
+    _check("active_columns", active_columns, 1, columns - 1, whole=True)
     return active_rows * active_columns / (rows * columns)
 
 
 def willshaw_density(pairs: float, rows: int, columns: int, active_rows: int, active_columns: int = 1) -> float:
-    """Return the share of synapses set by M ``pairs`` of random patterns: 1 - (1 - a b / (m n))^M."""
-    _number("pairs", pairs, 0, math.inf)
+    """Return the share of synapses that M ``pairs`` of random patterns set: 1 - (1 - a b / (m n))^M."""
+    _check("pairs", pairs, 0, math.inf)
     return -math.expm1(pairs * math.log1p(-_synapse(rows, columns, active_rows, active_columns)))
 
 
 def willshaw_error(density: float, columns: int, active_rows: int, active_columns: int = 1) -> float:
-    """Return the chance 1 - (1 - d^a)^(n-b) that a wrong column scores as full as the right ones, for a whole cue."""
-    _number("density", density, 0, 1)
+    """Return the probability that a wrong column has the score of right ones, for a whole cue: 1 - (1 - d^a)^(n-b)."""
+    _check("density", density, 0, 1)
     _synapse(active_rows, columns, active_rows, active_columns)
     return -math.expm1(-_hazard(density, active_rows, columns - active_columns))
 
 
 def willshaw_pairs(error: float, rows: int, columns: int, active_rows: int, active_columns: int = 1) -> float:
     """Return how many random pairs bring ``willshaw_error`` to ``error``; infinity at 1."""
-    _number("error", error, 0, 1)
+    _check("error", error, 0, 1)
     chance = _synapse(rows, columns, active_rows, active_columns)
-    density = _critical(error, active_rows, columns - active_columns)
+    density = _critical_density(error, active_rows, columns - active_columns)
     return math.inf if density == 1 else math.log1p(-density) / math.log1p(-chance)
 
 
 def willshaw_efficiency(pairs: float, rows: int, columns: int, active_rows: int, active_columns: int = 1) -> float:
-    """Return bits of answers per synapse, M log2 C(n,b) / (m n), if all come back; see ``WILLSHAW_LIMIT``."""
-    _number("pairs", pairs, 0, math.inf)
+    """Return the bits of all answers per synapse, M log2 C(n,b) / (m n); see ``WILLSHAW_LIMIT``."""
+    _check("pairs", pairs, 0, math.inf)
     _synapse(rows, columns, active_rows, active_columns)
     return pairs * _log2_choose(columns, active_columns) / (rows * columns)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A shape of clique memory for a number of items, and what to expect of it."""
+    """A shape of clique memory for a number of items, and its predicted properties."""
 
     items: int
     clusters: int
     units: int
-    active: int  # symbols of a message; all clusters in a dense network
-    erased: int  # symbols that a cue lacks
+    active: int
+    """symbols of a message; all clusters in a dense network"""
+    erased: int
+    """symbols that a cue lacks"""
     bytes: int
-    density: float  # with all items stored
-    error: float  # predicted, guided, one step, with all items stored
-    chance: float  # that a random message looks stored
-    holds: int  # messages at the wanted error
+    density: float
+    """with all items stored"""
+    error: float
+    """predicted for guided recall in one step, with all items stored"""
+    chance: float
+    """probability that a random message looks stored"""
+    holds: int
+    """messages at the wanted error"""
     fits: bool
-    needed_bytes: int | None  # the smallest memory found that meets the wanted error; None when this one does
+    """whether the memory keeps to the wanted error"""
+    needed_bytes: int | None
+    """the smallest memory found that keeps to the wanted error; None if this one does"""
 
 
-def _cliques(share: float, sparse: bool) -> Iterator[tuple[int, int, int]]:
-    """Clusters, active and erased ones of all shapes considered."""
+def _shapes(share: float, sparse: bool) -> Iterator[tuple[int, int, int]]:
+    """Yield the clusters, active clusters and erased symbols of all shapes that a plan considers."""
     several = [(x, c) for x in range(8, 257, 4) for c in range(6, min(x, 25))] if sparse else []
     for clusters, c in [(c, c) for c in range(4, 65)] + several:
         erased = max(1, math.ceil(share * c - 1e-9))
@@ -231,30 +243,36 @@ def _cliques(share: float, sparse: bool) -> Iterator[tuple[int, int, int]]:
 
 
 def _strain(items: int, clusters: int, units: int, c: int, erased: int) -> float:
-    """Grow with the predicted error, and still tell shapes apart where that rounds to 1."""
+    """Return a number that grows with the predicted error and still differs between shapes whose error rounds to 1."""
     return _hazard(density(items, clusters, units, c), c - erased, erased * (units - 1))
 
 
 def _width(step: int) -> int:
-    """Units per cluster: 16, 32, then multiples of 64."""
+    """Return units per cluster: 16, 32, then multiples of 64."""
     return 64 * (step - 1) if step > 1 else 16 << step
 
 
 def _steps(clusters: int, memory: int) -> int:
-    """How many widths fit into ``memory`` bytes; from 64 units on a row is whole words, and n units take n^2 / 8."""
+    """Return how many widths fit into ``memory`` bytes.
+
+    From 64 units per cluster on, a row has whole words, so that n units take n^2 / 8 bytes.
+    """
     wide = math.isqrt(8 * memory) // clusters // 64
     return wide + 2 if wide else sum(memory_bytes(clusters, _width(step)) <= memory for step in (0, 1))
 
 
 def _smallest(items: int, error: float, share: float, sparse: bool) -> tuple[int, ...]:
-    """Shape of the least memory that keeps to ``error``; for given clusters the error falls as units are added."""
-    best: tuple[int, int, float, tuple[int, ...]] = (_MOST**2, 0, 0.0, ())
-    for clusters, c, erased in _cliques(share, sparse):
+    """Return the shape of the smallest memory that keeps to ``error``; () if there is none.
+
+    For a number of clusters the error falls as units are added, so the number of units is found by bisection.
+    """
+    best: tuple[int, int, float, tuple[int, ...]] = (_MAX_SIZE**2, 0, 0.0, ())
+    for clusters, c, erased in _shapes(share, sparse):
 
         def meets(step: int, x: int = clusters, c: int = c, e: int = erased) -> bool:
             return _strain(items, x, _width(step), c, e) <= -math.log1p(-error)
 
-        steps = _steps(clusters, best[0])  # what takes more than the best so far need not be looked at
+        steps = _steps(clusters, best[0])  # larger memories than the best so far are skipped
         if steps and meets(steps - 1):
             shape = (clusters, _width(bisect_left(range(steps - 1), True, key=meets)), c, erased)
             best = min(best, (memory_bytes(*shape[:2]), clusters, _strain(items, *shape), shape))
@@ -271,27 +289,33 @@ def plan(
     items : int
         Messages to store, 1 to 10**18.
     memory : int, optional
-        Bytes the network may take, at least 512. If none so small keeps to ``error``, the plan does not fit: it is
-        the one within ``memory`` of the lowest predicted error. Of equal ones it is that of fewer clusters.
+        Bytes that the network may take, at least 512. If no network within them keeps to ``error``, the plan does not
+        fit: it is then the one with the lowest predicted error within ``memory``, and of equal ones the one with fewer
+        clusters.
     error : float
         Share of cues that may fail, 1e-12 to 0.99.
     erased : float
         Share of its symbols that a cue lacks, at most 0.95; rounded up to whole symbols, at least one.
     sparse : bool
-        Look at 6 to 24 active clusters of up to 256 too, not only at dense networks of 4 to 64.
+        Consider 6 to 24 active clusters of up to 256 as well, not only dense networks of 4 to 64.
+
+    Raises
+    ------
+    InputError
+        Arguments out of range, or no memory meets the task.
     """
-    _number("items", items, 1, 10**18, whole=True)
-    _number("error", error, 1e-12, 0.99)
-    _number("erased", erased, 0, 0.95)
-    least = min(memory_bytes(x, 16) for x, _, _ in _cliques(erased, sparse))
-    _number("memory", least if memory is None else memory, least, _MOST**2, whole=True)
+    _check("items", items, 1, 10**18, whole=True)
+    _check("error", error, 1e-12, 0.99)
+    _check("erased", erased, 0, 0.95)
+    least = min(memory_bytes(x, 16) for x, _, _ in _shapes(erased, sparse))
+    _check("memory", least if memory is None else memory, least, _MAX_SIZE**2, whole=True)
     shape = _smallest(items, error, erased, sparse)
     if not shape:
         raise InputError(f"plan: expected a task that some memory meets, found {items} items with {erased} erased")
     needed = None
     if memory is not None and memory_bytes(*shape[:2]) > memory:
         needed = memory_bytes(*shape[:2])
-        widest = [(x, _width(_steps(x, memory) - 1), c, e) for x, c, e in _cliques(erased, sparse) if _steps(x, memory)]
+        widest = [(x, _width(_steps(x, memory) - 1), c, e) for x, c, e in _shapes(erased, sparse) if _steps(x, memory)]
         shape = min(widest, key=lambda each: (_strain(items, *each), each))
     clusters, units, c, e = shape
     full = density(items, clusters, units, c)

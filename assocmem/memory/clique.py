@@ -1,7 +1,6 @@
-"""CliqueMemory: stores messages as cliques of tied units, recognises and completes them.
+"""CliqueMemory: stores messages as cliques of connected units, recognises them and completes them.
 
-Arrays in, arrays out; files only by ``save`` and ``load``. Theory in ``capacity.py``, kernels in ``recall.py`` and
-``compete.py``.
+The theory is in ``capacity.py``, recall in ``recall.py``.
 """
 
 from __future__ import annotations
@@ -12,26 +11,26 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.bits import ONE, WORD
-from assocmem._numerics.threads import check_threads, in_parts
+from assocmem._numerics.threads import check_threads, parallel_for
 from assocmem._numerics.types import F64, I32, Bools
-from assocmem._numerics.validation import check_complete, check_cues, check_size, check_symbols
+from assocmem._numerics.validation import check_cues, check_messages, check_size, check_symbols
 from assocmem.errors import InputError
 from assocmem.memory.base import BitMemory
-from assocmem.memory.clique_kernels import kernels
-from assocmem.memory.recall import Recall, Task
-from assocmem.memory.winner_take_all import Rule
+from assocmem.memory.clique_kernels import clique_kernels
+from assocmem.memory.recall import Recall, RecallTask
+from assocmem.memory.winner_take_all import Competition
 
 RuleName = Literal["sum-of-max", "sum-of-sum", "gwsta"]
-LIMIT = 100
-"""Rounds after which a competition that never rests is ended."""
-_LEAST = 2048  # messages that are worth a thread
+MAX_ITERATIONS = 100
+"""Rounds of recall after which a competition that never settles ends."""
+_THREAD_MESSAGES = 2048  # fewer are not worth a thread
 
 
 class CliqueMemory(BitMemory):
     """A binary clique network (Gripon & Berrou 2011); with ``active``, one of sparse cliques (Aliabadi et al. 2014).
 
-    A message picks one unit in each of its clusters; storing it ties these units to each other, one bit per tie.
-    Storing never clears a bit, so order and repetition do not matter, and two memories merge by OR.
+    A message picks one unit in each of its clusters. Storing it connects these units to each other, one bit per
+    connection. Storing never clears a bit, so order and repetition do not matter, and two memories merge by OR.
 
     Parameters
     ----------
@@ -45,8 +44,8 @@ class CliqueMemory(BitMemory):
     Attributes
     ----------
     bits : uint64 (clusters * units, words)
-        Row u: the units that unit u is tied to, itself included. Both halves of the symmetric matrix are kept: rows
-        are then read in one piece, which is what makes recall quick; a half would have to be gathered bit by bit.
+        Row u: the units that unit u is connected to, itself included. Both halves of the symmetric matrix are kept:
+        rows are then read in one piece, which makes recall fast; from one half, columns would be gathered bit by bit.
 
     Raises
     ------
@@ -66,7 +65,7 @@ class CliqueMemory(BitMemory):
             raise InputError(f"active: expected at most the {clusters} clusters there are, found {active}")
         if self.clusters * self.units > 2**31:
             raise InputError(f"expected at most 2**31 units in all, found {clusters} x {units}; take fewer")
-        self._kernels = kernels(self.clusters, self.units, self.active)
+        self._kernels = clique_kernels(self.clusters, self.units, self.active)
 
     @property
     def shape(self) -> dict[str, int]:
@@ -78,13 +77,13 @@ class CliqueMemory(BitMemory):
 
     @property
     def density(self) -> float:
-        """Share of the possible connections that are there, each unit with itself not counted."""
+        """Share of the possible connections that are set, not counting those of units to themselves."""
         unit = np.arange(len(self.bits))
         itself = (self.bits[unit, unit // WORD] >> (unit % WORD).astype(np.uint64)) & ONE
         possible = self.clusters * (self.clusters - 1) * self.units**2
-        return (self._ones() - int(itself.sum())) / possible
+        return (int(self._ones_per_row().sum()) - int(itself.sum())) / possible
 
-    # storing
+    # Storing
 
     def store(self, messages: npt.ArrayLike, *, threads: int | None = None) -> None:
         """Store messages, integers (n, clusters): symbols, -1 = cluster not used.
@@ -95,41 +94,41 @@ class CliqueMemory(BitMemory):
             Wrong shape, dtype or symbols, or a message that does not use ``active`` clusters; nothing is stored.
         """
         self._check_writable()
-        self._store(check_complete(messages, "messages", **self.shape), check_threads(threads))
+        self._store(check_messages(messages, "messages", **self.shape), check_threads(threads))
 
     def _store(self, messages: I32, threads: int) -> None:
         def work(first: int, last: int) -> None:
             self._kernels.store(self.bits, messages, first, last)
 
-        # Clusters are shared out, not messages: no two threads write to one row, so no bit can be lost.
+        # Threads share out clusters instead of messages: no two threads write to the same row, so no bit is lost.
         with self._writing:
-            in_parts(work, self.clusters, threads if len(messages) > _LEAST else 1)
+            parallel_for(work, self.clusters, threads if len(messages) > _THREAD_MESSAGES else 1)
 
     def forget(self, messages: npt.ArrayLike, remaining: npt.ArrayLike, *, threads: int | None = None) -> None:
-        """Forget messages: afterwards the bits are those of a memory that has only ever seen ``remaining``.
+        """Forget messages: afterwards the bits are those of a memory that has only ever stored ``remaining``.
 
-        An OR cannot be undone, so the connections of what is forgotten are cleared, and those that remaining messages
-        share are tied again.
+        An OR cannot be undone, so the connections of the forgotten messages are cleared, and those that remaining
+        messages share are set again.
 
         Parameters
         ----------
         messages : integers (n, clusters)
-            What is to be forgotten.
+            The messages to forget.
         remaining : integers (m, clusters)
             All other messages that were stored.
 
         Raises
         ------
         InputError
-            As ``store``; nothing is changed.
+            As for ``store``; nothing is changed.
         """
         self._check_writable()
         parts = check_threads(threads)
-        gone = check_complete(messages, "messages", **self.shape)
-        kept = check_complete(remaining, "remaining", **self.shape)
+        gone = check_messages(messages, "messages", **self.shape)
+        kept = check_messages(remaining, "remaining", **self.shape)
         touched = np.zeros(self.clusters * self.units, bool)
-        for start in range(0, len(gone), _LEAST):
-            part = gone[start : start + _LEAST]
+        for start in range(0, len(gone), _THREAD_MESSAGES):
+            part = gone[start : start + _THREAD_MESSAGES]
             rows, clusters = np.nonzero(part >= 0)
             units = (clusters * self.units + part[rows, clusters]).reshape(len(part), self.active)
             touched[units] = True
@@ -139,40 +138,43 @@ class CliqueMemory(BitMemory):
                     np.bitwise_and.at(self.bits, (units, word), ~bit)
         offsets = np.arange(self.clusters, dtype=np.int64) * self.units
         shares = np.zeros(len(kept), bool)
-        for start in range(0, len(kept), _LEAST):
-            part = kept[start : start + _LEAST]
-            shares[start : start + _LEAST] = (touched[np.where(part >= 0, part + offsets, 0)] & (part >= 0)).any(axis=1)
+        for start in range(0, len(kept), _THREAD_MESSAGES):
+            part = kept[start : start + _THREAD_MESSAGES]
+            cleared = touched[np.where(part >= 0, part + offsets, 0)] & (part >= 0)
+            shares[start : start + _THREAD_MESSAGES] = cleared.any(axis=1)
         self._store(kept[shares], parts)
 
-    # asking
+    # Recognising
 
     def familiar(self, messages: npt.ArrayLike) -> Bools:
-        """Return for each message whether all its connections are there, bool (n,).
+        """Return for each message whether all its connections are set, bool (n,).
 
-        What was stored is familiar, and so is any part of it; of what was not, a share of ``density ** (c (c-1) / 2)``
-        for c symbols. The time does not depend on how much is stored.
+        Every stored message is familiar, and so is any part of it; of messages that were not stored, a share of
+        ``density ** (c (c-1) / 2)`` for c symbols. The time does not depend on how much is stored.
 
         Parameters
         ----------
         messages : integers (n, clusters)
             Symbols, -1 = not used; at least one per message.
         """
-        counts = self._edges(messages, True)
+        counts = self._count_connections(messages, True)
         return np.asarray(counts[:, 0] == counts[:, 1])
 
     def familiarity(self, messages: npt.ArrayLike) -> F64:
-        """Return the share of each message's connections that are there, float64 (n,)."""
-        counts = self._edges(messages, False)
+        """Return the share of each message's connections that are set, float64 (n,)."""
+        counts = self._count_connections(messages, False)
         return np.asarray(counts[:, 0] / counts[:, 1])
 
-    def _edges(self, messages: npt.ArrayLike, all_or_none: bool) -> I32:
+    def _count_connections(self, messages: npt.ArrayLike, all_or_none: bool) -> I32:
         checked = check_symbols(messages, "messages", self.clusters, self.units)
-        lonely = np.flatnonzero((checked < 0).all(axis=1))
-        if len(lonely):
-            raise InputError(f"messages: expected at least one symbol in each, found none in message {lonely[0]}")
+        empty = np.flatnonzero((checked < 0).all(axis=1))
+        if len(empty):
+            raise InputError(f"messages: expected at least one symbol in each, found none in message {empty[0]}")
         counts = np.empty((len(checked), 2), np.int32)
-        self._kernels.edges(self.bits, checked, all_or_none, counts)
+        self._kernels.count_connections(self.bits, checked, all_or_none, counts)
         return counts
+
+    # Recalling
 
     def recall(
         self,
@@ -186,11 +188,11 @@ class CliqueMemory(BitMemory):
     ) -> Recall:
         """Complete and correct cues.
 
-        In every round the units of a cluster compete: ``"sum-of-max"`` counts the clusters in which a unit is tied to
-        an active unit, ``"sum-of-sum"`` all active units it is tied to, itself included in both, and the best of
-        each cluster are active in the next round. ``"gwsta"`` (global winners take all, Aboudib et al. 2014) counts as
-        ``"sum-of-sum"`` and lets all units win that are at least as good as the k-th best of the whole network, k
-        being ``active``. Symbols of a cue may be wrong: they can lose.
+        In every round the units of a cluster compete. ``"sum-of-max"`` counts the clusters in which a unit is connected
+        to an active unit, ``"sum-of-sum"`` all active units it is connected to; both count the unit itself. The best
+        units of each cluster are active in the next round. ``"gwsta"`` (global winners take all, Aboudib et al. 2014)
+        counts as ``"sum-of-sum"`` does; all units win that are at least as good as the k-th best of the whole network,
+        where k is ``active``. Wrong symbols in a cue can be corrected, because known symbols compete too.
 
         Parameters
         ----------
@@ -198,13 +200,13 @@ class CliqueMemory(BitMemory):
             Symbols; -1 = erased; -2 = the message is known not to use the cluster.
         rule : {"sum-of-max", "sum-of-sum", "gwsta"}
         iterations : int, optional
-            At most so many rounds; by default until nothing changes, or 100.
+            Rounds, at most; by default until nothing changes, or 100.
         guided : bool
-            Whether it is known which clusters a sparse message uses. If so, those it does not use are marked by -2
-            (in a cue with ``active`` symbols they need not be). If not, all units compete with all: the best of the
-            network win, or the ``active`` best with "gwsta".
+            Whether it is known which clusters a sparse message uses. If so, the others are marked by -2 (not needed in
+            a cue with ``active`` symbols). If not, all units compete with all: the best of the network win, or the
+            ``active`` best with "gwsta".
         candidates : bool
-            Whether the units that are left are wanted as well.
+            Whether to return the units that are left as well.
         threads : int, optional
             As many as there are cores by default; the answer does not depend on it.
 
@@ -220,7 +222,7 @@ class CliqueMemory(BitMemory):
         """
         if rule not in get_args(RuleName):
             raise InputError(f"rule: expected one of {', '.join(get_args(RuleName))}, found {rule!r}")
-        limit = LIMIT if iterations is None else check_size("iterations", iterations, 1)
+        limit = MAX_ITERATIONS if iterations is None else check_size("iterations", iterations, 1)
         parts = check_threads(threads)
         checked = check_cues(cues, guided=guided, **self.shape)
         answer = Recall(
@@ -230,9 +232,12 @@ class CliqueMemory(BitMemory):
             np.empty((len(checked), self.clusters, self.units), bool) if candidates else None,
         )
         dense = self.active == self.clusters
-        wanted = self.active if rule == "gwsta" else 0 if guided or dense else 1
-        competition = Rule(rule == "sum-of-max", wanted)
-        eliminates = rule == "sum-of-max" and wanted == 0
-        task = Task(self._kernels, self.bits, self.units, self.active, competition, limit, eliminates)
-        in_parts(lambda start, stop: task.complete(checked, answer, slice(start, stop)), len(checked), parts, _LEAST)
+        winners = self.active if rule == "gwsta" else 0 if guided or dense else 1
+        competition = Competition(rule == "sum-of-max", winners)
+        task = RecallTask(self._kernels, self.bits, self.units, self.active, competition, limit)
+
+        def work(start: int, stop: int) -> None:
+            task.complete(checked, answer, slice(start, stop))
+
+        parallel_for(work, len(checked), parts, _THREAD_MESSAGES)
         return answer

@@ -1,12 +1,12 @@
-"""The clique memory's kernels: store, look up, complete (``elimination.py``). Each is compiled for one shape of memory.
+"""Kernels of the clique memory, compiled for one shape of memory: storing, familiarity, and recall by elimination.
 
-Clusters and units are constants to the compiler, which doubles the speed: loops over clusters and over the words of a
-cluster are unrolled, and nothing of them is left in memory. The first use of a shape on a machine takes a second or
-two; after that the compiled kernels come from numba's cache.
+The numbers of clusters and units are constants to the compiler. That doubles the speed: loops over clusters, and over
+the words of a cluster, are unrolled, and their state is kept in registers. The first use of a shape on a machine takes
+a second or two; after that the compiled kernels come from numba's cache.
 
-The matrix is reflexive: every unit seen is tied to itself. So the AND of a clique's rows holds the clique's own units
-(one look tells whether the known units are a clique), and counting rows counts a unit for itself (the memory effect
-of the literature, gamma = 1).
+The matrix is reflexive: every stored unit is connected to itself. So the AND of a clique's rows contains the clique's
+own units (one look tells whether the known units are a clique), and counting rows counts a unit for itself (the memory
+effect of the literature, gamma = 1).
 """
 
 from __future__ import annotations
@@ -17,40 +17,44 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.bits import ONE, options
+from assocmem._numerics.bits import ONE
+from assocmem._numerics.types import KERNEL
 from assocmem.memory.elimination_kernels import Kernel, make_eliminate
 
-TILE = 1024
+STORE_BATCH = 1024
 """Messages whose units are gathered at a time."""
 
 
-class Kernels(NamedTuple):
-    """Of one shape of memory."""
+class CliqueKernels(NamedTuple):
+    """The kernels of one shape of memory."""
 
     store: Kernel
-    edges: Kernel
+    count_connections: Kernel
     eliminate: Kernel
 
 
 @cache
-def kernels(clusters: int, units: int, active: int) -> Kernels:
-    """Return the kernels of a shape; they are compiled when first called."""
-    return Kernels(_make_store(clusters, units, active), _make_edges(units), make_eliminate(clusters, units, active))
+def clique_kernels(clusters: int, units: int, active: int) -> CliqueKernels:
+    """Return the kernels of a shape; each is compiled at its first call."""
+    return CliqueKernels(
+        _make_store(clusters, units, active), _make_count(units), make_eliminate(clusters, units, active)
+    )
 
 
 def _make_store(clusters: int, units: int, active: int) -> Kernel:
     small = np.uint16 if clusters * units <= 1 << 16 else np.uint32
     dense = active == clusters
 
-    @njit(**options)
+    @njit(**KERNEL)
     def store(bits, messages, first, last):  # type: ignore[no-untyped-def]
-        """Tie the units of each message: only the rows of clusters ``first`` to ``last`` - 1.
+        """Connect the units of each message, in the rows of clusters ``first`` to ``last`` - 1 only.
 
-        Threads that share out the clusters never meet in a word. ``bits``: uint64 (n, w); ``messages``: int32 (m, X).
+        Threads that share out the clusters never write to the same word. ``bits``: uint64 (n, w), changed;
+        ``messages``: int32 (m, X).
         """
-        gathered = np.empty((active, TILE), small)
-        for start in range(0, messages.shape[0], TILE):
-            count = min(TILE, messages.shape[0] - start)
+        gathered = np.empty((active, STORE_BATCH), small)
+        for start in range(0, messages.shape[0], STORE_BATCH):
+            count = min(STORE_BATCH, messages.shape[0] - start)
             for i in range(count):
                 k = 0
                 for a in range(clusters):
@@ -70,13 +74,14 @@ def _make_store(clusters: int, units: int, active: int) -> Kernel:
     return store  # type: ignore[no-any-return]
 
 
-def _make_edges(units: int) -> Kernel:
-    @njit(**options)
-    def edges(bits, messages, all_or_none, counts):  # type: ignore[no-untyped-def]
-        """Count the connections present among each message's symbols, each once; with a lone symbol, with itself.
+def _make_count(units: int) -> Kernel:
+    @njit(**KERNEL)
+    def count_connections(bits, messages, all_or_none, counts):  # type: ignore[no-untyped-def]
+        """Count the connections that are set among each message's symbols, each once; for one symbol, with itself.
 
-        With ``all_or_none`` the count stops at the first one missing. ``bits``: uint64 (n, w); ``messages``: int32
-        (m, X), negative = not used; ``counts``: int32 (m, 2), filled: present, and how many there could be.
+        With ``all_or_none`` the count stops at the first missing connection. ``bits``: uint64 (n, w); ``messages``:
+        int32 (m, X), negative = not used; ``counts``: int32 (m, 2), filled with how many are set, and how many there
+        could be.
         """
         mine = np.empty(messages.shape[1], np.int64)
         for i in range(messages.shape[0]):
@@ -92,12 +97,12 @@ def _make_edges(units: int) -> Kernel:
                 for j in range(k - 1):
                     if missing and all_or_none:
                         break
-                    tied = (bits[mine[j], unit >> 6] >> np.uint64(unit & 63)) & ONE != 0
-                    present += int(tied)
-                    missing |= not tied
+                    connected = (bits[mine[j], unit >> 6] >> np.uint64(unit & 63)) & ONE != 0
+                    present += int(connected)
+                    missing |= not connected
             if k == 1:
                 present = int((bits[mine[0], mine[0] >> 6] >> np.uint64(mine[0] & 63)) & ONE)
             counts[i, 0] = present
             counts[i, 1] = max(1, k * (k - 1) // 2)
 
-    return edges  # type: ignore[no-any-return]
+    return count_connections  # type: ignore[no-any-return]

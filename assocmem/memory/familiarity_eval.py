@@ -1,7 +1,7 @@
-"""What a ``SeenMemory`` is worth: the threshold for a wanted rate of false alarms, and false alarms and misses.
+"""How reliable a ``SeenMemory`` is: the threshold for a rate of false alarms, and rates of false alarms and misses.
 
-Predicted twice: by theory, which takes ties to be independent, with the densities that were measured unit by unit; and
-by items of the memory's own kind, held out while the others are stored, because real messages are not independent.
+They are predicted twice. Theory takes connections to be independent, as frequent as was counted unit by unit. Real
+messages are not independent, so some of them are held out while the others are stored, and then looked up.
 """
 
 from __future__ import annotations
@@ -12,142 +12,150 @@ import numpy as np
 
 from assocmem._numerics.types import F32, U16, Bools
 from assocmem.errors import InputError
-from assocmem.memory.familiarity import SCALE, SeenMemory, units_for
-from assocmem.memory.familiarity_kernels import most_shared
+from assocmem.memory.familiarity import WEIGHT_SCALE, SeenMemory, units_for
+from assocmem.memory.familiarity_kernels import max_overlap
 
-ALIKE = 5
-"""Messages that share so many symbols of 16 are alike: chance does that once in 10**10 pairs, and one of the two being
-asked for, the other being found is no false alarm."""
-FLOOR = 13.5
-"""Bits; no threshold is lower: four symbols that are all tied to each other prove nothing, however rare."""
-WANTED = 0.01
+ALIKE_SYMBOLS = 5
+"""Messages that share this many symbols of 16 are alike. Chance does that once in 10**10 pairs, and to recognise one
+because the other was stored is not a false alarm."""
+MIN_THRESHOLD = 13.5
+"""Bits; no threshold is lower: four symbols that are all connected prove nothing, however rare they are."""
+FALSE_RATE = 0.01
 """False alarms per message that is like nothing stored."""
-FEWEST = 20
-"""Items held out that say anything about a rate."""
-DRAWS = 4000
-SAMPLE = 2000
-_SCANNED = 10**10
-"""Comparisons of messages that a judgement may take: twenty seconds or so, at ten million items."""
+KEPT_SYMBOLS = (5, 6, 7, 8, 10, 12)
+"""Symbols that the near copies keep whose misses are reported."""
+MIN_HELD_OUT = 20
+"""Messages that must be held out for a rate to mean anything."""
+MAX_HELD_OUT = 2000
+SIMULATIONS = 4000
+_COMPARISONS = 10**10  # of messages, at most: about twenty seconds at ten million items
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """How a memory answers. Shares are of messages; None where there were none to ask."""
+class FamiliarityReport:
+    """How reliable a memory is. Shares are of messages; None if there were no messages to look up."""
 
     items: int
     units: int
     bytes: int
     density: float
     threshold: float
-    """bits of evidence from which on a message is taken for seen"""
+    """bits of evidence from which on a message counts as seen"""
     theory_false: float | None
-    """false alarms if ties were independent"""
+    """false alarms if connections were independent"""
     held_false: float | None
-    """false alarms among items held out: like no other item (``ALIKE``), and taken for seen"""
+    """false alarms among messages held out: like no other message (``ALIKE_SYMBOLS``), but counted as seen"""
     held: int
-    """items held out that are like no other, half of which chose the threshold and half of which were counted"""
+    """messages held out that are like no other; half of them chose the threshold, and half of them were counted"""
     alike: float | None
-    """share of items held out that are like another item"""
+    """share of messages held out that are like another message"""
     theory_miss: tuple[float | None, ...]
-    """misses of near copies that keep ``KEPT`` symbols, if ties were independent"""
+    """misses of near copies that keep ``KEPT_SYMBOLS``, if connections were independent"""
     measured_miss: tuple[float | None, ...]
-    """misses of items of which only so many symbols were kept, each other one drawn from another item"""
+    """misses of stored messages that keep ``KEPT_SYMBOLS``, with the others replaced by other messages' symbols"""
 
 
-KEPT = (5, 6, 7, 8, 10, 12)
-
-
-def build(
-    messages: U16, *, wanted: float = WANTED, units: int | None = None, seed: int = 0
-) -> tuple[SeenMemory, Judgement]:
-    """Store messages, and judge the memory meanwhile.
+def build_and_evaluate(
+    messages: U16, *, false_rate: float = FALSE_RATE, units: int | None = None, seed: int = 0
+) -> tuple[SeenMemory, FamiliarityReport]:
+    """Store messages in a new memory, and measure it in between.
 
     Parameters
     ----------
     messages : uint16 (n, clusters)
-    wanted : float
-        Rate of false alarms that the threshold is to keep.
+    false_rate : float
+        Rate of false alarms for which the threshold is chosen.
     units : int, optional
         Per cluster; planned by the number of messages by default.
     seed : int
-        Chooses who is held out.
+        Chooses the messages that are held out.
 
     Returns
     -------
     memory : SeenMemory
-    judgement : Judgement
+    report : FamiliarityReport
     """
-    if not 0 < wanted < 1:
-        raise InputError(f"wanted: expected a rate between 0 and 1, found {wanted}")
+    if not 0 < false_rate < 1:
+        raise InputError(f"false_rate: expected a rate between 0 and 1, found {false_rate}")
     rng = np.random.default_rng(seed)
     n, clusters = messages.shape
     memory = SeenMemory(units or units_for(n, clusters), clusters=clusters)
-    held = np.sort(rng.permutation(n)[: min(SAMPLE, n // 10, max(20, _SCANNED // max(1, n)))])
+    held = np.sort(rng.permutation(n)[: min(MAX_HELD_OUT, n // 10, max(20, _COMPARISONS // max(1, n)))])
     others = np.delete(messages, held, axis=0)
     memory.store(others)
     evidence = memory.evidence(messages[held])
     unlike = np.array([], bool)
     if len(held):
         shared = np.empty(len(held), np.int64)
-        most_shared(messages, messages[held], held, shared)
-        unlike = shared < ALIKE
+        max_overlap(messages, messages[held], held, shared)
+        unlike = shared < ALIKE_SYMBOLS
     memory.store(messages[held])
     chooses = np.arange(len(held)) % 2 == 0
-    by_theory, by_items = by_chance(memory, messages, rng), evidence[chooses & unlike]
-    threshold = max(FLOOR, _rate_at(by_theory, wanted), _rate_at(by_items, wanted))
+    simulated, measured = simulate_evidence(memory, messages, rng), evidence[chooses & unlike]
+    threshold = max(MIN_THRESHOLD, _threshold_for(simulated, false_rate), _threshold_for(measured, false_rate))
     counted = evidence[~chooses & unlike]
-    return memory, Judgement(
+    return memory, FamiliarityReport(
         items=n,
         units=memory.units,
         bytes=memory.nbytes,
         density=memory.density,
         threshold=threshold,
-        theory_false=_share(by_chance(memory, messages, rng) >= threshold),
+        theory_false=_share(simulate_evidence(memory, messages, rng) >= threshold),
         held_false=_share(counted >= threshold),
         held=int(unlike.sum()),
         alike=_share(~unlike),
-        theory_miss=tuple(_share(by_chance(memory, messages, rng, kept) < threshold) for kept in KEPT),
-        measured_miss=tuple(_share(~memory.seen(_altered(messages, rng, kept), threshold)) for kept in KEPT),
+        theory_miss=tuple(_share(simulate_evidence(memory, messages, rng, kept) < threshold) for kept in KEPT_SYMBOLS),
+        measured_miss=tuple(_share(~memory.seen(_altered(messages, rng, kept), threshold)) for kept in KEPT_SYMBOLS),
     )
 
 
-def _share(flags: Bools) -> float | None:
-    return float(flags.mean()) if len(flags) else None
+def simulate_evidence(
+    memory: SeenMemory, messages: U16, rng: np.random.Generator, kept: int = 0, count: int = SIMULATIONS
+) -> F32:
+    """Return the evidence for random messages if the memory's connections were independent, float32 (count,).
 
-
-def _rate_at(evidence: F32, wanted: float) -> float:
-    """Least threshold, in steps of the weights, that at most a share ``wanted`` reaches; 0 when too few were asked."""
-    if len(evidence) < FEWEST:
-        return 0.0
-    return float(np.sort(evidence)[-1 - int(wanted * len(evidence))] + 1 / SCALE)
-
-
-def _mixed(messages: U16, rng: np.random.Generator, count: int) -> U16:
-    """Draw each symbol from another message: as popular, but none goes with another."""
-    rows = rng.integers(0, len(messages), (count, messages.shape[1]))
-    return messages[rows, np.arange(messages.shape[1])]
-
-
-def _altered(messages: U16, rng: np.random.Generator, kept: int) -> U16:
-    """Draw stored messages, keep some symbols of each, and draw each other one from another message."""
-    if not len(messages):
-        return messages
-    mine = messages[rng.integers(0, len(messages), DRAWS // 4)]
-    return np.where(_choose(rng, mine.shape, kept), mine, _mixed(messages, rng, len(mine)))
-
-
-def _choose(rng: np.random.Generator, shape: tuple[int, ...], kept: int) -> Bools:
-    return np.asarray(rng.random(shape).argsort(axis=1) < kept)
-
-
-def by_chance(memory: SeenMemory, messages: U16, rng: np.random.Generator, kept: int = 0, count: int = DRAWS) -> F32:
-    """Return the evidence for random messages, float32 (count,), in a memory where ties come about by chance.
-
-    ``messages`` are what is stored, for the symbols' frequencies; ``kept`` symbols are those of one stored message,
-    and the rest is drawn.
+    Parameters
+    ----------
+    memory : SeenMemory
+    messages : uint16 (n, clusters)
+        The stored messages: random messages have their frequencies of symbols.
+    rng : Generator
+    kept : int
+        Symbols of each random message that are those of one stored message.
+    count : int
     """
     if not len(messages):
         return np.zeros(count, np.float32)
     known = _choose(rng, (count, memory.clusters), kept)
     one = messages[rng.integers(0, len(messages), count)]
     return memory.theory(np.where(known, one, _mixed(messages, rng, count)), known, rng)
+
+
+def _share(flags: Bools) -> float | None:
+    return float(flags.mean()) if len(flags) else None
+
+
+def _threshold_for(evidence: F32, false_rate: float) -> float:
+    """Return the least threshold, in steps of the weights, that at most this share reaches; 0 for too few messages."""
+    if len(evidence) < MIN_HELD_OUT:
+        return 0.0
+    return float(np.sort(evidence)[-1 - int(false_rate * len(evidence))] + 1 / WEIGHT_SCALE)
+
+
+def _mixed(messages: U16, rng: np.random.Generator, count: int) -> U16:
+    """Draw each symbol from another message: symbols stay as popular as they are, but become independent."""
+    rows = rng.integers(0, len(messages), (count, messages.shape[1]))
+    return messages[rows, np.arange(messages.shape[1])]
+
+
+def _altered(messages: U16, rng: np.random.Generator, kept: int) -> U16:
+    """Draw stored messages, keep some symbols of each, and draw each of the others from another message."""
+    if not len(messages):
+        return messages
+    mine = messages[rng.integers(0, len(messages), SIMULATIONS // 4)]
+    return np.where(_choose(rng, mine.shape, kept), mine, _mixed(messages, rng, len(mine)))
+
+
+def _choose(rng: np.random.Generator, shape: tuple[int, ...], kept: int) -> Bools:
+    """Choose ``kept`` places of each row at random."""
+    return np.asarray(rng.random(shape).argsort(axis=1) < kept)

@@ -1,6 +1,6 @@
-"""WillshawMemory: ties sets of rows to columns, and answers which columns a set of rows is tied to.
+"""WillshawMemory: associates sets of rows with columns, and recalls the columns of a set of rows.
 
-Arrays in, arrays out; files only by ``save`` and ``load``. The theory is in ``capacity.py``.
+The theory is in ``capacity.py``.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from assocmem._numerics.bits import count_rows, set_bits, top_scores, transpose
-from assocmem._numerics.threads import check_threads, in_parts
+from assocmem._numerics.threads import check_threads, parallel_for
 from assocmem._numerics.types import I64, U16
-from assocmem._numerics.validation import Sets, as_integers, check_size, lay_out
+from assocmem._numerics.validation import Sets, as_integers, check_size, flatten_sets
 from assocmem.errors import InputError
 from assocmem.memory.base import BitMemory
 
-_LEAST = 64  # sets that are worth a thread
+_THREAD_SETS = 64  # fewer are not worth a thread
 
 
 class WillshawMemory(BitMemory):
@@ -26,9 +26,9 @@ class WillshawMemory(BitMemory):
     Parameters
     ----------
     rows : int
-        Units on the asking side.
+        Units of the input side.
     columns : int
-        Units on the answering side.
+        Units of the output side.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class WillshawMemory(BitMemory):
         return self.rows, self.columns
 
     def associate(self, row_sets: Sets, columns: Sets) -> None:
-        """Tie every row of set i to column i, or to every column of set i.
+        """Associate every row of set i with column i, or with every column of set i.
 
         Parameters
         ----------
@@ -70,26 +70,24 @@ class WillshawMemory(BitMemory):
             Wrong shape, dtype or numbers; nothing is changed.
         """
         self._check_writable()
-        rows, row_starts = lay_out(row_sets, "row_sets", self.rows)
+        rows, row_starts = flatten_sets(row_sets, "row_sets", self.rows)
         flat = as_integers(np.asarray(columns), "columns") if _is_flat(columns) else None
-        to, to_starts = lay_out(columns if flat is None else flat[:, None], "columns", self.columns)
-        if len(row_starts) != len(to_starts):
+        outputs, output_starts = flatten_sets(columns if flat is None else flat[:, None], "columns", self.columns)
+        if len(row_starts) != len(output_starts):
             raise InputError(
-                f"columns: expected one entry per row set, {len(row_starts) - 1}, found {len(to_starts) - 1}"
+                f"columns: expected one entry per row set, {len(row_starts) - 1}, found {len(output_starts) - 1}"
             )
-        row_counts, to_counts = np.diff(row_starts), np.diff(to_starts)
-        pairs = row_counts * to_counts
+        row_counts, output_counts = np.diff(row_starts), np.diff(output_starts)
+        pairs = row_counts * output_counts
         of = np.repeat(np.arange(len(pairs)), pairs)
         place = np.arange(len(of)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
-        tied_rows, tied_columns = (
-            rows[row_starts[of] + place // to_counts[of]],
-            to[to_starts[of] + place % to_counts[of]],
-        )
+        set_rows = rows[row_starts[of] + place // output_counts[of]]
+        set_columns = outputs[output_starts[of] + place % output_counts[of]]
         with self._writing:
-            set_bits(self.bits, tied_rows, tied_columns)
+            set_bits(self.bits, set_rows, set_columns)
 
     def poll(self, row_sets: Sets, *, threads: int | None = None) -> U16:
-        """Count for each column the rows of the set that are tied to it.
+        """Count for each column the rows of the set that it is associated with.
 
         Parameters
         ----------
@@ -103,10 +101,10 @@ class WillshawMemory(BitMemory):
         scores : uint16 (n, columns)
         """
         parts = check_threads(threads)
-        return self._poll(*lay_out(row_sets, "row_sets", self.rows), parts)
+        return self._poll(*flatten_sets(row_sets, "row_sets", self.rows), parts)
 
     def _poll(self, rows: I64, sets: I64, parts: int) -> U16:
-        """Poll for sets that are laid out."""
+        """Poll for flattened sets."""
         if len(sets) > 1 and np.diff(sets).max() > np.iinfo(np.uint16).max:
             raise InputError(f"row_sets: expected at most 65535 rows in a set, found {np.diff(sets).max()}")
         scores: U16 = np.empty((len(sets) - 1, self.columns), np.uint16)
@@ -115,17 +113,17 @@ class WillshawMemory(BitMemory):
         def work(start: int, stop: int) -> None:
             count_rows(self.bits, rows, groups, sets[start : stop + 1], scores[start:stop])
 
-        in_parts(work, len(scores), parts, _LEAST)
+        parallel_for(work, len(scores), parts, _THREAD_SETS)
         return scores
 
     def top(self, row_sets: Sets, k: int) -> tuple[U16, I64]:
-        """Return the k columns with the most ties to each set, ties to the lower column.
+        """Return the k columns with the highest scores for each set; the lower of equal columns goes first.
 
         Returns
         -------
         scores : uint16 (n, k)
         columns : int64 (n, k)
-            Padded with 0 and -1: a column without any tie is none.
+            Padded with 0 and -1: a column with score zero is never returned.
         """
         k = check_size("k", k, 1)
         scores = self.poll(row_sets)
@@ -134,16 +132,16 @@ class WillshawMemory(BitMemory):
         return values, columns
 
     def recall(self, row_sets: Sets, *, threshold: int | None = None) -> list[I64]:
-        """Return the columns that are tied to all rows of a set, or to at least ``threshold`` of them.
+        """Return the columns that are associated with all rows of a set, or with at least ``threshold`` of them.
 
         Returns
         -------
         list of int64 arrays, one per set, ascending
-            Willshaw's threshold, the size of the set, never misses what was associated with all its rows; a lower one
-            bears with rows that were never associated. An empty set recalls nothing.
+            Willshaw's threshold, the size of the set, never misses a column that was associated with all its rows. A
+            lower one tolerates rows that were never associated. An empty set recalls nothing.
         """
         threshold = None if threshold is None else check_size("threshold", threshold, 1)
-        rows, sets = lay_out(row_sets, "row_sets", self.rows)
+        rows, sets = flatten_sets(row_sets, "row_sets", self.rows)
         scores = self._poll(rows, sets, check_threads(None))
         least = np.maximum(1, np.diff(sets) if threshold is None else np.full(len(scores), threshold))
         return [np.flatnonzero(row >= number) for row, number in zip(scores, least, strict=True)]
@@ -156,7 +154,7 @@ class WillshawMemory(BitMemory):
 
 
 def _is_flat(columns: object) -> bool:
-    """Whether it is one number per set, not a set per set."""
+    """Return whether there is one number per set instead of a set per set."""
     try:
         return {np.ndim(one) for one in columns} == {0}  # type: ignore[attr-defined]
     except (TypeError, ValueError):

@@ -1,8 +1,8 @@
-"""Winner-take-all among the units of a clique memory: every rule, every cue, in rounds over whole batches.
+"""Recall by winner-take-all: units compete in rounds, for every rule and every cue, in whole batches.
 
-A round counts for every unit how many active units (sum-of-sum), or how many clusters with an active unit
-(sum-of-max), it is tied to, itself included; the winners are active in the next round. Slower than elimination
-(``elimination.py``), which computes the same for cues that contradict nothing stored.
+A round counts for every unit the active units (sum-of-sum), or the clusters with an active unit (sum-of-max), that it
+is connected to, itself included. The winners are active in the next round. This is slower than elimination
+(``elimination_kernels.py``), which computes the same for cues that contradict nothing stored.
 """
 
 from __future__ import annotations
@@ -12,49 +12,57 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.bits import ONE, count_ones, count_rows, list_ones, options, words_for
-from assocmem._numerics.types import I32, I64, U16, Words
+from assocmem._numerics.bits import ONE, count_ones, count_rows, list_ones, words_for
+from assocmem._numerics.types import I32, I64, KERNEL, U16, Words
 
-BATCH = 256
+CUE_BATCH = 256
 """Cues whose counts are in memory at a time."""
 
 
-class Rule(NamedTuple):
+class Competition(NamedTuple):
     """How units compete."""
 
     by_cluster: bool
-    """count clusters, not units (sum-of-max)"""
-    wanted: int
-    """0: every cluster has its winners; k > 0: units as good as the k-th best of all win"""
+    """count clusters instead of units (sum-of-max)"""
+    winners: int
+    """0: the best of each cluster win; k > 0: all units win that are at least as good as the network's k-th best"""
 
 
-@njit(**options)
-def winners(counts, cues, units, wanted, active):  # type: ignore[no-untyped-def]
-    """Activate the winners.
+@njit(**KERNEL)
+def _network_threshold(counts, cue, units, winners):  # type: ignore[no-untyped-def]
+    """Return the count of the ``winners``-th best unit of the clusters that take part, at least 1.
 
-    ``counts``: uint16 (m, X * units); ``cues``: int32 (m, X), -2 = cluster takes no part; ``wanted``: as in ``Rule``;
-    ``active``: uint64 (m, w), filled. A unit without any count never wins.
+    ``counts``: uint16 (X * units,); ``cue``: int32 (X,).
+    """
+    tally = np.zeros(1 + counts.shape[0], np.int64)
+    for a in range(cue.shape[0]):
+        if cue[a] > -2:
+            for unit in range(a * units, (a + 1) * units):
+                tally[counts[unit]] += 1
+    threshold = counts.shape[0]
+    better = tally[threshold]
+    while threshold > 1 and better < winners:
+        threshold -= 1
+        better += tally[threshold]
+    return threshold
+
+
+@njit(**KERNEL)
+def activate_winners(counts, cues, units, winners, active):  # type: ignore[no-untyped-def]
+    """Activate the winners of a round.
+
+    ``counts``: uint16 (m, X * units); ``cues``: int32 (m, X), -2 = the cluster takes no part; ``winners``: as in
+    ``Competition``; ``active``: uint64 (m, w), filled. A unit whose count is zero never wins.
     """
     for q in range(counts.shape[0]):
         for j in range(active.shape[1]):
             active[q, j] = np.uint64(0)
-        least = 1
-        if wanted > 0:
-            tally = np.zeros(1 + counts.shape[1], np.int64)
-            for a in range(cues.shape[1]):
-                if cues[q, a] > -2:
-                    for unit in range(a * units, (a + 1) * units):
-                        tally[counts[q, unit]] += 1
-            least = counts.shape[1]
-            better = tally[least]
-            while least > 1 and better < wanted:
-                least -= 1
-                better += tally[least]
+        least = _network_threshold(counts[q], cues[q], units, winners) if winners > 0 else 1
         for a in range(cues.shape[1]):
             if cues[q, a] == -2:
                 continue
             threshold = np.int64(least)
-            if wanted == 0:
+            if winners == 0:
                 for unit in range(a * units, (a + 1) * units):
                     threshold = max(threshold, np.int64(counts[q, unit]))
             for unit in range(a * units, (a + 1) * units):
@@ -62,9 +70,9 @@ def winners(counts, cues, units, wanted, active):  # type: ignore[no-untyped-def
                     active[q, unit >> 6] |= ONE << np.uint64(unit & 63)
 
 
-@njit(**options)
+@njit(**KERNEL)
 def read_symbols(active, units, messages):  # type: ignore[no-untyped-def]
-    """Read what is left: a cluster's one active unit, else -1.
+    """Read the symbol of each cluster's only active unit; -1 if no unit or several are active.
 
     ``active``: uint64 (m, w); ``messages``: int32 (m, X), filled.
     """
@@ -77,8 +85,8 @@ def read_symbols(active, units, messages):  # type: ignore[no-untyped-def]
             messages[q, a] = max(found, -1)
 
 
-def compete(bits: Words, units: int, cues: I32, rule: Rule, limit: int) -> tuple[Words, I32]:
-    """Let the units of every cue compete until nothing changes, or ``limit`` rounds are done.
+def compete(bits: Words, units: int, cues: I32, competition: Competition, limit: int) -> tuple[Words, I32]:
+    """Let the units of every cue compete until nothing changes, or for ``limit`` rounds.
 
     Parameters
     ----------
@@ -87,7 +95,7 @@ def compete(bits: Words, units: int, cues: I32, rule: Rule, limit: int) -> tuple
         Per cluster.
     cues : int32 (m, X)
         -1 = erased, -2 = the cluster takes no part.
-    rule : Rule
+    competition : Competition
     limit : int
 
     Returns
@@ -95,17 +103,20 @@ def compete(bits: Words, units: int, cues: I32, rule: Rule, limit: int) -> tuple
     active : uint64 (m, w)
         The units that are active at the end.
     rounds : int32 (m,)
-        How many changed something.
+        The number of the last round that changed something, at least 1.
     """
     active = np.zeros((len(cues), words_for(cues.shape[1] * units)), np.uint64)
     rounds = np.ones(len(cues), np.int32)
-    for start in range(0, len(cues), BATCH):
-        part = slice(start, start + BATCH)
-        _compete(bits, units, cues[part], rule, limit, active[part], rounds[part])
+    for start in range(0, len(cues), CUE_BATCH):
+        part = slice(start, start + CUE_BATCH)
+        _compete(bits, units, cues[part], competition, limit, active[part], rounds[part])
     return active, rounds
 
 
-def _compete(bits: Words, units: int, cues: I32, rule: Rule, limit: int, active: Words, rounds: I32) -> None:
+def _compete(
+    bits: Words, units: int, cues: I32, competition: Competition, limit: int, active: Words, rounds: I32
+) -> None:
+    """Do the same for one batch; ``active`` and ``rounds`` are filled."""
     rows, clusters = np.nonzero(cues >= 0)
     known = clusters * units + cues[rows, clusters]
     np.bitwise_or.at(active, (rows, known >> 6), ONE << (known & 63).astype(np.uint64))
@@ -114,10 +125,10 @@ def _compete(bits: Words, units: int, cues: I32, rule: Rule, limit: int, active:
     for number in range(1, limit + 1):
         before = active[running]
         after = np.empty_like(before)
-        units_on, sets = _active_units(before)
-        groups, sets = _groups(units_on, sets, units if rule.by_cluster else 1)
-        count_rows(bits, units_on, groups, sets, counts[: len(running)])
-        winners(counts[: len(running)], cues[running], units, rule.wanted, after)
+        active_units, sets = _active_units(before)
+        groups, sets = _groups(active_units, sets, units if competition.by_cluster else 1)
+        count_rows(bits, active_units, groups, sets, counts[: len(running)])
+        activate_winners(counts[: len(running)], cues[running], units, competition.winners, after)
         active[running] = after
         changed = (after != before).any(axis=1)
         rounds[running[changed]] = number
@@ -127,18 +138,21 @@ def _compete(bits: Words, units: int, cues: I32, rule: Rule, limit: int, active:
 
 
 def _active_units(active: Words) -> tuple[I64, I64]:
-    """Units that are on, one cue behind the other, and where each cue's begin: int64 (sum,), int64 (m + 1,)."""
+    """Return the active units of all cues, int64 (sum,), and where each cue's begin, int64 (m + 1,)."""
     numbers = np.empty(len(active), np.int64)
     count_ones(active, numbers)
     sets = np.concatenate([[0], np.cumsum(numbers)])
-    units_on = np.empty(sets[-1], np.int64)
-    list_ones(active, sets[:-1], units_on)
-    return units_on, sets
+    units = np.empty(sets[-1], np.int64)
+    list_ones(active, sets[:-1], units)
+    return units, sets
 
 
-def _groups(units_on: I64, sets: I64, size: int) -> tuple[I64, I64]:
-    """Group units by cluster (``size`` units), or each for itself (1): where groups, and where each cue's, begin."""
-    cluster = units_on // size
+def _groups(active_units: I64, sets: I64, size: int) -> tuple[I64, I64]:
+    """Group units by cluster (``size`` units per cluster), or each alone (1).
+
+    Returns where the groups begin, and which group each cue's begin with, as ``count_rows`` takes them.
+    """
+    cluster = active_units // size
     first = np.ones(len(cluster), bool)
     first[1:] = cluster[1:] != cluster[:-1]
     first[sets[:-1][sets[:-1] < len(cluster)]] = True  # a cue's first unit begins a group

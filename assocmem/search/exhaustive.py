@@ -1,6 +1,6 @@
-"""Nearest items among coded features: one engine interface, and the exhaustive engine every other is held against.
+"""Search among coded items: the interface of the engines, and the exhaustive engine, the reference for the others.
 
-Arrays in, arrays out: blocks of (ids, codes, features) may be memory-mapped, but this module opens no file.
+The items come in blocks of ids, codes and features. These arrays may be memory-mapped, but this module opens no file.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from assocmem._numerics.rotation import unit_rows
 from assocmem._numerics.simd import products
-from assocmem._numerics.types import F32, I64, LANES, U8, Floats
+from assocmem._numerics.types import F32, I64, KERNEL, LANES, U8, Floats
 from assocmem._numerics.validation import check_effort
-from assocmem.codes.missing_values import SAMPLE, Moments, complete, split_known
+from assocmem.codes.missing_values import MOMENT_ROWS, Moments, impute, split_known
 from assocmem.codes.winner_codes import UNITS, CliqueCoder, byte_tables, score_codes
 from assocmem.errors import InputError
 
@@ -26,12 +27,12 @@ def _no_rows() -> I64:
     return np.empty(0, np.int64)
 
 
-class Rows(Protocol):
-    """Feature vectors that are read a few rows at a time: an array, or rows mapped from a file."""
+class FeatureRows(Protocol):
+    """Feature vectors of which a few rows are read at a time: an array, or rows of a mapped file."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the whole: (n, dim)."""
+        """Shape of the whole: (n, dim)."""
 
     def __getitem__(self, rows: I64) -> Floats:
         """Return a new array, float16 or float32 (len(rows), dim)."""
@@ -39,52 +40,60 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """n items that are stored together; nothing in it is ever changed."""
+    """n items that are stored together; a block never changes."""
 
     ids: I64
     """int64 (n,)"""
     codes: U8
     """uint8 (n, code_bytes), C-contiguous"""
-    features: Rows
+    features: FeatureRows
     """float16 or float32 (n, dim)"""
     dead: I64 = field(default_factory=_no_rows)
-    """int64: rows that are no longer to be found"""
+    """int64: rows of removed items, which are never found"""
 
 
 class SearchEngine(Protocol):
-    """What answers a query, however it does so."""
+    """Anything that answers queries."""
 
     def search(self, queries: npt.ArrayLike, k: int, *, effort: float | None = None) -> tuple[F32, I64]:
-        """Return (D, I), shape (nq, k): cosine similarity, highest first, and ids; missing = 0 and -1."""
+        """Return (D, I), both (nq, k): cosine similarity, highest first, and ids; 0 and -1 if there are fewer items."""
 
 
-class ExhaustiveEngine:
-    """Score every code with the real-valued query, take the best few, refine them by their stored features.
+class ItemBlocks:
+    """The items of several blocks. A row is here a position in all blocks, one behind the other.
 
     Parameters
     ----------
     coder : CliqueCoder
-        The encoder that made the codes.
+        The encoder of the codes.
     blocks : sequence of Block
-        The items.
-    candidates : int
-        How many items, by code score, are compared by their features.
     """
 
-    def __init__(self, coder: CliqueCoder, blocks: Sequence[Block], *, candidates: int = 300) -> None:
+    def __init__(self, coder: CliqueCoder, blocks: Sequence[Block]) -> None:
         for block in blocks:
             _check_block(block, coder)
         self.coder = coder
         self.blocks = tuple(blocks)
-        self.candidates = candidates
         self._starts = np.cumsum([0, *(len(block.ids) for block in self.blocks)])
 
     def __len__(self) -> int:
         """Items that can be found."""
         return int(self._starts[-1]) - sum(len(block.dead) for block in self.blocks)
 
+    @cached_property
+    def ids(self) -> I64:
+        """Ids of all rows, int64 (rows,)."""
+        return np.concatenate([_no_rows(), *(block.ids for block in self.blocks)])
+
+    def living_rows(self) -> I64:
+        """Return the rows of items that can be found, ascending."""
+        dead = [block.dead + start for start, block in zip(self._starts, self.blocks, strict=False)]
+        living = np.ones(self._starts[-1], np.bool_)
+        living[np.concatenate([_no_rows(), *dead])] = False
+        return np.flatnonzero(living)
+
     def score(self, values: F32) -> F32:
-        """Score every stored code by a value per unit, float32 (16 * clusters,); dead rows score -inf."""
+        """Score all codes by a value per unit, float32 (16 * clusters,); rows of removed items score -inf."""
         tables = byte_tables(values)
         scores = np.empty(int(self._starts[-1]), np.float32)
         for start, block in zip(self._starts, self.blocks, strict=False):
@@ -93,17 +102,66 @@ class ExhaustiveEngine:
             part[block.dead] = -np.inf
         return scores
 
+    def codes(self, rows: I64) -> U8:
+        """Return the codes of rows, ascending, uint8 (n, code_bytes)."""
+        parts = [np.empty((0, self.coder.code_bytes), np.uint8)]
+        for start, block in zip(self._starts, self.blocks, strict=False):
+            local = rows - start
+            parts.append(block.codes[local[(local >= 0) & (local < len(block.ids))]])
+        return np.concatenate(parts)
+
+    def features(self, rows: I64) -> F32:
+        """Return the features of rows, ascending, float32 (n, dim)."""
+        features = np.empty((len(rows), self.coder.dim), np.float32)
+        owner = np.searchsorted(self._starts, rows, side="right") - 1
+        for b in np.unique(owner):
+            mine = owner == b
+            features[mine] = self.blocks[b].features[rows[mine] - self._starts[b]]
+        return features
+
+    def cosines(self, rows: I64, direction: F32) -> F32:
+        """Return the cosine similarities of a vector of unit length and rows, ascending, float32 (n,)."""
+        cosines = np.empty(len(rows), np.float32)
+        owner = np.searchsorted(self._starts, rows, side="right") - 1
+        for b in np.unique(owner):
+            mine = owner == b
+            cosines[mine] = _cosines(direction, self.blocks[b].features[rows[mine] - self._starts[b]])
+        return cosines
+
+
+class ExhaustiveEngine:
+    """Score every code with the real-valued query, then compare the best few items by their stored features.
+
+    Parameters
+    ----------
+    coder : CliqueCoder
+        The encoder of the codes.
+    blocks : sequence of Block
+        The items.
+    candidates : int
+        Number of items that are compared by their features.
+    """
+
+    def __init__(self, coder: CliqueCoder, blocks: Sequence[Block], *, candidates: int = 300) -> None:
+        self.coder = coder
+        self.items = ItemBlocks(coder, blocks)
+        self.candidates = candidates
+
+    def __len__(self) -> int:
+        """Items that can be found."""
+        return len(self.items)
+
     def search(self, queries: npt.ArrayLike, k: int, *, effort: float | None = None) -> tuple[F32, I64]:
         """Return the k nearest items of each query by cosine similarity.
 
         Parameters
         ----------
         queries : array, shape (nq, dim) or (dim,)
-            NaN where a number is missing: it is completed from what is stored (``partial.py``).
+            NaN for missing values, which are estimated from the stored features (``codes.missing_values``).
         k : int
-            How many; more than there are items pads with id -1 and similarity 0.
+            Number of results; id -1 and similarity 0 if there are fewer items.
         effort : float, optional
-            About the share of the codes that an engine looks at which need not look at all, as this one does.
+            About the share of the codes that are scored, for engines that need not score all. This one always does.
 
         Returns
         -------
@@ -123,79 +181,49 @@ class ExhaustiveEngine:
         if array.dtype.kind == "f" and np.isnan(array).any():
             queries = self._complete(queries)
         rotated = self.coder.rotate(queries)
-        directions = _unit_rows(np.atleast_2d(np.asarray(queries, dtype=np.float32)))
+        directions = unit_rows(np.atleast_2d(np.asarray(queries, dtype=np.float32)))
         similarity = np.zeros((len(rotated), k), np.float32)
         ids = np.full((len(rotated), k), -1, np.int64)
         for i, (values, direction) in enumerate(zip(rotated, directions, strict=True)):
-            rows = self._candidate_rows(values, max(self.candidates, 2 * k), effort)
-            found, cosines = self._refine(rows, direction)
-            order = np.lexsort((found, -cosines))[:k]  # ties go to the older item
+            rows = self.candidate_rows(values, max(self.candidates, 2 * k), effort)
+            found, cosines = self.items.ids[rows], self.items.cosines(rows, direction)
+            order = np.lexsort((found, -cosines))[:k]  # the older of equal items comes first
             similarity[i, : len(order)] = cosines[order]
             ids[i, : len(order)] = found[order]
         return similarity, ids
 
+    def candidate_rows(self, rotated: F32, count: int, effort: float | None) -> I64:
+        """Return the rows, ascending, to compare with a rotated query, float32 (N,). Other engines override this."""
+        return best_rows(self.items.score(rotated[: self.coder.clusters * UNITS]), count)
+
     def _complete(self, queries: npt.ArrayLike) -> F32:
         rows, known = split_known(queries, self.coder.dim)
-        return complete(rows, known, self._moments, self._near)
+        return impute(rows, known, self._moments, self._candidate_features)
 
-    def _near(self, query: F32) -> F32:
-        """Features of the best candidates by code, float32 (m, dim)."""
-        return self._features(self._candidate_rows(self.coder.rotate(query)[0], self.candidates, None))
+    def _candidate_features(self, query: F32) -> F32:
+        """Return the features of the best candidates by code, float32 (m, dim)."""
+        return self.items.features(self.candidate_rows(self.coder.rotate(query)[0], self.candidates, None))
 
     @cached_property
     def _moments(self) -> Moments:
-        """Of features that lie evenly spread over all blocks."""
-        living = self._living_rows()
-        spread = np.unique(np.linspace(0, len(living) - 1, SAMPLE).astype(np.int64)) if len(living) else _no_rows()
-        return Moments.of(self._features(living[spread]), unit=True)
-
-    def _features(self, rows: I64) -> F32:
-        """Read features of rows (ascending positions over all blocks), float32 (n, dim)."""
-        features = np.empty((len(rows), self.coder.dim), np.float32)
-        owner = np.searchsorted(self._starts, rows, side="right") - 1
-        for b in np.unique(owner):
-            mine = owner == b
-            features[mine] = self.blocks[b].features[rows[mine] - self._starts[b]]
-        return features
-
-    def _candidate_rows(self, rotated: F32, count: int, effort: float | None) -> I64:
-        """Rows (positions over all blocks, ascending) to be compared with a rotated query, float32 (N,)."""
-        return best_rows(self.score(rotated[: self.coder.clusters * UNITS]), count)
-
-    @cached_property
-    def _ids(self) -> I64:
-        """Ids of all rows."""
-        return np.concatenate([_no_rows(), *(block.ids for block in self.blocks)])
-
-    def _living_rows(self) -> I64:
-        """Rows of what can be found, ascending."""
-        dead = [block.dead + start for start, block in zip(self._starts, self.blocks, strict=False)]
-        living = np.ones(self._starts[-1], np.bool_)
-        living[np.concatenate([_no_rows(), *dead])] = False
-        return np.flatnonzero(living)
-
-    def _refine(self, rows: I64, direction: F32) -> tuple[I64, F32]:
-        """Ids and exact cosine similarities of rows (ascending positions over all blocks)."""
-        cosines = np.empty(len(rows), np.float32)
-        owner = np.searchsorted(self._starts, rows, side="right") - 1
-        for b in np.unique(owner):
-            mine = owner == b
-            local = rows[mine] - self._starts[b]
-            cosines[mine] = _cosines(direction, self.blocks[b].features[local])
-        return self._ids[rows], cosines
+        """Mean and covariance of features that are evenly spread over all blocks."""
+        living = self.items.living_rows()
+        spread = np.unique(np.linspace(0, len(living) - 1, MOMENT_ROWS).astype(np.int64)) if len(living) else _no_rows()
+        return Moments.estimate(self.items.features(living[spread]), unit=True)
 
 
 def best_rows(scores: F32, count: int) -> I64:
-    """Rows of the ``count`` highest scores that are not -inf, in ascending order (so that reads go forward)."""
+    """Return the rows of the ``count`` highest scores above -inf, ascending, so that files are read forwards."""
     rows = np.argpartition(scores, max(0, len(scores) - count))[-count:] if len(scores) else _no_rows()
     return np.sort(rows[scores[rows] > -np.inf]).astype(np.int64)
 
 
-@njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+@njit(**KERNEL)
 def compare_rows(direction, rows, out):  # type: ignore[no-untyped-def]
-    """Cosine similarities, float32 (n,), filled, of a vector of unit length, float32 (d,), and rows (n, d).
+    """Fill ``out``, float32 (n,), with the cosine similarities of a vector and rows.
 
-    ``rows``: as for ``lanes.products``; a row of zeros is 0 similar.
+    ``direction``: float32 (d,), of unit length; ``rows``: (n, d), as for ``simd.products``. A row of zeros has
+    similarity 0.
     """
     for i in range(out.shape[0]):
         product, square = products(direction, rows, i)
@@ -209,15 +237,9 @@ def _cosines(direction: F32, rows: Floats) -> F32:
     if spare:
         direction, rows = np.pad(direction, (0, spare)), np.pad(rows, ((0, 0), (0, spare)))
     out = np.empty(len(rows), np.float32)
-    kept = rows.view(np.uint16) if rows.dtype == np.float16 else rows.astype(np.float32, copy=False)
-    compare_rows(np.ascontiguousarray(direction), np.ascontiguousarray(kept), out)
+    values = rows.view(np.uint16) if rows.dtype == np.float16 else rows.astype(np.float32, copy=False)
+    compare_rows(np.ascontiguousarray(direction), np.ascontiguousarray(values), out)
     return out
-
-
-def _unit_rows(x: F32) -> F32:
-    """Rows scaled to unit length; a zero row stays zero."""
-    norms = np.sqrt(np.einsum("ij,ij->i", x, x))[:, None]
-    return np.asarray(x / np.where(norms > 0, norms, 1), dtype=np.float32)
 
 
 def _check_block(block: Block, coder: CliqueCoder) -> None:

@@ -1,29 +1,32 @@
-"""IdTable: int64 ids -> rows and back, without a cost while ids are the rows' own numbers."""
+"""IdMap: int64 ids -> rows and back. It takes no memory while each id equals its row number."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.types import I32, I64, Integers
+from assocmem._numerics.types import I32, I64, KERNEL, Integers
+from assocmem.search.vector_table import grown
 
 EMPTY = -1
-LEAST = 64
-FULL = 0.7
-"""Share of the table that is used before it is doubled."""
+"""Key of a free entry of the hash table."""
+MIN_ENTRIES = 64
+MAX_LOAD = 0.7
+"""Share of used entries above which the hash table is doubled."""
 
-_options = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
 
-
-@njit(**_options)
+@njit(**KERNEL)
 def _home(id_, mask):  # type: ignore[no-untyped-def]
-    """Place an id would like: the upper half of its product with the golden ratio (Knuth, TAOCP 3, 6.4)."""
+    """Return the first entry for an id: the upper half of its product with the golden ratio (Knuth, TAOCP 3, 6.4)."""
     return np.int64((np.uint64(id_) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
 
 
-@njit(**_options)
+@njit(**KERNEL)
 def find_ids(keys, rows, ids, out):  # type: ignore[no-untyped-def]
-    """Look ids up. ``keys``: int64 (2**m,), EMPTY for none; ``rows``: int32; ``out``: int32, filled, -1 for none."""
+    """Look ids up.
+
+    ``keys``: int64 (2**m,), EMPTY if free; ``rows``: int32 (2**m,); ``out``: int32, filled, -1 for an unknown id.
+    """
     mask = np.int64(keys.shape[0] - 1)
     for i in range(ids.shape[0]):
         at = _home(ids[i], mask)
@@ -32,9 +35,9 @@ def find_ids(keys, rows, ids, out):  # type: ignore[no-untyped-def]
         out[i] = rows[at] if keys[at] != EMPTY else -1
 
 
-@njit(**_options)
-def put_ids(keys, rows, ids, new_rows):  # type: ignore[no-untyped-def]
-    """Enter ids that are not there, into a table with room for them."""
+@njit(**KERNEL)
+def insert_ids(keys, rows, ids, new_rows):  # type: ignore[no-untyped-def]
+    """Insert new ids into a table that has room for them."""
     mask = np.int64(keys.shape[0] - 1)
     for i in range(ids.shape[0]):
         at = _home(ids[i], mask)
@@ -44,111 +47,106 @@ def put_ids(keys, rows, ids, new_rows):  # type: ignore[no-untyped-def]
         rows[at] = new_rows[i]
 
 
-@njit(**_options)
-def drop_ids(keys, rows, ids):  # type: ignore[no-untyped-def]
-    """Remove ids that are there. What stands behind a hole and could stand in it moves up, so no mark is left."""
+@njit(**KERNEL)
+def remove_ids(keys, rows, ids):  # type: ignore[no-untyped-def]
+    """Remove known ids. Entries behind a gap move into it if they may, so that no deletion marks are needed."""
     mask = np.int64(keys.shape[0] - 1)
     for i in range(ids.shape[0]):
-        hole = _home(ids[i], mask)
-        while keys[hole] != ids[i]:
-            hole = (hole + 1) & mask
-        at = hole
+        gap = _home(ids[i], mask)
+        while keys[gap] != ids[i]:
+            gap = (gap + 1) & mask
+        at = gap
         while True:
             at = (at + 1) & mask
             if keys[at] == EMPTY:
                 break
-            if ((at - _home(keys[at], mask)) & mask) >= ((at - hole) & mask):
-                keys[hole] = keys[at]
-                rows[hole] = rows[at]
-                hole = at
-        keys[hole] = EMPTY
+            if ((at - _home(keys[at], mask)) & mask) >= ((at - gap) & mask):
+                keys[gap] = keys[at]
+                rows[gap] = rows[at]
+                gap = at
+        keys[gap] = EMPTY
 
 
-class IdTable:
-    """Which row an id has.
+class IdMap:
+    """Row of each id, and id of each row.
 
     Attributes
     ----------
-    of_rows : int64 (rows,)
-        Id of each row; empty while every row's id is its number.
+    row_ids : int64 (rows,)
+        Id of each row; empty while each id equals its row number.
     """
 
     def __init__(self) -> None:
-        self.of_rows: I64 = np.empty(0, np.int64)
+        self.row_ids: I64 = np.empty(0, np.int64)
         self._keys: I64 | None = None
         self._rows: I32 = np.empty(0, np.int32)
         self._used = 0
 
     @property
-    def plain(self) -> bool:
-        """Whether ids are the rows' numbers."""
+    def is_identity(self) -> bool:
+        """Whether each id equals its row number."""
         return self._keys is None
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return 0 if self._keys is None else self.of_rows.nbytes + self._keys.nbytes + self._rows.nbytes
+        return 0 if self._keys is None else self.row_ids.nbytes + self._keys.nbytes + self._rows.nbytes
 
-    def rows(self, ids: I64, places: I32) -> I32:
-        """Rows of ids, int32, -1 for those that are not there; ``places``: below 0 for rows that are not in use."""
+    def rows(self, ids: I64, slot_of: I32) -> I32:
+        """Return the rows of ids, int32, -1 for unknown ids; ``slot_of``: int32 (rows,), below 0 for unused rows."""
         if self._keys is None:
-            inside = ids < len(places)
+            inside = ids < len(slot_of)
             rows = np.where(inside, ids, 0).astype(np.int32)
-            inside &= (places[rows] >= 0) if len(places) else False
+            inside &= (slot_of[rows] >= 0) if len(slot_of) else False
             return np.where(inside, rows, -1).astype(np.int32)
         out = np.empty(len(ids), np.int32)
         find_ids(self._keys, self._rows, ids, out)
         return out
 
     def ids(self, rows: Integers) -> I64:
-        """Ids of rows, int64; -1 stays -1."""
+        """Return the ids of rows, int64; -1 stays -1."""
         if self._keys is None:
             return rows.astype(np.int64)
-        return np.where(rows >= 0, self.of_rows[np.maximum(rows, 0)], -1)
+        return np.where(rows >= 0, self.row_ids[np.maximum(rows, 0)], -1)
 
-    def spell_out(self, rows: int, used: I32) -> None:
-        """Keep ids from now on; ``rows``: how many rows there are, ``used``: those that are in use."""
-        if self._keys is not None:
-            return
-        self.of_rows = np.arange(max(rows, 1), dtype=np.int64)
+    def make_explicit(self, rows: int, used: I32) -> None:
+        """Store ids from now on; ``rows``: number of rows, ``used``: the rows in use."""
+        if self._keys is None:
+            self.restore(np.arange(max(rows, 1), dtype=np.int64), used)
+
+    def restore(self, row_ids: I64, used: I32) -> None:
+        """Use stored ids; ``row_ids``: the id of each row, ``used``: the rows in use."""
+        self.row_ids = row_ids
         self._make_table(len(used))
-        self._enter(self.of_rows[used], used)
+        self._insert(row_ids[used], used)
 
-    def restore(self, of_rows: I64, used: I32) -> None:
-        """Take ids as they were; ``of_rows``: of each row, ``used``: rows that are in use."""
-        self.of_rows = of_rows
-        self._make_table(len(used))
-        self._enter(of_rows[used], used)
-
-    def put(self, ids: I64, rows: I32) -> None:
-        """Enter new ids; while ids are the rows' numbers there is nothing to do."""
+    def insert(self, ids: I64, rows: I32) -> None:
+        """Insert new ids; nothing is stored while each id equals its row number."""
         if self._keys is None:
             return
-        if len(rows) and int(rows.max()) >= len(self.of_rows):
-            longer = np.empty(max(int(rows.max()) + 1, len(self.of_rows) * 9 // 8), np.int64)
-            longer[: len(self.of_rows)] = self.of_rows
-            self.of_rows = longer
-        self.of_rows[rows] = ids
-        if (self._used + len(ids)) > FULL * len(self._keys):
+        if len(rows):
+            self.row_ids = grown(self.row_ids, int(rows.max()) + 1)
+        self.row_ids[rows] = ids
+        if (self._used + len(ids)) > MAX_LOAD * len(self._keys):
             filled = self._keys != EMPTY
-            old, old_rows = self._keys[filled], self._rows[filled]
-            self._make_table(len(old) + len(ids))
-            self._enter(old, old_rows)
-        self._enter(ids, rows)
+            old_ids, old_rows = self._keys[filled], self._rows[filled]
+            self._make_table(len(old_ids) + len(ids))
+            self._insert(old_ids, old_rows)
+        self._insert(ids, rows)
 
-    def drop(self, ids: I64) -> None:
-        """Remove ids that are there."""
+    def remove(self, ids: I64) -> None:
+        """Remove known ids."""
         if self._keys is not None:
-            drop_ids(self._keys, self._rows, ids)
+            remove_ids(self._keys, self._rows, ids)
             self._used -= len(ids)
 
     def _make_table(self, count: int) -> None:
-        size = LEAST
-        while count > FULL * size / 1.4:
+        size = MIN_ENTRIES
+        while count > MAX_LOAD * size / 1.4:
             size *= 2
         self._keys, self._rows, self._used = np.full(size, EMPTY, np.int64), np.zeros(size, np.int32), 0
 
-    def _enter(self, ids: I64, rows: I32) -> None:
+    def _insert(self, ids: I64, rows: I32) -> None:
         assert self._keys is not None
-        put_ids(self._keys, self._rows, ids, rows)
+        insert_ids(self._keys, self._rows, ids, rows)
         self._used += len(ids)

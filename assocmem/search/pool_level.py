@@ -1,41 +1,32 @@
-"""Level: codes of one kind in pools that divide when they are full, and how a level grows and shrinks.
+"""PoolLevel: codes of one kind in pools that split in two when they are full.
 
-Knows nothing of how a pool is chosen; ``pools.py`` stacks levels.
+A level does not choose the pool of an item; ``pool_tree.py`` stacks three levels for that.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
-from assocmem._numerics.types import I32, LANES, AnyArray, Arrays, Bools
-from assocmem.search.blocks import NOTHING, POOL_BLOCKS, POOL_ITEMS, Blocks, Coded
-from assocmem.search.pool_kernels import append, move_members, read_out, take_out
+from assocmem._numerics.types import I32, KERNEL, LANES, AnyArray, Arrays, Bools
+from assocmem.search.pool_kernels import (
+    EMPTY_BIAS,
+    POOL_BLOCKS,
+    POOL_ITEMS,
+    CodedItems,
+    LevelArrays,
+    append_items,
+    move_members,
+    read_slots,
+    remove_member,
+)
+from assocmem.search.vector_table import grown
 
-GROWTH = 1.125
-"""Arrays that are full grow by this factor: what is allotted in vain stays below an eighth."""
-
-STORED = ("codes", "scales", "biases", "members", "sizes")
-"""Arrays that a file has to hold; the others follow from them."""
-
-
-def grown(array: AnyArray, needed: int, fill: int = 0, *, exact: bool = False) -> AnyArray:
-    """Return the array, or a longer copy with at least, or exactly, ``needed`` rows, the new ones filled."""
-    if needed <= len(array):
-        return array
-    rows = needed if exact else max(needed, int(len(array) * GROWTH))
-    longer = np.empty((rows, *array.shape[1:]), array.dtype)
-    longer[: len(array)] = array
-    longer[len(array) :] = fill
-    return longer
+STORED_ARRAYS = ("codes", "scales", "biases", "members", "sizes")
+"""Arrays of a level that a file contains; the others follow from them."""
 
 
-def part_of(coded: Coded, i: int) -> Coded:
-    """Return one of the items, as if it were all."""
-    one = slice(i, i + 1)
-    return Coded(coded.codes[one], coded.scales[one], coded.biases[one], coded.members[one])
-
-
-class Level:
+class PoolLevel:
     """Members with codes, in pools of at most 64.
 
     Parameters
@@ -44,154 +35,281 @@ class Level:
 
     Attributes
     ----------
-    blocks : Blocks
-        All there is; replaced when it grows, so a reader keeps the one it has taken.
-    vacant : list of int
-        Pools that were left empty.
+    arrays : LevelArrays
+        All data; replaced when the level grows, so that a reader keeps the arrays it has taken.
+    empty_pools : list of int
+        Pools that became empty; they are used again.
     """
 
     def __init__(self, code_bytes: int) -> None:
-        self.blocks = Blocks(
+        self.arrays = LevelArrays(
             codes=np.zeros((POOL_BLOCKS, code_bytes, LANES), np.uint8),
             scales=np.zeros((POOL_BLOCKS, LANES), np.uint16),
-            biases=np.full((POOL_BLOCKS, LANES), NOTHING),
+            biases=np.full((POOL_BLOCKS, LANES), EMPTY_BIAS),
             members=np.full(POOL_ITEMS, -1, np.int32),
             sizes=np.zeros(1, np.int32),
-            places=np.full(1, -1, np.int32),
-            made=np.zeros(1, np.int32),
+            slot_of=np.full(1, -1, np.int32),
+            pool_count=np.zeros(1, np.int32),
         )
-        self.vacant: list[int] = []
+        self.empty_pools: list[int] = []
 
     @property
-    def pools(self) -> int:
-        """Number of pools that have been made; some may be empty."""
-        return int(self.blocks.made[0])
+    def pool_count(self) -> int:
+        """Number of pools that have been made, empty ones included."""
+        return int(self.arrays.pool_count[0])
+
+    @property
+    def pools_in_use(self) -> int:
+        """Number of pools that contain items."""
+        return self.pool_count - len(self.empty_pools)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return sum(array.nbytes for array in self.blocks)
+        return sum(array.nbytes for array in self.arrays)
 
-    def reserve(self, members: int, pools: int = 0) -> None:
-        """Make room for members below ``members`` and for ``pools`` more pools."""
-        b, pools = self.blocks, self.pools + pools
-        if members <= len(b.places) and pools <= len(b.sizes):
+    @property
+    def is_empty(self) -> bool:
+        """Whether the level contains no item."""
+        return not self.arrays.sizes.any()
+
+    def members(self) -> I32:
+        """Return all members, int32 (n,), ascending."""
+        return np.flatnonzero(self.arrays.slot_of >= 0).astype(np.int32)
+
+    def members_of(self, pool: int) -> I32:
+        """Return the members of a pool, int32, in the order of their slots."""
+        start = POOL_ITEMS * pool
+        return self.arrays.members[start : start + int(self.arrays.sizes[pool])].copy()
+
+    def coded(self, members: I32) -> CodedItems:
+        """Return the codes of members."""
+        codes = np.empty((len(members), self.arrays.codes.shape[1]), np.uint8)
+        scales, biases = np.empty(len(members), np.uint16), np.empty(len(members), np.uint16)
+        read_slots(self.arrays, self.arrays.slot_of[members], codes, scales, biases)
+        return CodedItems(codes, scales, biases, np.asarray(members, np.int32))
+
+    # Growing and shrinking
+
+    def reserve(self, members: int, new_pools: int = 0) -> None:
+        """Make room for members with numbers below ``members``, and for more pools."""
+        arrays, pools = self.arrays, self.pool_count + new_pools
+        if members <= len(arrays.slot_of) and pools <= len(arrays.sizes):
             return
-        sizes = grown(b.sizes, pools)
+        sizes = grown(arrays.sizes, pools)
         pools = len(sizes)
-        self.blocks = b._replace(
-            codes=grown(b.codes, POOL_BLOCKS * pools, exact=True),
-            scales=grown(b.scales, POOL_BLOCKS * pools, exact=True),
-            biases=grown(b.biases, POOL_BLOCKS * pools, int(NOTHING), exact=True),
-            members=grown(b.members, POOL_ITEMS * pools, -1, exact=True),
+        self.arrays = arrays._replace(
+            codes=grown(arrays.codes, POOL_BLOCKS * pools, exact=True),
+            scales=grown(arrays.scales, POOL_BLOCKS * pools, exact=True),
+            biases=grown(arrays.biases, POOL_BLOCKS * pools, int(EMPTY_BIAS), exact=True),
+            members=grown(arrays.members, POOL_ITEMS * pools, -1, exact=True),
             sizes=sizes,
-            places=grown(b.places, members, -1),
+            slot_of=grown(arrays.slot_of, members, -1),
         )
 
     def new_pool(self) -> int:
-        """Make an empty pool, or take one that was left empty; returns its number."""
-        if self.vacant:
-            return self.vacant.pop()
-        self.reserve(0, pools=1)
-        self.blocks.made[0] += 1
-        return self.pools - 1
+        """Return the number of an empty pool: one that became empty, or a new one."""
+        if self.empty_pools:
+            return self.empty_pools.pop()
+        self.reserve(0, new_pools=1)
+        self.arrays.pool_count[0] += 1
+        return self.pool_count - 1
 
-    def roomy_pool(self) -> int:
-        """Return the first pool in use that has room for one more, or a new one."""
-        sizes = self.blocks.sizes[: self.pools]
+    def pool_with_room(self) -> int:
+        """Return the first pool in use that has room for one more item, or a new pool."""
+        sizes = self.arrays.sizes[: self.pool_count]
         room = (sizes < POOL_ITEMS) & (sizes > 0)
         return int(room.argmax()) if room.any() else self.new_pool()
 
-    def append(self, pool: int, coded: Coded) -> None:
-        """Put items into a pool that has room for them."""
-        most = int(coded.members.max()) + 1 if len(coded.members) else 0
-        self.reserve(most)
-        append(self.blocks, pool, coded)
+    def append(self, pool: int, coded: CodedItems) -> None:
+        """Add items to a pool that has room for them."""
+        self.reserve(int(coded.members.max()) + 1 if len(coded.members) else 0)
+        append_items(self.arrays, pool, coded)
 
     def remove(self, member: int) -> int:
-        """Take a member out; returns its pool, which is vacant when that was the last."""
-        pool = int(take_out(self.blocks, member))
-        if not self.blocks.sizes[pool]:
-            self.vacant.append(pool)
+        """Remove a member; return its pool."""
+        pool = int(remove_member(self.arrays, member))
+        if not self.arrays.sizes[pool]:
+            self.empty_pools.append(pool)
         return pool
 
-    def members_of(self, pool: int) -> I32:
-        """Members of a pool, int32, in their order."""
-        start = POOL_ITEMS * pool
-        return self.blocks.members[start : start + int(self.blocks.sizes[pool])].copy()
-
-    def coded(self, members: I32) -> Coded:
-        """Read members' codes back."""
-        codes = np.empty((len(members), self.blocks.codes.shape[1]), np.uint8)
-        scales, biases = np.empty(len(members), np.uint16), np.empty(len(members), np.uint16)
-        read_out(self.blocks, self.blocks.places[members], codes, scales, biases)
-        return Coded(codes, scales, biases, np.asarray(members, np.int32))
-
-    def divide(self, pool: int, side: Bools) -> int:
-        """Move the members of a pool for which ``side`` is true into a new pool; returns that."""
+    def split(self, pool: int, side: Bools) -> int:
+        """Move the members of a pool for which ``side`` is true to a new pool; return the new pool."""
         other = self.new_pool()
-        move_members(self.blocks, pool, other, side)
+        move_members(self.arrays, pool, other, side)
         return other
 
-    def restore(self, arrays: dict[str, AnyArray]) -> I32:
-        """Take arrays as they were, into an empty level, and return its members, ascending.
+    def merge(self, other: PoolLevel, numbers: I32) -> I32:
+        """Copy the pools of another level behind the own ones; return the numbers they have here, int32.
 
-        ValueError when they cannot be a level's: a kernel would follow their numbers to anywhere.
+        ``numbers``: int32, the numbers that the members of the other level have here, by their numbers there.
         """
-        pools = len(arrays["sizes"])
-        if not pools:
-            return np.empty(0, np.int32)
-        for name, array in arrays.items():
-            mine = getattr(self.blocks, name)
-            shape, rows = mine.shape[1:], POOL_BLOCKS * pools
-            rows = {"members": POOL_ITEMS * pools, "sizes": pools}.get(name, rows)
-            if array.shape != (rows, *shape) or array.dtype != mine.dtype:
-                raise ValueError(
-                    f"{name} of {array.dtype}, shape {array.shape}, and not {mine.dtype}, {(rows, *shape)}"
-                )
-        sizes, members = arrays["sizes"], arrays["members"]
-        if int(sizes.max()) > POOL_ITEMS or int(sizes.min()) < 0:
-            raise ValueError("pools of impossible sizes")
-        filled = (np.arange(POOL_ITEMS) < sizes[:, None]).reshape(-1)
-        present = np.sort(members[filled])
-        if (
-            (present < 0).any()
-            or (np.diff(present) == 0).any()
-            or (arrays["biases"].reshape(-1)[~filled] != NOTHING).any()
-        ):
-            raise ValueError("members in impossible places")
-        places = np.full(int(present.max(initial=0)) + 1, -1, np.int32)
-        places[members[filled]] = np.flatnonzero(filled)
-        self.blocks = Blocks(**arrays, places=places, made=np.array([pools], np.int32))
-        self.vacant = np.flatnonzero(sizes == 0).tolist()
-        return present
-
-    def take_over(self, other: Level, numbers: I32) -> I32:
-        """Take in another level's pools, behind the own ones, and return the numbers they have here.
-
-        ``numbers``: int32, by the other's member numbers, those that they have here.
-        """
-        start, count = self.pools, other.pools
+        start, count = self.pool_count, other.pool_count
         if count:
-            most = int(numbers.max(initial=-1)) + 1
-            self.reserve(most, pools=count)
-            here, there = self.blocks, other.blocks
+            self.reserve(int(numbers.max(initial=-1)) + 1, new_pools=count)
+            here, there = self.arrays, other.arrays
             blocks, slots = (slice(n * start, n * (start + count)) for n in (POOL_BLOCKS, POOL_ITEMS))
             for name in ("codes", "scales", "biases"):
                 getattr(here, name)[blocks] = getattr(there, name)[: POOL_BLOCKS * count]
             here.sizes[start : start + count] = there.sizes[:count]
-            filled = (np.arange(POOL_ITEMS) < there.sizes[:count, None]).reshape(-1)
+            filled = _filled_slots(there.sizes[:count])
             members = np.where(filled, numbers[np.where(filled, there.members[: POOL_ITEMS * count], 0)], -1)
             here.members[slots] = members
-            here.places[members[filled]] = np.flatnonzero(filled) + POOL_ITEMS * start
-            here.made[0] = start + count
-            self.vacant.extend(pool + start for pool in other.vacant)
+            here.slot_of[members[filled]] = np.flatnonzero(filled) + POOL_ITEMS * start
+            here.pool_count[0] = start + count
+            self.empty_pools.extend(pool + start for pool in other.empty_pools)
         return np.arange(start, start + max(1, count), dtype=np.int32)
 
+    # Files
 
-def level_arrays(name: str, blocks: Blocks) -> Arrays:
-    """Return the arrays of a level by name, without their spare room."""
-    pools = int(blocks.made[0])
-    rows = {"codes": POOL_BLOCKS, "scales": POOL_BLOCKS, "biases": POOL_BLOCKS, "members": POOL_ITEMS, "sizes": 1}
-    cut = {part: getattr(blocks, part)[: times * pools] for part, times in rows.items()}
-    return {f"{name} {part}": array for part, array in cut.items()}
+    def state(self) -> Arrays:
+        """Return the ``STORED_ARRAYS`` without their spare room, as views."""
+        pools = self.pool_count
+        rows = {"codes": POOL_BLOCKS, "scales": POOL_BLOCKS, "biases": POOL_BLOCKS, "members": POOL_ITEMS, "sizes": 1}
+        return {name: getattr(self.arrays, name)[: per_pool * pools] for name, per_pool in rows.items()}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Use the arrays that ``state`` returned, in an empty level.
+
+        Raises
+        ------
+        ValueError
+            The arrays cannot be those of a level. A kernel would follow their numbers out of the arrays.
+        """
+        pools = len(arrays["sizes"])
+        if not pools:
+            return
+        self._check_shapes(arrays, pools)
+        sizes, members = arrays["sizes"], arrays["members"]
+        if int(sizes.max()) > POOL_ITEMS or int(sizes.min()) < 0:
+            raise ValueError("pools of impossible sizes")
+        filled = _filled_slots(sizes)
+        present = np.sort(members[filled])
+        if (
+            (present < 0).any()
+            or (np.diff(present) == 0).any()
+            or (arrays["biases"].reshape(-1)[~filled] != EMPTY_BIAS).any()
+        ):
+            raise ValueError("members in impossible places")
+        slot_of = np.full(int(present.max(initial=0)) + 1, -1, np.int32)
+        slot_of[members[filled]] = np.flatnonzero(filled)
+        self.arrays = LevelArrays(**arrays, slot_of=slot_of, pool_count=np.array([pools], np.int32))
+        self.empty_pools = np.flatnonzero(sizes == 0).tolist()
+
+    def _check_shapes(self, arrays: Arrays, pools: int) -> None:
+        for name, array in arrays.items():
+            own = getattr(self.arrays, name)
+            rows = {"members": POOL_ITEMS * pools, "sizes": pools}.get(name, POOL_BLOCKS * pools)
+            shape = (rows, *own.shape[1:])
+            if array.shape != shape or array.dtype != own.dtype:
+                raise ValueError(f"{name} of {array.dtype} and shape {array.shape} instead of {own.dtype} and {shape}")
+
+
+def _filled_slots(sizes: AnyArray) -> Bools:
+    """Return which slots contain items, bool (64 * pools,)."""
+    return (np.arange(POOL_ITEMS) < sizes[:, None]).reshape(-1)
+
+
+def item_of(coded: CodedItems, i: int) -> CodedItems:
+    """Return one of several items, as arrays of length 1."""
+    one = slice(i, i + 1)
+    return CodedItems(coded.codes[one], coded.scales[one], coded.biases[one], coded.members[one])
+
+
+# Splitting a full pool in two
+
+_ANY_SUM = {**KERNEL, "fastmath": {"reassoc", "contract", "nsz"}}  # sums may be computed in any order
+
+
+@njit(**_ANY_SUM)
+def _squared_distance(x, i, y, j):  # type: ignore[no-untyped-def]
+    distance = np.float32(0.0)
+    for k in range(x.shape[1]):
+        difference = x[i, k] - y[j, k]
+        distance += difference * difference
+    return distance
+
+
+@njit(**_ANY_SUM)
+def _farthest(x, i):  # type: ignore[no-untyped-def]
+    """Return the row with the greatest distance to row ``i``."""
+    farthest, most = i, np.float32(-1.0)
+    for j in range(x.shape[0]):
+        distance = _squared_distance(x, j, x, i)
+        if distance > most:
+            most = distance
+            farthest = j
+    return farthest
+
+
+@njit(**_ANY_SUM)
+def _assign_sides(x, means, heights, side):  # type: ignore[no-untyped-def]
+    """Assign each row to the nearer mean, but at least an eighth to each; return the number of rows on side 1."""
+    n, d = x.shape
+    threshold = np.float32(0.0)
+    for k in range(d):
+        threshold += (means[1, k] * means[1, k] - means[0, k] * means[0, k]) * np.float32(0.5)
+    for i in range(n):
+        height = np.float32(0.0)
+        for k in range(d):
+            height += x[i, k] * (means[1, k] - means[0, k])
+        heights[i] = height
+    order = np.sort(heights)
+    least = max(1, n >> 3)
+    threshold = min(max(threshold, order[least - 1]), order[n - 1 - least])
+    count = 0
+    for i in range(n):
+        side[i] = heights[i] > threshold
+        count += side[i]
+    return count
+
+
+@njit(**_ANY_SUM)
+def _average_sides(x, side, count, means):  # type: ignore[no-untyped-def]
+    """Fill ``means``, float32 (2, d), with the means of both sides; ``count``: rows on side 1."""
+    n, d = x.shape
+    means[:] = np.float32(0.0)
+    for i in range(n):
+        s = 1 if side[i] else 0
+        for k in range(d):
+            means[s, k] += x[i, k]
+    for k in range(d):
+        means[0, k] /= np.float32(n - count)
+        means[1, k] /= np.float32(count)
+
+
+@njit(**_ANY_SUM)
+def _side_spreads(x, side, means):  # type: ignore[no-untyped-def]
+    """Return the mean squared distances of both sides to their means, float32 (2,)."""
+    spreads, counts = np.zeros(2, np.float32), np.zeros(2, np.float32)
+    for i in range(x.shape[0]):
+        s = 1 if side[i] else 0
+        spreads[s] += _squared_distance(x, i, means, s)
+        counts[s] += np.float32(1.0)
+    return spreads / counts
+
+
+@njit(**_ANY_SUM)
+def two_means(x, side, rounds):  # type: ignore[no-untyped-def]
+    """Split vectors in two by 2-means, neither side with less than an eighth of them.
+
+    The first means are two vectors that are far apart. ``x``: float32 (n, d), n >= 2; ``side``: bool (n,), filled: true
+    on side 1; ``rounds``: int. Returns the two means, float32 (2, d), and the mean squared distances of the vectors of
+    each side to its mean, float32 (2,).
+    """
+    n, d = x.shape
+    means = np.empty((2, d), np.float32)
+    second = _farthest(x, 0)
+    means[0, :] = x[_farthest(x, second)]
+    means[1, :] = x[second]
+    heights = np.empty(n, np.float32)
+    for _ in range(rounds):
+        count = _assign_sides(x, means, heights, side)
+        if count == 0 or count == n:  # all vectors are equal
+            for i in range(n):
+                side[i] = i >= n >> 1
+            means[0, :] = x[0]
+            means[1, :] = x[0]
+            break
+        _average_sides(x, side, count, means)
+    return means, _side_spreads(x, side, means)

@@ -1,189 +1,247 @@
-"""PoolTree: the routing memory. Codes -> pools of similar items, which divide as they fill, like a B-tree's leaves.
+"""PoolTree: codes in pools of similar items, which split as they fill, like the leaves of a B-tree.
 
-Three levels of the same kind: items in pools, pools in groups, groups in one row. A pool is known above by the code of
-its mean, an item like any other, so that finding pools is the same work as finding items: sums over a code's units.
-Nothing is trained, and what was stored is never encoded again.
+The tree has three levels of one kind: items in pools, pools in groups, groups in a single list. A pool is an item of
+the level above, with the code of its mean. Finding pools is therefore the same work as finding items: sums over the
+units of a code. Nothing is trained, and no item is encoded again after it was added.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from assocmem._numerics.simd import from_bfloat16, to_bfloat16
-from assocmem._numerics.types import F32, I32, I64
-from assocmem.codes.nibble_codes import SymbolCoder
-from assocmem.search.blocks import Blocks, Coded, Tables
-from assocmem.search.halving import halve
-from assocmem.search.pool_kernels import place_items, search_pools
-from assocmem.search.pool_level import Level, part_of
+from assocmem._numerics.types import F32, I32, I64, Arrays
+from assocmem.codes.nibble_codes import NibbleCoder
+from assocmem.search.pool_kernels import CodedItems, LevelArrays, QueryTables, insert_items, search_pools
+from assocmem.search.pool_level import STORED_ARRAYS, PoolLevel, item_of, two_means
 
-GROUPS_FROM = 4096
-"""Pools from which on groups are asked first; fewer are quicker looked at one and all."""
-GROUPS_KEPT = 12
+SEARCH_GROUPS_FROM = 4096
+"""Number of pools from which a search selects groups first; scoring fewer pools one and all is faster."""
+ADD_GROUPS_FROM = 256
+"""The same for adding items. It is lower, because the one nearest pool is found in fewer groups than many near pools
+are, and the pools are as good."""
+ADD_GROUPS = 12
 """Groups in which the pool of a new item is looked for."""
-ADDED_BY_GROUPS_FROM = 256
-"""Pools from which on a new item's is looked for in those groups only; finding the one nearest takes fewer than finding
-many near ones, and pools are as good."""
-SPREAD = 0.35
-"""How much of its members' mean squared distance to their mean is added to a pool's squared distance: a wide pool has
-fewer near items than a narrow one at the same distance. 0.25 to 0.5 measure alike; without it half as much again must
-be looked at."""
-ROUNDS = 6
-"""Rounds of 2-means when a pool divides."""
-CHUNK = 512
-"""Items that are placed before arrays may grow again."""
+SPREAD_WEIGHT = 0.35
+"""Share of its members' mean squared distance to their mean that is added to the squared distance of a pool: a wide
+pool contains fewer near items than a narrow one at the same distance. 0.25 to 0.5 measure alike; with 0, searches must
+score half as many items again."""
+SPLIT_ROUNDS = 6
+"""Rounds of 2-means when a pool splits."""
+ADD_CHUNK = 512
+"""Items that are added before arrays may grow again."""
 
-Vectors = Callable[[I32], F32]
-"""Members -> their vectors before rotation, float32 (n, d)."""
+VectorLookup = Callable[[I32], F32]
+"""Returns the vectors of members before rotation, float32 (n, d)."""
 
 
-class Found(NamedTuple):
-    """Candidates of queries by their codes, and what was looked at on the way."""
+class Candidates(NamedTuple):
+    """Candidates of queries by their codes, and how much was scored to find them."""
 
     scores: F32
     """float32 (n, r), in no order"""
     slots: I32
-    """int32 (n, r), where they are among the tree's items"""
-    kept: I64
-    """int64 (n, 4): lanes of groups, of pools and of items that were scored; how many of the r are candidates"""
+    """int32 (n, r), their slots on the level of items"""
+    counts: I64
+    """int64 (n, 4): lanes of groups, of pools and of items that were scored; number of candidates, at most r"""
 
 
 class PoolTree:
-    """Codes of items, arranged so that few need to be looked at.
+    """Codes of items, arranged so that a search scores few of them.
 
     Parameters
     ----------
-    coder : SymbolCoder
-        Of items.
-    router : SymbolCoder
-        Of pools and groups; more clusters cost little there.
+    coder : NibbleCoder
+        Encodes items.
+    router : NibbleCoder
+        Encodes pools and groups, where more clusters cost little.
     rotate : callable
-        Means of members' vectors -> rotated, float32 (n, width).
+        Rotates means of members' vectors -> float32 (n, width).
+
+    Attributes
+    ----------
+    items, pools, groups : PoolLevel
+        The pools of ``items`` are the members of ``pools``; the pools of ``pools`` are the members of ``groups``.
     """
 
-    def __init__(self, coder: SymbolCoder, router: SymbolCoder, rotate: Callable[[F32], F32]) -> None:
+    def __init__(self, coder: NibbleCoder, router: NibbleCoder, rotate: Callable[[F32], F32]) -> None:
         self.coder, self.router, self.rotate = coder, router, rotate
-        self.items = Level(coder.code_bytes)
-        self.pools = Level(router.code_bytes)
-        self.groups = Level(router.code_bytes)
+        self.items = PoolLevel(coder.code_bytes)
+        self.pools = PoolLevel(router.code_bytes)
+        self.groups = PoolLevel(router.code_bytes)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
         return self.items.nbytes + self.pools.nbytes + self.groups.nbytes
 
-    def _levels(self) -> tuple[Blocks, Blocks, Blocks]:
-        return self.items.blocks, self.pools.blocks, self.groups.blocks
+    def named_levels(self) -> tuple[tuple[str, PoolLevel], ...]:
+        """Return the levels from the bottom up, with their names in files."""
+        return ("items", self.items), ("pools", self.pools), ("groups", self.groups)
 
-    def _groups_kept(self, wanted: int) -> int:
-        return wanted if self.items.pools >= GROUPS_FROM else 0
+    def _arrays(self) -> tuple[LevelArrays, LevelArrays, LevelArrays]:
+        return self.items.arrays, self.pools.arrays, self.groups.arrays
 
-    def add(self, rotated: F32, members: I32, vectors: Vectors) -> None:
-        """Encode and put items into their nearest pools.
+    # Searching
 
-        ``rotated``: float32 (n, width); ``members``: int32 (n,), not there yet; ``vectors`` must know them already.
+    def search(self, rotated: F32, keep: tuple[int, int, int], most: int | None = None) -> Candidates:
+        """Find candidates for rotated queries.
+
+        Parameters
+        ----------
+        rotated : float32 (n, width)
+        keep : three ints
+            Groups, pools and items to keep; the groups count only if there are many pools.
+        most : int, optional
+            Candidates per query, at least 9/8 of the items to keep, the default. More room saves the time to select
+            exactly.
         """
-        for start in range(0, len(members), CHUNK):
-            part = slice(start, start + CHUNK)
-            codes, scales, squares = self.coder.encode(rotated[part])
-            coded = Coded(codes, to_bfloat16(scales), to_bfloat16(squares * -0.5), members[part])
-            self.place(coded, Tables(*self.router.tables(rotated[part])), vectors)
+        n, most = len(rotated), keep[2] + keep[2] // 8 if most is None else most
+        found = Candidates(np.empty((n, most), np.float32), np.empty((n, most), np.int32), np.empty((n, 4), np.int64))
+        coarse = QueryTables(*self.router.tables(rotated))
+        fine = coarse if self.coder is self.router else QueryTables(*self.coder.tables(rotated))
+        groups = keep[0] if self.items.pool_count >= SEARCH_GROUPS_FROM else 0
+        numbers = np.array([groups, *keep[1:]], np.int64)
+        search_pools(self._arrays(), coarse, fine, numbers, (found.scores, found.slots), found.counts)
+        return found
 
-    def place(self, coded: Coded, coarse: Tables, vectors: Vectors) -> None:
-        """Put coded items into their nearest pools, given their tables for the codes of pools."""
+    def candidate_members(self, found: Candidates, i: int) -> I32:
+        """Return the members that are candidates of query ``i``, int32 (m,)."""
+        return self.items.arrays.members[found.slots[i, : found.counts[i, 3]]]
+
+    # Adding and removing items
+
+    def add(self, rotated: F32, members: I32, vectors: VectorLookup) -> None:
+        """Encode items and add them to their nearest pools.
+
+        Parameters
+        ----------
+        rotated : float32 (n, width)
+        members : int32 (n,)
+            Numbers that are not in the tree.
+        vectors : callable
+            Must return the vectors of the new members too.
+        """
+        for start in range(0, len(members), ADD_CHUNK):
+            part = slice(start, start + ADD_CHUNK)
+            codes, scales, squares = self.coder.encode(rotated[part])
+            coded = CodedItems(codes, to_bfloat16(scales), to_bfloat16(squares * -0.5), members[part])
+            self.add_coded(coded, QueryTables(*self.router.tables(rotated[part])), vectors)
+
+    def add_coded(self, coded: CodedItems, coarse: QueryTables, vectors: VectorLookup) -> None:
+        """Add coded items to their nearest pools; ``coarse``: their tables for the codes of pools."""
         n = len(coded.members)
         if n == 0:
             return
         self.items.reserve(int(coded.members.max()) + 1)
-        if not self.items.blocks.sizes.any():
-            self._start(coded, vectors)
+        if self.items.is_empty:
+            first = np.ascontiguousarray(vectors(coded.members[:1]), dtype=np.float32)
+            self.insert_pools([self.items.new_pool()], self.rotate(first), np.zeros(1, np.float32))
         at = 0
         while True:
-            kept = GROUPS_KEPT if self.items.pools >= ADDED_BY_GROUPS_FROM else 0
-            at, pool = place_items(self._levels(), coarse, coded, at, kept)
+            groups = ADD_GROUPS if self.items.pool_count >= ADD_GROUPS_FROM else 0
+            at, pool = insert_items(self._arrays(), coarse, coded, at, groups)
             if at == n:
                 return
-            self._divide_pool(int(pool), vectors)
-
-    def _start(self, coded: Coded, vectors: Vectors) -> None:
-        first = np.ascontiguousarray(vectors(coded.members[:1]), dtype=np.float32)
-        self._enter([self.items.new_pool()], self.rotate(first), np.zeros(1, np.float32))
+            self._split_pool(int(pool), vectors)
 
     def remove(self, member: int) -> None:
-        """Take an item out; a pool that is left empty is no longer found."""
+        """Remove an item. A pool that becomes empty leaves the level above."""
         pool = self.items.remove(member)
-        if not self.items.blocks.sizes[pool]:
-            self._leave(pool)
+        if not self.items.arrays.sizes[pool]:
+            self.remove_pool(pool)
 
-    def search(self, rotated: F32, plan: tuple[int, int, int], most: int | None = None) -> Found:
-        """Find candidates for rotated queries, float32 (n, width).
+    def merge(self, other: PoolTree, members: I32) -> None:
+        """Copy the items, pools and groups of another tree.
 
-        ``plan``: groups, pools and items to keep; the groups count only where there are many pools. ``most``: items
-        that may be kept, 9/8 as many by default; choosing fewer of what a guess left takes time.
+        ``members``: int32, the numbers that the members of the other tree have here, by their numbers there.
         """
-        n, most = len(rotated), plan[2] + plan[2] // 8 if most is None else most
-        found = Found(np.empty((n, most), np.float32), np.empty((n, most), np.int32), np.empty((n, 4), np.int64))
-        coarse = Tables(*self.router.tables(rotated))
-        fine = coarse if self.coder is self.router else Tables(*self.coder.tables(rotated))
-        numbers = np.array([self._groups_kept(plan[0]), *plan[1:]], np.int64)
-        search_pools(self._levels(), coarse, fine, numbers, (found.scores, found.slots), found.kept)
-        return found
+        pools = self.items.merge(other.items, members)
+        groups = self.pools.merge(other.pools, pools)
+        self.groups.merge(other.groups, groups)
 
-    def members(self, found: Found, i: int) -> I32:
-        """Members that are candidates of query ``i``, int32 (m,)."""
-        return self.items.blocks.members[found.slots[i, : found.kept[i, 3]]]
+    # Pools and groups
 
-    def take_over(self, other: PoolTree, members: I32) -> None:
-        """Take in another tree's items, pools and groups as they are; ``members``: its members' numbers here."""
-        pools = self.items.take_over(other.items, members)
-        groups = self.pools.take_over(other.pools, pools)
-        self.groups.take_over(other.groups, groups)
+    def insert_pools(self, pools: list[int], means: F32, spreads: F32) -> None:
+        """Add pools to their nearest groups.
 
-    def _divide_pool(self, pool: int, vectors: Vectors) -> None:
-        x = np.ascontiguousarray(vectors(self.items.members_of(pool)), dtype=np.float32)
-        side = np.empty(len(x), np.bool_)
-        means, spreads = halve(x, side, ROUNDS)
-        other = self.items.divide(pool, side)
-        self._leave(pool)
-        self._enter([pool, other], self.rotate(means), spreads)
-
-    def _enter(self, pools: list[int], means: F32, spreads: F32) -> None:
-        """Make pools known to the level above by their rotated means, float32 (n, width)."""
-        coded, coarse = self._code(pools, means, spreads), Tables(*self.router.tables(means))
+        Parameters
+        ----------
+        pools : list of int
+        means : float32 (n, width)
+            Their rotated means.
+        spreads : float32 (n,)
+            Mean squared distances of their members to the means.
+        """
+        coded, coarse = self._encode_means(pools, means, spreads), QueryTables(*self.router.tables(means))
         self.pools.reserve(max(pools) + 1)
-        if not self.groups.blocks.sizes.any():
-            self._enter_groups([self.pools.new_pool()], means[:1], np.zeros(1, np.float32))
+        if self.groups.is_empty:
+            self._append_groups([self.pools.new_pool()], means[:1], np.zeros(1, np.float32))
         at = 0
         while True:
-            levels = self.pools.blocks, self.groups.blocks, self.groups.blocks  # a pool finds its group as items pools
-            at, group = place_items(levels, coarse, coded, at, 0)
+            # A pool finds its group as an item finds its pool.
+            levels = self.pools.arrays, self.groups.arrays, self.groups.arrays
+            at, group = insert_items(levels, coarse, coded, at, 0)
             if at == len(pools):
                 return
-            self._divide_group(int(group))
+            self._split_group(int(group))
 
-    def _leave(self, pool: int) -> None:
+    def remove_pool(self, pool: int) -> None:
+        """Remove a pool from its group, and the group if it becomes empty."""
         group = self.pools.remove(pool)
-        if not self.pools.blocks.sizes[group]:
+        if not self.pools.arrays.sizes[group]:
             self.groups.remove(group)
 
-    def _divide_group(self, group: int) -> None:
+    def _split_pool(self, pool: int, vectors: VectorLookup) -> None:
+        x = np.ascontiguousarray(vectors(self.items.members_of(pool)), dtype=np.float32)
+        side = np.empty(len(x), np.bool_)
+        means, spreads = two_means(x, side, SPLIT_ROUNDS)
+        other = self.items.split(pool, side)
+        self.remove_pool(pool)
+        self.insert_pools([pool, other], self.rotate(means), spreads)
+
+    def _split_group(self, group: int) -> None:
         coded = self.pools.coded(self.pools.members_of(group))
         x = self.router.decode(coded.codes, from_bfloat16(coded.scales), from_bfloat16(coded.biases) * -2)
         side = np.empty(len(x), np.bool_)
-        means, spreads = halve(x, side, ROUNDS)
-        other = self.pools.divide(group, side)
+        means, spreads = two_means(x, side, SPLIT_ROUNDS)
+        other = self.pools.split(group, side)
         self.groups.remove(group)
-        self._enter_groups([group, other], means, spreads)
+        self._append_groups([group, other], means, spreads)
 
-    def _enter_groups(self, groups: list[int], means: F32, spreads: F32) -> None:
-        coded = self._code(groups, means, spreads)
+    def _append_groups(self, groups: list[int], means: F32, spreads: F32) -> None:
+        coded = self._encode_means(groups, means, spreads)
         for i in range(len(groups)):
-            self.groups.append(self.groups.roomy_pool(), part_of(coded, i))
+            self.groups.append(self.groups.pool_with_room(), item_of(coded, i))
 
-    def _code(self, members: list[int], means: F32, spreads: F32) -> Coded:
+    def _encode_means(self, members: list[int], means: F32, spreads: F32) -> CodedItems:
         codes, scales, squares = self.router.encode(means)
-        biases = (squares + np.float32(SPREAD) * spreads) * np.float32(-0.5)
-        return Coded(codes, to_bfloat16(scales), to_bfloat16(biases), np.array(members, np.int32))
+        biases = (squares + np.float32(SPREAD_WEIGHT) * spreads) * np.float32(-0.5)
+        return CodedItems(codes, to_bfloat16(scales), to_bfloat16(biases), np.array(members, np.int32))
+
+    # Files
+
+    def state(self) -> Arrays:
+        """Return the arrays of all levels, named as in files: ``items codes``, ``pools sizes`` ..."""
+        return {f"{name} {part}": array for name, level in self.named_levels() for part, array in level.state().items()}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Use arrays that ``state`` returned, in an empty tree; ValueError as of ``PoolLevel.restore``.
+
+        Whether the levels fit together is not checked; see ``inconsistent_levels``.
+        """
+        for name, level in self.named_levels():
+            level.restore({part: arrays[f"{name} {part}"] for part in STORED_ARRAYS})
+
+    def inconsistent_levels(self) -> list[str]:
+        """Return the names of levels whose members are not exactly the pools in use on the level below."""
+        levels, names = self.named_levels(), []
+        for (_, below), (name, level) in pairwise(levels):
+            in_use = np.flatnonzero(below.arrays.sizes[: below.pool_count])
+            if not np.array_equal(level.members(), in_use):
+                names.append(name)
+        return names

@@ -1,4 +1,4 @@
-"""CliqueNeighbors: a CliqueIndex with scikit-learn's face, without needing scikit-learn."""
+"""CliqueNeighbors: a CliqueIndex with the interface of scikit-learn, which need not be installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assocmem.search.clique_index import CliqueIndex
 
 
 class CliqueNeighbors:
-    """Nearest neighbours among the rows of a matrix, as ``sklearn.neighbors.NearestNeighbors`` answers them.
+    """Nearest neighbours among the rows of a matrix, with the interface of ``sklearn.neighbors.NearestNeighbors``.
 
     Parameters
     ----------
@@ -22,15 +22,15 @@ class CliqueNeighbors:
     metric : {"cosine", "euclidean", "l2"}
         Distances are 1 - similarity, or Euclidean.
     effort : float, optional
-        As for ``CliqueIndex.search``; 1 is exact. The default finds about 0.95 of the neighbours of features, less
-        where vectors have little structure: ``index_.tune`` finds what a recall takes.
+        As for ``CliqueIndex.search``; 1 is exact. The default finds about 0.95 of the neighbours of features, and less
+        if vectors have little structure; ``index_.tune`` finds the effort for a wanted recall.
     n_jobs : int, optional
         Threads of a search; None or below 1 for one per core.
 
     Attributes
     ----------
     index_ : CliqueIndex
-        After ``fit``; rows may be added to it, ids being row numbers.
+        After ``fit``; ids are row numbers. More rows may be added to it.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class CliqueNeighbors:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, as scikit-learn's ``clone`` asks for them."""
+        """Return the parameters; ``sklearn.base.clone`` calls this."""
         return {name: getattr(self, name) for name in ("n_neighbors", "metric", "effort", "n_jobs")}
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters by name; InputError for a name that is none."""
+        """Set parameters by name; InputError for an unknown name."""
         for name, value in params.items():
             if name not in self.get_params():
                 raise InputError(f"set_params: expected {', '.join(self.get_params())}, found {name!r}")
@@ -59,7 +59,7 @@ class CliqueNeighbors:
         return self
 
     def fit(self, X: npt.ArrayLike, y: object = None) -> Self:
-        """Index the rows of a matrix of numbers, converted to float32; ``y`` is not looked at."""
+        """Index the rows of a matrix of numbers, converted to float32; ``y`` is ignored."""
         if self.metric not in ("cosine", "euclidean", "l2"):
             raise InputError(f"metric: expected cosine or euclidean, found {self.metric!r}")
         x = _as_float32(X)
@@ -79,7 +79,7 @@ class CliqueNeighbors:
         n_neighbors: int | None = None,
         return_distance: bool = True,
     ) -> tuple[F64, I64] | I64:
-        """Find the nearest rows of each query, or of each row that was fitted, itself left out.
+        """Find the nearest rows of each query; without ``X``, of each fitted row, except the row itself.
 
         Returns
         -------
@@ -90,7 +90,7 @@ class CliqueNeighbors:
         Raises
         ------
         InputError
-            Nothing was fitted, or fewer rows than neighbours are asked for.
+            ``fit`` was not called, or there are fewer rows than neighbours.
         """
         if not hasattr(self, "index_"):
             raise InputError("kneighbors: expected a fitted object, found one without data; call fit first")
@@ -103,7 +103,7 @@ class CliqueNeighbors:
         values, rows = self.index_.search(q, k + own, effort=self.effort, threads=threads)
         if own:
             keep = rows != np.arange(len(q))[:, None]
-            keep[keep.all(axis=1), -1] = False  # equal to so many others that it is not among them
+            keep[keep.all(axis=1), -1] = False  # not among its own neighbours: as many others equal it
             values, rows = values[keep].reshape(len(q), k), rows[keep].reshape(len(q), k)
         if not return_distance:
             return rows
@@ -116,7 +116,7 @@ def _as_float32(x: npt.ArrayLike) -> F32:
 
 
 def _mean(x: F32, *, unit: bool) -> F32:
-    """Mean of the first thousand rows: near enough, and no second pass."""
+    """Return the mean of the first thousand rows, which is close enough to that of all."""
     first = x[:1000].astype(np.float64)
     if unit:
         first /= np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-300)

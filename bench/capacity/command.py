@@ -11,7 +11,8 @@ import typer
 
 from assocmem.bench.common import DEFAULT_OUT, OutOption, installed, load_average, write_raw
 from assocmem.bench.tables import Section
-from assocmem.cli.common import emit, guarded, say
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, say
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import numpy as np
 from assocmem._numerics.types import I32
 from assocmem.bench.capacity.tasks import Task, write_task
 from assocmem.bench.common import available_cores, pin, run_function
-from assocmem.cli.common import say
+from assocmem.cli.output import say
 
 Row = dict[str, Any]
 HOME = "assocmem.bench.capacity.speed"
@@ -88,11 +88,11 @@ def _other_cues(function: str, cues: I32, true: I32, units: int, count: int = 50
 
 
 def _spin(seconds: float) -> dict[str, Any]:
-    from assocmem._numerics.threads import in_parts
+    from assocmem._numerics.threads import parallel_for
     from assocmem.bench.capacity.plain import spin
 
     rounds = 4_000_000
-    return _in_turns(lambda threads: in_parts(lambda a, b: spin(b - a), rounds, threads), rounds, seconds)
+    return _in_turns(lambda threads: parallel_for(lambda a, b: spin(b - a), rounds, threads), rounds, seconds)
 
 
 def _time_ours(function: str, task: Task, seconds: float) -> dict[str, Any]:

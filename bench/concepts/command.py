@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from assocmem.bench.common import DEFAULT_OUT, OutOption, installed, keep, load_average
-from assocmem.cli.common import emit, guarded, say
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, say
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:

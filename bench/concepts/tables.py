@@ -9,7 +9,7 @@ from assocmem.bench.concepts import metrics
 from assocmem.bench.concepts.figures import SHARE, Figures
 from assocmem.bench.concepts.runs import ALARMS, FLOAT
 from assocmem.bench.tables import Section
-from assocmem.cli.common import size
+from assocmem.cli.output import size
 
 
 def ends(figures: Figures) -> Section:

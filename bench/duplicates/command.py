@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from assocmem.bench.common import DEFAULT_OUT, OutOption, keep
-from assocmem.cli.common import emit, guarded, say
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, say
 
 FEW = 100
 """Originals below which methods are hardly told apart: one of them is more than a percent."""
@@ -53,7 +54,7 @@ def duplicates(
     from assocmem.bench.duplicates.grouping import time_all
     from assocmem.bench.duplicates.methods import methods
     from assocmem.bench.duplicates.pictures import picture_paths
-    from assocmem.data.mean import feature_mean
+    from assocmem.extractors.efficientnet import feature_mean
     from assocmem.extractors.registry import open_extractor
 
     for package in ("imagehash", "faiss"):

@@ -35,14 +35,14 @@ class Given:
 def prepare_ours(given: Given, least: float) -> Callable[[], Pairs]:
     """Groups around representatives, from codes, messages, sketches and features."""
     from assocmem.codes.winner_codes import CliqueCoder
-    from assocmem.copies.grouping import describe, group, near_pairs
+    from assocmem.copies.grouping import find_pairs, group_pairs, make_items
 
     coder = CliqueCoder(given.features.shape[1], mean=given.mean)
     codes, messages = coder.encode(given.features), coder.messages(given.features).astype(np.uint8)
-    items = describe(given.features, messages, codes, given.sketches)
+    items = make_items(given.features, messages, codes, given.sketches)
 
     def run() -> Pairs:
-        found = group(items, near_pairs(items, least), least)
+        found = group_pairs(items, find_pairs(items, least), least)
         sizes = np.diff(found.starts)
         return np.repeat(found.rows[found.starts[:-1]], sizes), found.rows
 
@@ -141,10 +141,10 @@ def measure(path: str, name: str) -> dict[str, Any]:
 
 def judge(first: I64, second: I64, truth: I64) -> dict[str, Any]:
     """Pairs in one connected group against pairs of one original: precision and recall, and how many groups."""
-    from assocmem.copies.similarity import join_trees
+    from assocmem.copies.similarity import label_components
 
     labels = np.arange(len(truth))
-    join_trees(labels, first, second)
+    label_components(labels, first, second)
     both = np.unique(np.stack([labels, truth]), axis=1, return_counts=True)[1]
     right, told, true = (int((c * (c - 1) // 2).sum()) for c in (both, np.bincount(labels), np.bincount(truth)))
     groups = int((np.bincount(labels) > 1).sum())

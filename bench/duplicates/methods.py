@@ -16,10 +16,10 @@ import numpy as np
 
 from assocmem._numerics.types import F32, I8, I64, U8
 from assocmem.bench.duplicates.copies import Picture
-from assocmem.cli.common import say
-from assocmem.codes.dct_sketches import LENGTH
+from assocmem.cli.output import say
+from assocmem.codes.dct_sketches import SKETCH_LENGTH
 from assocmem.codes.winner_codes import CliqueCoder
-from assocmem.copies.grouping import describe
+from assocmem.copies.grouping import make_items
 from assocmem.copies.lookup import find_originals
 
 DEEP = 100
@@ -33,7 +33,7 @@ class Described:
     features: F32
     """float32 (n, d), as the extractor gave them"""
     sketches: I8
-    """int8 (n, LENGTH)"""
+    """int8 (n, SKETCH_LENGTH)"""
     hashes: dict[str, U8]
     """per hash: uint8 (n, bytes)"""
     others: dict[str, F32]
@@ -65,14 +65,14 @@ class Associative:
         self.name = "assocmem" if sketches else "assocmem, features alone"
         self._sketches = sketches
         self._mean = mean
-        self.item_bytes = 64 + (LENGTH if sketches else 0)
+        self.item_bytes = 64 + (SKETCH_LENGTH if sketches else 0)
 
     def fit(self, base: Described) -> None:
         """See ``Method``."""
         self._coder = CliqueCoder(base.features.shape[1], mean=self._mean)
         stored = base.features.astype(np.float16)
         codes, messages = self._coder.encode(stored), self._coder.messages(stored)
-        self._items = describe(stored, messages, codes, base.sketches if self._sketches else None)
+        self._items = make_items(stored, messages, codes, base.sketches if self._sketches else None)
 
     def scores(self, queries: Described) -> F32:
         """See ``Method``."""
@@ -165,7 +165,7 @@ def methods(dim: int, mean: F32 | None, pictures: int) -> Iterator[Method]:
         yield from (Hash(name, size) for name, (size, _) in hash_functions().items())
     yield from (OtherNetwork(name, size) for name, (size, _) in other_networks().items())
     if importlib.util.find_spec("faiss"):
-        equal = 64 + LENGTH
+        equal = 64 + SKETCH_LENGTH
         yield Faiss("Flat", "FAISS Flat, raw features", 4 * dim)
         parts = max(m for m in range(1, equal + 1) if dim % (2 * m) == 0)
         # Four bits a part: eight would need more pictures to train on than there are.
@@ -236,12 +236,12 @@ def standing(scores: F32, originals: I64) -> Standing:
 
 def describe_pictures(pictures: Sequence[Picture], extractor: Any) -> Described:
     """Describe pictures for all methods."""
-    from assocmem.codes.dct_sketches import SIDE, sketch
+    from assocmem.codes.dct_sketches import SKETCH_SIDE, sketch
     from assocmem.extractors.image import grey_square
 
     arrays = [np.asarray(picture) for picture in pictures]
     features = extractor.extract([extractor.prepare(array) for array in arrays]).features
-    sketches = sketch(np.stack([grey_square(array, SIDE) for array in arrays]))
+    sketches = sketch(np.stack([grey_square(array, SKETCH_SIDE) for array in arrays]))
     hashes = {name: np.stack([make(p) for p in pictures]) for name, (_, make) in hash_functions().items()}
     others = {name: np.stack([encode(p) for p in pictures]) for name, (_, encode) in other_networks().items()}
     return Described(features, sketches, hashes, others)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from assocmem._numerics.types import I64, U8
+from assocmem.bench.common import current_load
 from assocmem.bench.duplicates.copies import Copy, copies, make_copy
 from assocmem.bench.duplicates.methods import (
     Described,
@@ -163,7 +163,7 @@ def _mixtures(base: Described, count: int, rng: np.random.Generator) -> Describe
 
 def busy() -> float:
     """Load average of the machine."""
-    return os.getloadavg()[0]
+    return current_load()
 
 
 __all__ = ["Material", "Row", "ask", "busy", "gather", "hash_functions", "keep_vectors"]

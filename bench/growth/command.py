@@ -20,7 +20,8 @@ from assocmem.bench.common import (
     load_average,
     run_process,
 )
-from assocmem.cli.common import emit, guarded, say, size
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, say, size
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 from assocmem.bench.growth.fit import Power, fit, tell
 from assocmem.bench.growth.worker import GRAPH, LISTS, OURS, Row
 from assocmem.bench.tables import Section
-from assocmem.cli.common import size
+from assocmem.cli.output import size
 
 BILLION = 10**9
 FROM = 100_000

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assocmem.bench.common import DEFAULT_OUT, OutOption, keep
-from assocmem.cli.common import emit, guarded, say
+from assocmem.bench.common import DEFAULT_OUT, OutOption, current_load, keep
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, say
 
 if TYPE_CHECKING:
     from assocmem.bench.tables import Section
@@ -62,7 +62,7 @@ def partial(
     from assocmem.bench.partial import ways
     from assocmem.bench.tables import machine_lines, write_sections
 
-    load = os.getloadavg()[0]
+    load = current_load()
     task = ways.read_task(file, items, queries)
     rows = []
     for pattern in ways.PATTERNS:

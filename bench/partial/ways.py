@@ -11,8 +11,7 @@ import numpy as np
 
 from assocmem._numerics.types import F32, I64, Bools
 from assocmem._storage.hdf5 import replacing
-from assocmem.codes.missing_values import NEAREST as NEAREST_ITEMS
-from assocmem.codes.missing_values import SAMPLE, Moments, complete
+from assocmem.codes.missing_values import MOMENT_ROWS, NEIGHBOURS, Moments, impute
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import InputError
 from assocmem.search.exhaustive import Block, ExhaustiveEngine
@@ -79,7 +78,7 @@ def measure(task: Task, pattern: str, share: float) -> dict[str, Any]:
     """Return recall by way, with the same numbers missing in all queries."""
     known = _known(task.base.shape[1], pattern, share)
     queries = np.where(known, task.queries, np.float32(np.nan))
-    moments = Moments.of(task.base[:: max(1, len(task.base) // SAMPLE)], unit=task.cosine)
+    moments = Moments.estimate(task.base[:: max(1, len(task.base) // MOMENT_ROWS)], unit=task.cosine)
     filled, milliseconds = _fill(task, queries, known, moments)
     found = {way: _best(task.base, rows, mask, task.cosine) for way, (rows, mask) in filled.items() if mask.any()}
     if task.engine is not None:
@@ -103,11 +102,11 @@ def _known(dim: int, pattern: str, share: float) -> Bools:
 def _fill(task: Task, queries: F32, known: Bools, moments: Moments) -> tuple[dict[str, tuple[F32, Bools]], float]:
     """Return by way the rows that are searched with and where they count; and how long the best takes, in ms."""
     everywhere, every = np.ones(len(known), bool), np.broadcast_to(known, queries.shape)
-    nearest = task.base[_best(task.base, queries, known, task.cosine, NEAREST_ITEMS)]
+    nearest = task.base[_best(task.base, queries, known, task.cosine, NEIGHBOURS)]
 
     def filled(candidates: F32) -> F32:
         each = iter(candidates)
-        return complete(queries, every, moments, lambda whole: next(each))
+        return impute(queries, every, moments, lambda whole: next(each))
 
     started = time.perf_counter()
     both = filled(nearest)

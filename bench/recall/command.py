@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib.util
-import os
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,8 @@ from assocmem.bench.common import (
     write_raw,
 )
 from assocmem.bench.tables import machine_lines, write_sections
-from assocmem.cli.common import count, emit, guarded, say
+from assocmem.cli.common import guarded
+from assocmem.cli.output import count, emit, say
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:
@@ -104,7 +105,10 @@ def _load(source: Path, scratch: Path, items: int | None, queries: int) -> Data:
 
 
 def _half_of_memory() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
+    from assocmem.memory.base import physical_memory
+
+    memory = physical_memory()
+    return math.inf if memory is None else memory / 2
 
 
 def choose(task: Task, wanted: Sequence[str], *, quick: bool) -> list[Spec]:

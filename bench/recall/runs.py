@@ -23,7 +23,7 @@ from assocmem.bench.common import available_cores
 from assocmem.bench.recall.data import Data
 from assocmem.bench.recall.engine import Setting, Spec, Task, UnableError, tell
 from assocmem.bench.recall.metrics import distances, front, shares
-from assocmem.cli.common import count, say
+from assocmem.cli.output import count, say
 from assocmem.errors import AssocmemError
 
 K, MORE = 10, 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from assocmem._numerics.types import U16
-from assocmem.bench.common import DEFAULT_OUT, OutOption, keep, run_function
-from assocmem.cli.common import emit, guarded, say
+from assocmem.bench.common import DEFAULT_OUT, OutOption, current_load, keep, run_function
+from assocmem.cli.common import guarded
+from assocmem.cli.output import emit, say
 
 if TYPE_CHECKING:
     from assocmem.bench.tables import Section
@@ -55,7 +55,7 @@ def seen(
     from assocmem.bench.seen import growth
     from assocmem.bench.tables import machine_lines, write_sections
 
-    load = os.getloadavg()[0]
+    load = current_load()
     real = None if features is None else growth.real_messages(features)
     runs = _grow(sorted(set(items or ITEMS)), real)
     tables = [_growth_table(runs)]

@@ -18,8 +18,8 @@ from assocmem.codes.hash_codes import MessageCoder
 from assocmem.errors import InputError, MediaError
 from assocmem.extractors.base import Extractor
 from assocmem.memory.familiarity import SeenMemory
-from assocmem.memory.familiarity_eval import ALIKE, Judgement, build, by_chance
-from assocmem.memory.familiarity_kernels import most_shared
+from assocmem.memory.familiarity_eval import ALIKE_SYMBOLS, FamiliarityReport, build_and_evaluate, simulate_evidence
+from assocmem.memory.familiarity_kernels import max_overlap
 
 Picture = PIL.Image.Image
 LEAST = 64
@@ -89,14 +89,14 @@ def describe(pictures: list[Picture], extractor: Extractor, coder: MessageCoder)
 
 def measure(pictures: list[Picture], extractor: Extractor, others: F32 | None) -> dict[str, Any]:
     """Store every other picture beside others' features; ask for the rest, and for copies of those that were stored."""
-    from assocmem.data.mean import feature_mean
+    from assocmem.extractors.efficientnet import feature_mean
 
     coder = MessageCoder(extractor.dim, mean=feature_mean(extractor.identity))
     mine, new = describe(pictures[::2], extractor, coder), describe(pictures[1::2], extractor, coder)
     beside = mine[:0] if others is None or others.shape[1] != extractor.dim else coder.messages(others)
-    memory, judgement = build(np.concatenate([beside, mine]))
+    memory, judgement = build_and_evaluate(np.concatenate([beside, mine]))
     shared = np.empty(len(new), np.int64)
-    most_shared(np.concatenate([beside, mine]), new, np.full(len(new), -1), shared)
+    max_overlap(np.concatenate([beside, mine]), new, np.full(len(new), -1), shared)
     alarms = memory.seen(new, judgement.threshold)
     chance = _missed_by_theory(memory, judgement, mine)
     rows = []
@@ -117,17 +117,17 @@ def measure(pictures: list[Picture], extractor: Extractor, others: F32 | None) -
         "theory_false": judgement.theory_false,
         "held_false": judgement.held_false,
         "false": float(alarms.mean()),
-        "unlike": int((shared < ALIKE).sum()),
-        "unlike_false": float(alarms[shared < ALIKE].mean()) if (shared < ALIKE).any() else None,
+        "unlike": int((shared < ALIKE_SYMBOLS).sum()),
+        "unlike_false": float(alarms[shared < ALIKE_SYMBOLS].mean()) if (shared < ALIKE_SYMBOLS).any() else None,
         "copies": rows,
     }
 
 
-def _missed_by_theory(memory: SeenMemory, judgement: Judgement, messages: U16) -> list[float]:
+def _missed_by_theory(memory: SeenMemory, judgement: FamiliarityReport, messages: U16) -> list[float]:
     """Chance of a miss by the number of symbols kept, 0 to 16."""
     rng = np.random.default_rng(0)
     return [
-        float((by_chance(memory, messages, rng, kept, 2000) < judgement.threshold).mean())
+        float((simulate_evidence(memory, messages, rng, kept, 2000) < judgement.threshold).mean())
         for kept in range(messages.shape[1])
     ] + [0.0]
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from assocmem._numerics.types import U16, Bools
 from assocmem.bench.capacity.features import read
-from assocmem.codes.hash_codes import SYMBOLS, MessageCoder
-from assocmem.memory.familiarity_eval import KEPT, build
+from assocmem.codes.hash_codes import ALPHABET, MessageCoder
+from assocmem.memory.familiarity_eval import KEPT_SYMBOLS, build_and_evaluate
 
 HOME = "assocmem.bench.seen.growth"
 RANDOM, LIKE_REAL = "random", "like real ones"
@@ -38,7 +38,7 @@ def draw(count: int, real: U16 | None, rng: np.random.Generator) -> U16:
     symbol comes from another real message. So symbols are as popular as they are, and go together as scenes do.
     """
     if real is None:
-        return rng.integers(0, SYMBOLS, (count, 16)).astype(np.uint16)
+        return rng.integers(0, ALPHABET, (count, 16)).astype(np.uint16)
     out = np.empty((count, real.shape[1]), np.uint16)
     for start in range(0, count, _PART):
         part = out[start : start + _PART]
@@ -54,9 +54,9 @@ def grow(items: int, kind: str, file: str) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     real = np.load(file) if kind == LIKE_REAL else None
     messages = draw(items, real, rng)
-    build(messages[:100])
+    build_and_evaluate(messages[:100])
     started = time.perf_counter()
-    memory, judgement = build(messages)
+    memory, judgement = build_and_evaluate(messages)
     seconds = time.perf_counter() - started
     fresh, stored = draw(ASKED, real, rng), messages[rng.integers(0, items, ASKED)]
     halves = np.where(rng.random(stored.shape).argsort(axis=1) < 8, stored, draw(ASKED, real, rng))
@@ -86,7 +86,7 @@ def _missed(flags: Bools) -> float:
 def tell(run: dict[str, Any]) -> tuple[str, ...]:
     """Return a row of the table."""
     judged = run["judgement"]
-    half = KEPT.index(8)
+    half = KEPT_SYMBOLS.index(8)
     return (
         f"{judged['items']:,}",
         run["kind"],

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.types import I64, U8, AnyArray, Bools, Integers
-from assocmem.codes.winner_codes import SIGNED_UNITS, CliqueCoder
+from assocmem.codes.winner_codes import MESSAGE_UNITS, CliqueCoder
 from assocmem.index.derived.files import CLIQUES, add_dataset, keep_file, not_of_the_items, read_kept
 from assocmem.index.results import MemoryInfo
 from assocmem.index.store.snapshot import Snapshot
@@ -53,7 +53,7 @@ class Messages:
 
     def memory(self) -> CliqueMemory:
         """Return a clique memory of all messages."""
-        memory = CliqueMemory(self.symbols.shape[1], SIGNED_UNITS)
+        memory = CliqueMemory(self.symbols.shape[1], MESSAGE_UNITS)
         memory.store(self.symbols)
         return memory
 

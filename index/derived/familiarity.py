@@ -26,7 +26,7 @@ from assocmem.index.derived.files import FAMILIARITY, MESSAGES, keep_file, not_o
 from assocmem.index.results import Seen
 from assocmem.index.store.snapshot import Snapshot
 from assocmem.memory.familiarity import SeenMemory
-from assocmem.memory.familiarity_eval import Judgement, build
+from assocmem.memory.familiarity_eval import FamiliarityReport, build_and_evaluate
 
 MOST_GROWTH = 1.1
 """A memory with this many times the items of its last evaluation is built and evaluated anew."""
@@ -37,7 +37,7 @@ class Familiarity:
     """A memory, its measured errors, and its answers."""
 
     memory: SeenMemory
-    judgement: Judgement
+    judgement: FamiliarityReport
 
     def answer(self, path: str, messages: U16) -> Seen:
         """Return whether a picture or video was seen, from its messages: at least half of them must be."""
@@ -63,7 +63,7 @@ def familiarity(snapshot: Snapshot, folder: Path, coder: MessageCoder, *, keep: 
         return found
     known = _known_messages(folder, coder)
     messages = living_messages(snapshot, coder, known)
-    made = _extended(folder, known, messages) or Familiarity(*build(messages.symbols))
+    made = _extended(folder, known, messages) or Familiarity(*build_and_evaluate(messages.symbols))
     if keep:
         with contextlib.suppress(OSError, RuntimeError, AssocmemError):  # a full disk: it can be built at any time
             made.memory.save(folder / FAMILIARITY)
@@ -94,15 +94,15 @@ def kept_familiarity(folder: Path, generation: int) -> Familiarity | None:
     return _read(folder, generation)
 
 
-def kept_judgement(folder: Path, generation: int) -> Judgement | None:
+def kept_judgement(folder: Path, generation: int) -> FamiliarityReport | None:
     """Return the measured errors in the file, without reading the bits; None as of ``kept_familiarity``."""
     return read_kept(folder / MESSAGES, _judgement, generation)
 
 
-def _judgement(file: h5py.File) -> Judgement:
+def _judgement(file: h5py.File) -> FamiliarityReport:
     about: dict[str, Any] = json.loads(file.attrs["judgement"].decode())
     about |= {name: tuple(about[name]) for name in ("theory_miss", "measured_miss")}
-    return Judgement(**about)
+    return FamiliarityReport(**about)
 
 
 def _read(folder: Path, generation: int | None = None, *, mmap: bool = True) -> Familiarity | None:
@@ -134,5 +134,5 @@ def familiarity_problems(snapshot: Snapshot, folder: Path, coder: MessageCoder) 
 def prepare() -> None:
     """Compile, or load, the kernels that storing and asking take."""
     messages = MessageCoder(8).messages(np.eye(8))
-    memory, judgement = build(np.repeat(messages, 2, axis=0))
+    memory, judgement = build_and_evaluate(np.repeat(messages, 2, axis=0))
     memory.seen(messages, judgement.threshold)

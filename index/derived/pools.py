@@ -24,7 +24,7 @@ from assocmem.errors import AssocmemError
 from assocmem.index.derived.files import POOLS, keep_file, not_of_the_items, read_kept
 from assocmem.index.results import EngineInfo
 from assocmem.index.store.snapshot import Snapshot
-from assocmem.search.pool_level import STORED, Level, level_arrays
+from assocmem.search.pool_level import STORED_ARRAYS
 from assocmem.search.pooled import Pools, default_effort
 
 FORMAT = 1
@@ -70,8 +70,7 @@ def write_pools(path: Path, generation: int, pools: Pools) -> None:
     """Replace the file as a whole."""
     about = {"format": FORMAT, "kind": _kind(pools.coder)}
     arrays: Arrays = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8), "ids": pools.ids}
-    for name, level in _levels(pools):
-        arrays |= level_arrays(name, level.blocks)
+    arrays |= pools.tree.state()
     keep_file(
         path, generation, lambda file: write_arrays(file, arrays), alignment_threshold=PAGE, alignment_interval=PAGE
     )
@@ -97,21 +96,16 @@ def read_pools(path: Path, coder: CliqueCoder, *, whole: bool = False) -> Stored
         if (about["format"], about["kind"]) != (FORMAT, _kind(coder)):
             return None
         pools = Pools(coder)
-        for name, level in _levels(pools):
+        for name, level in pools.tree.named_levels():
             mapped = {"codes"} if name == "items" and not whole else set()
             level.restore({
                 part: read_array(file, path, f"{name} {part}", mapped=part in mapped, checked=part not in mapped)
-                for part in STORED
+                for part in STORED_ARRAYS
             })  # fmt: skip
         pools.ids = read_array(file, path, "ids")
         return StoredPools(pools, int(file.attrs["generation"]))
 
     return read_kept(path, read)
-
-
-def _levels(pools: Pools) -> tuple[tuple[str, Level], ...]:
-    tree = pools.tree
-    return ("items", tree.items), ("pools", tree.pools), ("groups", tree.groups)
 
 
 def _kind(coder: CliqueCoder) -> list[int]:
@@ -145,9 +139,8 @@ def engine_info(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> EngineI
     stored = read_pools(folder / POOLS, coder) if snapshot.large else None
     if stored is None:
         return EngineInfo("exhaustive", len(snapshot) * coder.code_bytes, 0, 0, 1.0)
-    items = stored.pools.tree.items
     waiting = len(np.setdiff1d(snapshot.living_ids(), stored.pools.ids))
-    in_use = items.pools - len(items.vacant)
+    in_use = stored.pools.tree.items.pools_in_use
     return EngineInfo("pools", stored.pools.nbytes, in_use, waiting, default_effort(len(snapshot)))
 
 
@@ -160,7 +153,7 @@ def pool_problems(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> list[
     if stored is None:
         return [f"{path}: expected pools of this collection, found damage; remove it, it will be built again"]
     pools = stored.pools
-    found = _misplaced(pools)
+    found = pools.tree.inconsistent_levels()
     ids, codes = snapshot.living_codes()
     if stored.generation == snapshot.generation and not np.array_equal(pools.known(), np.sort(ids)):
         found.append("ids")
@@ -168,15 +161,3 @@ def pool_problems(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> list[
     if not np.array_equal(pools.tree.items.coded(theirs.astype(np.int32)).codes, codes[ours]):
         found.append("codes")
     return [not_of_the_items(path, ", ".join(found))] if found else []
-
-
-def _misplaced(pools: Pools) -> list[str]:
-    """Return the levels that do not contain exactly the pools or groups in use one level below."""
-    tree = pools.tree
-    below, wrong = tree.items, []
-    for name, level in (("pools", tree.pools), ("groups", tree.groups)):
-        in_use = np.flatnonzero(below.blocks.sizes[: below.pools])
-        if not np.array_equal(np.flatnonzero(level.blocks.places >= 0), in_use):
-            wrong.append(name)
-        below = level
-    return wrong

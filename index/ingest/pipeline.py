@@ -20,10 +20,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from assocmem._numerics.types import F32, U8
-from assocmem.codes.dct_sketches import SIDE
+from assocmem.codes.dct_sketches import SKETCH_SIDE
 from assocmem.errors import MediaError
 from assocmem.extractors.base import Extraction, Extractor, Image
-from assocmem.extractors.sniff import Kind, claims_media, sniff
+from assocmem.extractors.sniff import MediaKind, has_media_suffix, sniff
 from assocmem.index.ingest.walk import FoundFile, os_reason
 from assocmem.index.store.records import Failure
 
@@ -42,7 +42,7 @@ class Job:
     """A file to be read."""
 
     found: FoundFile
-    kind: Kind
+    kind: MediaKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Part:
     """seconds, for shots"""
     end: float | None = None
     grey: U8 | None = None
-    """uint8 (SIDE, SIDE): the picture, or a shot's middle frame, small and grey; its sketch is made from this"""
+    """uint8 (SKETCH_SIDE, SKETCH_SIDE): the picture, or a shot's middle frame, small and grey; for its sketch"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Item:
     start: float | None
     end: float | None
     grey: U8 | None = None
-    """uint8 (SIDE, SIDE)"""
+    """uint8 (SKETCH_SIDE, SKETCH_SIDE)"""
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ def plan(
             continue
         if kind is not None:
             yield Job(entry, kind)
-        elif entry.named or claims_media(entry.path):
+        elif entry.named or has_media_suffix(entry.path):
             reason = "neither a picture nor a video, whatever its name says" if entry.size else "empty file"
             yield Failure(entry.path, reason, entry.size, entry.mtime_ns)
 
@@ -204,7 +204,7 @@ def _decode_file(
             send(error)
 
 
-def read_parts(path: str, kind: Kind, extractor: Extractor) -> Iterator[Part]:
+def read_parts(path: str, kind: MediaKind, extractor: Extractor) -> Iterator[Part]:
     """Yield a picture (one part) or a video (a part per shot), prepared for the network; raises MediaError."""
     if kind == "image":
         from assocmem.extractors.image import read_image
@@ -226,7 +226,7 @@ def picture_part(image: Image, extractor: Extractor) -> Part:
 def _grey(image: Image) -> U8:
     from assocmem.extractors.image import grey_square
 
-    return grey_square(image, SIDE)
+    return grey_square(image, SKETCH_SIDE)
 
 
 def content_hash(path: str) -> bytes:

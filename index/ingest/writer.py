@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from assocmem._storage.hdf5 import sync
-from assocmem.codes.dct_sketches import LENGTH, sketch
+from assocmem.codes.dct_sketches import SKETCH_LENGTH, sketch
 from assocmem.errors import CollectionError
 from assocmem.index.ingest.pipeline import End, Item, Job, Result, softmax
 from assocmem.index.store.catalog import Catalog
+from assocmem.index.store.disk import remove_file
 from assocmem.index.store.records import Failure, FileRow
 from assocmem.index.store.segments import (
     LABELS,
@@ -56,9 +57,9 @@ class Writer:
         live = {segment_path(self.folder, number).name for number in self.catalog.segments()}
         for path in self.folder.iterdir():
             if path.name not in live and path.suffix in (".h5", ".tmp"):
-                path.unlink(missing_ok=True)
+                remove_file(path)
         for path in self.folder.parent.glob("*memory-*.tmp"):  # earlier versions wrote them without a dot
-            path.unlink(missing_ok=True)
+            remove_file(path)
 
     # Adding
 
@@ -162,7 +163,7 @@ class Writer:
             best = np.argsort(-probabilities, kind="stable")[:LABELS]
             labels, scores = best[None, :].astype(np.int16), probabilities[best][None, :].astype(np.float16)
         # Codes are made of the stored float16 feature, so that they can be checked against it at any time.
-        drawn = np.zeros((1, LENGTH), np.int8) if item.grey is None else sketch(item.grey[None])
+        drawn = np.zeros((1, SKETCH_LENGTH), np.int8) if item.grey is None else sketch(item.grey[None])
         return SegmentData(np.zeros(1, np.int64), self.coder.encode(feature), feature, labels, scores, drawn)
 
     # Removing
@@ -224,7 +225,7 @@ class Writer:
             self.catalog.replace_segments(numbers, new, enumerate(ids))
             self.catalog.next_generation()
         for number in numbers:  # readers that have them open keep them
-            segment_path(self.folder, number).unlink(missing_ok=True)
+            remove_file(segment_path(self.folder, number))
 
 
 def _tier(rows: int) -> int:

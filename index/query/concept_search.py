@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from assocmem._numerics.types import F32, I8, I64
+from assocmem.data.imagenet import Label as ImagenetLabel
 from assocmem.data.label_names import classes_named, match_words, named_labels, nearest_names
-from assocmem.data.labels import Label as ImagenetLabel
 from assocmem.errors import UnknownConceptError
 from assocmem.index.results import Ranked
 from assocmem.index.store.segments import Segment

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from assocmem._numerics.types import I64, AnyArray
-from assocmem.codes.dct_sketches import LENGTH, SKETCH_FROM
+from assocmem.codes.dct_sketches import SKETCH_LENGTH, SKETCH_THRESHOLD
 from assocmem.codes.winner_codes import CliqueCoder
-from assocmem.copies.grouping import Items, Pairs, describe, group, near_pairs
+from assocmem.copies.grouping import CodedItems, CopyPairs, find_pairs, group_pairs, make_items
 from assocmem.copies.lookup import find_originals
 from assocmem.errors import CollectionMismatchError, InputError
 from assocmem.index.derived.clique_memory import known_messages, living_messages
@@ -31,8 +31,8 @@ def find_copies(
     session: Session, paths: Sequence[StrPath], against: Sequence[StrPath] | Session | None, least: float
 ) -> list[Copies]:
     """See ``Collection.duplicates``."""
-    if not LEAST <= least <= 1 + 1 - SKETCH_FROM:
-        raise InputError(f"least: expected a similarity from {LEAST} to {2 - SKETCH_FROM}, found {least}")
+    if not LEAST <= least <= 1 + 1 - SKETCH_THRESHOLD:
+        raise InputError(f"least: expected a similarity from {LEAST} to {2 - SKETCH_THRESHOLD}, found {least}")
     chosen = session.ids_below(paths) if paths else None
     ours = _library(session, chosen)
     if against is None:
@@ -46,7 +46,7 @@ def find_copies(
             ours = _library(session, set(ours.ids.tolist()) - elsewhere)
         other, theirs = session, _library(session, elsewhere - set(ours.ids.tolist()))
     found = copies_across(ours, theirs, least)
-    return _with_paths(session, other, [([(item, 2 - SKETCH_FROM)], ranked) for item, ranked in found])
+    return _with_paths(session, other, [([(item, 2 - SKETCH_THRESHOLD)], ranked) for item, ranked in found])
 
 
 def find_query_originals(session: Session, ask: Callable[[], Query], k: int) -> list[Hit]:
@@ -70,8 +70,8 @@ def _bare_library(snapshot: Snapshot, ids: I64, coder: CliqueCoder) -> Library:
 
     every, none = np.arange(len(ids)), np.empty((len(ids), 0), np.uint8)
     codes = scattered("codes")[every].astype(np.uint8).reshape(len(ids), coder.code_bytes)
-    sketches = scattered("sketches")[every].astype(np.int8).reshape(len(ids), LENGTH)
-    return Library(ids, Items(scattered("features"), none, codes, sketches, none))
+    sketches = scattered("sketches")[every].astype(np.int8).reshape(len(ids), SKETCH_LENGTH)
+    return Library(ids, CodedItems(scattered("features"), none, codes, sketches, none))
 
 
 def _library(session: Session, only: set[int] | None) -> Library:
@@ -131,7 +131,7 @@ class Library:
 
     ids: I64
     """int64 (n,), ascending"""
-    items: Items
+    items: CodedItems
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -143,7 +143,7 @@ def living_library(snapshot: Snapshot, folder: Path, coder: CliqueCoder, only: s
     keep = np.ones(len(messages.ids), bool) if only is None else np.isin(messages.ids, np.array(sorted(only), np.int64))
     ids = messages.ids[keep]
     bare = _bare_library(snapshot, ids, coder).items
-    return Library(ids, describe(bare.features, messages.symbols[keep], bare.codes, bare.sketches))
+    return Library(ids, make_items(bare.features, messages.symbols[keep], bare.codes, bare.sketches))
 
 
 def _where(segments: Sequence[Segment], ids: I64) -> tuple[I64, I64]:
@@ -158,7 +158,7 @@ def _where(segments: Sequence[Segment], ids: I64) -> tuple[I64, I64]:
 
 def groups_within(library: Library, least: float) -> list[Ranked]:
     """Return groups of near copies, the representative first."""
-    found = group(library.items, near_pairs(library.items, least), least)
+    found = group_pairs(library.items, find_pairs(library.items, least), least)
     pairs = list(zip(library.ids[found.rows].tolist(), found.scores.tolist(), strict=True))
     starts = found.starts.tolist()
     return [pairs[start:stop] for start, stop in pairwise(starts)]
@@ -166,7 +166,7 @@ def groups_within(library: Library, least: float) -> list[Ranked]:
 
 def copies_across(ours: Library, theirs: Library, least: float) -> list[tuple[int, Ranked]]:
     """Return our items that are among theirs too, each with theirs, the most similar first."""
-    pairs = near_pairs(_joined(ours.items, theirs.items), least, split=len(ours)) if len(ours) else _NO_PAIRS
+    pairs = find_pairs(_joined(ours.items, theirs.items), least, split=len(ours)) if len(ours) else _NO_PAIRS
     order = np.lexsort((pairs.second, -pairs.scores, pairs.first))
     found: dict[int, Ranked] = {}
     for row in order.tolist():
@@ -175,13 +175,13 @@ def copies_across(ours: Library, theirs: Library, least: float) -> list[tuple[in
     return list(found.items())
 
 
-_NO_PAIRS = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+_NO_PAIRS = CopyPairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
-def _joined(ours: Items, theirs: Items) -> Items:
+def _joined(ours: CodedItems, theirs: CodedItems) -> CodedItems:
     n, m = len(ours), len(theirs)
     owners, places = np.repeat([0, 1], [n, m]), np.concatenate([np.arange(n), np.arange(m)])
-    columns = ((getattr(ours, name), getattr(theirs, name)) for name in ("symbols", "codes", "sketches",
-               "sketch_symbols"))  # fmt: skip
+    columns = ((getattr(ours, name), getattr(theirs, name)) for name in ("messages", "codes", "sketches",
+               "sketch_messages"))  # fmt: skip
     features = ScatteredRows([ours.features, theirs.features], owners, places)  # type: ignore[list-item]
-    return Items(features, *(np.concatenate(pair) for pair in columns))
+    return CodedItems(features, *(np.concatenate(pair) for pair in columns))

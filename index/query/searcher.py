@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from assocmem._numerics.types import F32, I8, U8
-from assocmem.codes.dct_sketches import SIDE, sketch
+from assocmem.codes.dct_sketches import SKETCH_SIDE, sketch
 from assocmem.errors import CollectionError, InputError, MediaError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.masked import Box, MaskedExtractor, check_boxes
-from assocmem.extractors.sniff import claims_media, sniff
+from assocmem.extractors.sniff import has_media_suffix, sniff
 from assocmem.index.ingest.pipeline import Item, Part, describe_parts, picture_part, read_parts, softmax
 from assocmem.index.results import ConceptHit, Hit, Ranked, Seen
 from assocmem.index.session import Session
@@ -56,7 +56,7 @@ class Query:
     logits: F32 | None
     """float32 (m, 1000), if the extractor has them"""
     grey: U8
-    """uint8 (m, SIDE, SIDE): small grey pictures; (0, SIDE, SIDE) for words"""
+    """uint8 (m, SKETCH_SIDE, SKETCH_SIDE): small grey pictures; (0, SKETCH_SIDE, SKETCH_SIDE) for words"""
 
     def sketches(self) -> I8:
         """Return the sketches of the pictures, int8 (m, LENGTH)."""
@@ -177,7 +177,7 @@ class Searcher:
 
     def common_concepts(self, k: int = 5) -> list[str]:
         """Return the names of the ImageNet concepts that the collection contains most of."""
-        from assocmem.data.labels import imagenet_labels
+        from assocmem.data.imagenet import imagenet_labels
         from assocmem.index.derived.label_counts import label_counts
 
         counts = label_counts(self._session.snapshot(), self._session.folder, self._session.coder.clusters)
@@ -242,7 +242,7 @@ def best_of(scored: Iterable[tuple[int, float]], k: int) -> Ranked:
 
 def _imagenet_concepts(logits: F32, copies: list[Label | None], k: int) -> list[ConceptHit]:
     """Return the most probable ImageNet concepts over all rows of logits, float32 (m, 1000), except denied ones."""
-    from assocmem.data.labels import imagenet_labels
+    from assocmem.data.imagenet import imagenet_labels
 
     shares, labels = softmax(logits), imagenet_labels()
     denied = [_denied_classes(label) for label in copies]
@@ -286,7 +286,8 @@ def read_query(query: StrPath | Image, extractor: Callable[[], Extractor], *, wo
         )
     path = absolute(query)
     text = os.fspath(query)
-    may_be_words = words and isinstance(query, str) and os.sep not in text and not claims_media(text)
+    has_folder = os.sep in text or (os.altsep is not None and os.altsep in text)  # Windows has two separators
+    may_be_words = words and isinstance(query, str) and not has_folder and not has_media_suffix(text)
     if may_be_words and not (os.path.isfile(path) and sniff(path)):
         # A folder or a text file of this name is not a question; ./NAME asks for the file all the same.
         return _words_query(text)
@@ -302,7 +303,7 @@ def read_query(query: StrPath | Image, extractor: Callable[[], Extractor], *, wo
 
 
 def _words_query(text: str) -> Query:
-    return Query(text, np.empty((0, 0), np.float32), None, np.empty((0, SIDE, SIDE), np.uint8))
+    return Query(text, np.empty((0, 0), np.float32), None, np.empty((0, SKETCH_SIDE, SKETCH_SIDE), np.uint8))
 
 
 def _described(parts: Iterable[Part], extractor: Extractor) -> Query:
@@ -314,7 +315,7 @@ def _described(parts: Iterable[Part], extractor: Extractor) -> Query:
         if not items:  # a video that breaks in the middle can be asked about as far as it goes
             raise
     logits = [item.logits for item in items if item.logits is not None]
-    grey = [np.zeros((SIDE, SIDE), np.uint8) if item.grey is None else item.grey for item in items]
+    grey = [np.zeros((SKETCH_SIDE, SKETCH_SIDE), np.uint8) if item.grey is None else item.grey for item in items]
     features = np.stack([item.feature for item in items])
     return Query(None, features, np.stack(logits) if logits else None, np.stack(grey))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 from assocmem._storage.hdf5 import sync
@@ -42,6 +43,15 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise CollectionError(f"{folder}: cannot be made ({reason}); choose another place") from error
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file if it exists; on Windows a file that is open or mapped stays, for a later sweep."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        if sys.platform != "win32":
+            raise
 
 
 def file_size(path: Path) -> int:

@@ -22,7 +22,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from assocmem._numerics.types import F16, I8, I16, I64, U8, AnyArray
 from assocmem._storage.hdf5 import LIBVER, replacing
-from assocmem.codes.dct_sketches import LENGTH
+from assocmem.codes.dct_sketches import SKETCH_LENGTH
 from assocmem.errors import CollectionMismatchError, DamagedCollectionError
 from assocmem.index.store.disk import cannot_write, check_room
 
@@ -48,7 +48,7 @@ class SegmentData:
     label_scores: F16
     """float16, the shape of ``labels``: their probabilities"""
     sketches: I8
-    """int8 (n, LENGTH); zeros where an item has none"""
+    """int8 (n, SKETCH_LENGTH); zeros where an item has none"""
 
 
 class MappedRows:
@@ -92,7 +92,7 @@ class Segment:
     labels: I16
     label_scores: F16
     sketches: MappedRows | I8
-    """int8 (n, LENGTH), left in the file; zeros if the segment was written by a version without sketches"""
+    """int8 (n, SKETCH_LENGTH), left in the file; zeros if the segment was written by a version without sketches"""
 
     def data(self, rows: I64) -> SegmentData:
         """Copy some rows into memory."""
@@ -192,7 +192,7 @@ def read_segment(folder: Path, number: int) -> Segment:
 
 
 def _no_sketches(rows: int) -> I8:
-    return np.broadcast_to(np.int8(0), (rows, LENGTH))
+    return np.broadcast_to(np.int8(0), (rows, SKETCH_LENGTH))
 
 
 def checked_chunks(folder: Path, number: int) -> Iterator[tuple[F16, I8]]:

@@ -65,7 +65,7 @@ class Settings:
     @classmethod
     def of(cls, extractor: Extractor, choice: ExtractorChoice) -> Self:
         """Return the settings of a new collection."""
-        from assocmem.data.mean import feature_mean
+        from assocmem.extractors.efficientnet import feature_mean
 
         return cls(choice, extractor.identity, extractor.dim, mean=feature_mean(extractor.identity))
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from assocmem._numerics.types import F16, I8
-from assocmem.codes.dct_sketches import LENGTH
+from assocmem.codes.dct_sketches import SKETCH_LENGTH
 from assocmem.index.store.catalog import Catalog, path_from_sql, path_to_sql
 from assocmem.index.store.records import Example, Teaching
 
@@ -96,9 +96,9 @@ class TeachingTables:
         return int(self._catalog.rows(sql)[0][0]) if self.exist() else 0
 
     def example_data(self, ids: Iterable[int], dim: int) -> tuple[F16, I8]:
-        """Return features float16 (n, dim) and sketches int8 (n, LENGTH) of examples."""
+        """Return features float16 (n, dim) and sketches int8 (n, SKETCH_LENGTH) of examples."""
         wanted = list(ids)
-        features, sketches = np.empty((len(wanted), dim), np.float16), np.empty((len(wanted), LENGTH), np.int8)
+        features, sketches = np.empty((len(wanted), dim), np.float16), np.empty((len(wanted), SKETCH_LENGTH), np.int8)
         places = {id_: place for place, id_ in enumerate(wanted)}
         for id_, feature, sketch in self._catalog.rows("SELECT id, feature, sketch FROM examples") if wanted else ():
             place = places.get(id_)

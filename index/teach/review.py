@@ -13,9 +13,9 @@ import numpy as np
 
 from assocmem._numerics.rotation import unit_rows
 from assocmem._numerics.types import F32, I64, Bools
-from assocmem.concepts.active_learning import Kernel, choose, fresh, references, worth_asking
-from assocmem.concepts.classifiers import least_hashed
-from assocmem.data.labels import imagenet_labels
+from assocmem.concepts.active_learning import KernelMatrices, choose, reference_rows, unlike_known, worth_asking
+from assocmem.concepts.examples import hash_sample
+from assocmem.data.imagenet import imagenet_labels
 from assocmem.errors import InputError
 from assocmem.index.results import Hit, TeachReport
 from assocmem.index.session import Session
@@ -73,7 +73,7 @@ class Review:
         chosen = session.ids_below(paths) if (paths := list(paths)) else None
         self._ids, features, self._labels = _pool(session, chosen)
         self._features = unit_rows(features)
-        self._rows = references(len(self._ids))
+        self._rows = reference_rows(len(self._ids))
         self._mean = self._features.mean(axis=0) if len(features) else features
         self._width = max(1e-12, 2 * (1 - float(self._mean @ self._mean))) if len(features) else 1.0
         self._spread = self._likeness(self._features, self._features[self._rows])
@@ -154,8 +154,8 @@ class Review:
 
     def _close(self, features: F32) -> None:
         """Close the items that these are near copies of."""
-        self._open &= fresh(self._features - self._mean, features - self._mean)
-        self._open &= fresh(self._features, features, _COPY)
+        self._open &= unlike_known(self._features - self._mean, features - self._mean)
+        self._open &= unlike_known(self._features, features, _COPY)
 
     # choosing
 
@@ -211,9 +211,11 @@ class Review:
         names = [self._numbers.setdefault(name, len(self._numbers)) for name in known.concepts]
         self._guesses.append(np.array(names, np.int64)[shares.argmax(axis=1)])
 
-    def _kernel(self, known: TaughtModel | None) -> Kernel:
+    def _kernel(self, known: TaughtModel | None) -> KernelMatrices:
         taught = self._asked if known is None else np.concatenate([known.unit_features(), self._asked])
-        return Kernel(self._likeness(taught, taught), self._likeness(self._features, taught), self._spread, self._rows)
+        return KernelMatrices(
+            self._likeness(taught, taught), self._likeness(self._features, taught), self._spread, self._rows
+        )
 
     def _likeness(self, a: F32, b: F32) -> F32:
         """Gaussian of the distance of unit vectors."""
@@ -227,7 +229,7 @@ def _pool(session: Session, chosen: set[int] | None) -> tuple[I64, F32, list[tup
     labels: list[tuple[int, float]] = []
     every = snapshot.living_ids()
     wanted = every if chosen is None else every[np.isin(every, np.array(sorted(chosen), np.int64))]
-    wanted = wanted[least_hashed(wanted, POOL)]
+    wanted = wanted[hash_sample(wanted, POOL)]
     for segment in snapshot.segments:
         rows = np.flatnonzero(np.isin(segment.ids, wanted))
         ids.append(segment.ids[rows])

@@ -16,7 +16,8 @@ import h5py
 import numpy as np
 
 from assocmem._numerics.types import F16, F32, I8, Bools
-from assocmem.codes.dct_sketches import LENGTH, SKETCH_FROM, scales_of, sketch_cosines
+from assocmem.codes.dct_sketches import SKETCH_LENGTH, SKETCH_THRESHOLD, inverse_norms, sketch_cosines
+from assocmem.concepts.statements import Statement
 from assocmem.index.derived.files import TAUGHT, keep_file, not_of_the_items, read_kept
 from assocmem.index.results import COPY
 from assocmem.index.session import Session
@@ -40,17 +41,19 @@ class Label:
 
 
 def current_labels(teachings: Iterable[Teaching]) -> dict[int, Label]:
-    """Return example id -> label, in the order of the last statement; a later statement replaces a contrary one."""
-    found: dict[int, Label] = {}
+    """Return the label of each example, by id, in the order of their latest teachings.
+
+    The later of two contradictory teachings wins; teaching keeps denials of other concepts. Names ignore case.
+    """
+    found: dict[int, Statement] = {}
     for teaching in teachings:
-        name = teaching.concept.casefold()
-        known = found.pop(teaching.example, Label(None, frozenset()))
-        if teaching.is_one:
-            found[teaching.example] = Label(teaching.concept, known.denied - {name})
-        else:
-            still = None if known.concept and known.concept.casefold() == name else known.concept
-            found[teaching.example] = Label(still, known.denied | {name})
-    return found
+        known = found.pop(teaching.example, Statement(teaching.id))
+        change = known.taught if teaching.is_one else known.denying
+        found[teaching.example] = change(teaching.concept, teaching.id, key=str.casefold)
+    return {
+        example: Label(known.concept or None, frozenset(name.casefold() for name in known.denied))
+        for example, known in found.items()
+    }
 
 
 class Answer(NamedTuple):
@@ -97,7 +100,7 @@ class TaughtModel:
         self._folder, self._dim = folder, dim
         self._ids: list[int] = []  # ascending
         self._features: F16 = np.empty((0, dim), np.float16)
-        self._sketches: I8 = np.empty((0, LENGTH), np.int8)
+        self._sketches: I8 = np.empty((0, SKETCH_LENGTH), np.int8)
         self._taught: dict[int, tuple[str, ...]] = {}
         self.update(tables, version)
         if self.concepts and (anew or not self._restore()):
@@ -190,7 +193,7 @@ class TaughtModel:
         Parameters
         ----------
         features : float32 (n, dim)
-        sketches : function that returns int8 (n, LENGTH)
+        sketches : function that returns int8 (n, SKETCH_LENGTH)
             Called only if a feature is near that of an example.
         """
         shares, none = self.memory.probabilities(np.ascontiguousarray(features))
@@ -234,8 +237,8 @@ class TaughtModel:
             part = self._features[start : start + _CHUNK].astype(np.float32)
             lengths = np.sqrt(np.einsum("ij,ij->i", part, part))
             cosines = part @ unit / np.maximum(lengths, 1e-30)
-            # A sketch adds at most what its cosine exceeds SKETCH_FROM by.
-            rows = np.flatnonzero(cosines >= COPY - (1 - SKETCH_FROM) - 1e-3)
+            # A sketch adds at most what its cosine exceeds SKETCH_THRESHOLD by.
+            rows = np.flatnonzero(cosines >= COPY - (1 - SKETCH_THRESHOLD) - 1e-3)
             if len(rows):
                 theirs = self._sketches[start + rows]
                 out[start + rows] = cosines[rows] + _sketch_part(cosines[rows], sketches()[row], theirs)
@@ -309,11 +312,13 @@ class TaughtModels:
 
 def _sketch_part(cosines: F32, sketch: I8, others: I8) -> F32:
     """Return what sketches add to the similarity of features, float32 (n,)."""
-    from assocmem.copies.candidate_pairs import COSINE_FROM
+    from assocmem.copies.candidate_pairs import COSINE_THRESHOLD
 
-    alike = np.maximum(0, sketch_cosines(sketch[None, :], others)[0] - np.float32(SKETCH_FROM))
-    bare = scales_of(sketch[None, :])[0] * scales_of(others) == 0
-    return np.asarray(np.where(bare, 2 * np.maximum(0, cosines - np.float32(COSINE_FROM)), alike), dtype=np.float32)
+    alike = np.maximum(0, sketch_cosines(sketch[None, :], others)[0] - np.float32(SKETCH_THRESHOLD))
+    bare = inverse_norms(sketch[None, :])[0] * inverse_norms(others) == 0
+    return np.asarray(
+        np.where(bare, 2 * np.maximum(0, cosines - np.float32(COSINE_THRESHOLD)), alike), dtype=np.float32
+    )
 
 
 def nearest_taught(words: str, names: Sequence[str]) -> list[str]:

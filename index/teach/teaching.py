@@ -73,7 +73,7 @@ class Teacher:
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             inside = sorted(entry.path for entry in entries if entry.is_dir() and entry.name[0] != ".")
         if not inside:
-            raise CollectionError(f"{folder}: expected a folder that contains a folder per concept, found none")
+            raise CollectionError(f"{folder}: expected a folder with a folder for each concept in it, found none")
         names = {path: check_name(os.path.basename(path)) for path in inside}
         report = self._index_first(inside)
         with self._changing() as change:

@@ -16,7 +16,7 @@ if os.environ.get("NUMBA_DISABLE_JIT"):
 from assocmem.bench.seen import copies as seen_copies
 from assocmem.bench.seen import growth as seen_growth
 from assocmem.cli.main import app
-from assocmem.codes.hash_codes import SYMBOLS
+from assocmem.codes.hash_codes import ALPHABET
 from tests.fakes import ColourExtractor, picture, pictures
 
 
@@ -28,7 +28,7 @@ def test_drawn_messages_follow_real_ones():
         assert set(drawn[:, cluster]) <= set(real[:, cluster])
     common = max((drawn[0] == message).sum() for message in real)
     assert 2 <= common <= 10
-    assert seen_growth.draw(3, None, rng).max() < SYMBOLS
+    assert seen_growth.draw(3, None, rng).max() < ALPHABET
 
 
 def test_a_memory_grows_and_is_measured():

@@ -1,28 +1,28 @@
-"""The demo for real: the default network on the photographs and clips that packages ship."""
+"""The demo as it is: the default network on the photographs and clips of installed packages."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from assocmem.cli import demo
 from assocmem.errors import AssocmemError
+from tests.cli.processes import program
 
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "assocmem", "demo", "--keep", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    command, environment = program("demo", "--keep", folder)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def _hits(printed, title):
-    """The hits printed under a title: (score, name, rest of the line)."""
+    """Return the hits printed below a title: (score, name, rest of the line)."""
     block = next(block for block in printed.split("\n\n") if title in block)
     return [re.split(r"\s{2,}", line.strip(), maxsplit=2) for line in block.splitlines()[1:]]
 

@@ -1,28 +1,28 @@
-"""``assocmem plan``: what it prints, to people and to programs, and how it takes sizes and shares."""
+"""``assocmem plan``: its table, its JSON, and how sizes and shares may be written."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from assocmem.cli.main import app
 from assocmem.memory.capacity import plan
 
 
-def run(*words, code=0):
-    result = CliRunner().invoke(app, ["plan", *map(str, words)], env={"COLUMNS": "100"})
-    assert result.exit_code == code, result.output
-    return result
+@pytest.fixture
+def plan_command(run):
+    """Run ``assocmem plan`` with these options."""
+    return lambda *words, code=0: run("plan", *words, code=code)
 
 
-def answer(*words):
-    return json.loads(run(*words, "--json").stdout)
+@pytest.fixture
+def answer(ask):
+    """Run ``assocmem plan`` with these options; returns its JSON."""
+    return lambda *words: ask("plan", *words)
 
 
-def test_a_plan_is_a_small_table():
-    result = run("--items", 1_000_000, "--ram", "128MB")
+def test_a_plan_is_a_small_table(plan_command):
+    result = plan_command("--items", 1_000_000, "--ram", "128MB")
     rows = dict(line.split("\t") for line in result.stdout.splitlines())
     found = plan(1_000_000, memory=128_000_000)
     assert rows == {
@@ -37,29 +37,29 @@ def test_a_plan_is_a_small_table():
     assert result.stderr == ""
 
 
-def test_a_plan_as_json_is_the_plan_itself():
+def test_a_plan_as_json_is_the_plan_itself(answer):
     found = plan(5000, memory=10_000_000, error=0.02, erased=0.5)
     shown = answer("--items", 5000, "--ram", "10MB", "--error", "2%", "--erased", "50%")
     assert list(shown) == list(found.__slots__)
     assert shown == {name: getattr(found, name) for name in found.__slots__}
 
 
-def test_sparse_cliques_name_their_active_clusters():
+def test_sparse_cliques_name_their_active_clusters(plan_command):
     assert plan(10_000, sparse=True).active == 8
-    assert ", 8 of them active" in run("--items", 10_000, "--sparse").stdout
+    assert ", 8 of them active" in plan_command("--items", 10_000, "--sparse").stdout
 
 
-def test_what_does_not_fit_says_what_would():
+def test_what_does_not_fit_says_what_would(plan_command, answer):
     words = ["--items", 1_000_000, "--ram", "1MB"]
-    result = run(*words)
+    result = plan_command(*words)
     needed = answer(*words)["needed_bytes"]
     assert result.stderr.startswith("does not fit into 1.0 MB: an error of 1% takes ")
     assert f"(--ram {needed})" in result.stderr
     assert "predicted error\t" in result.stdout
     sparse = plan(1_000_000, sparse=True)
     assert f"sparse cliques take {sparse.bytes / 1e6:.1f} MB (--sparse)" in result.stderr
-    assert "--sparse" not in run(*words, "--sparse").stderr
-    assert run("--items", 1_000_000, "--ram", needed).stderr == ""
+    assert "--sparse" not in plan_command(*words, "--sparse").stderr
+    assert plan_command("--items", 1_000_000, "--ram", needed).stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_what_does_not_fit_says_what_would():
         ("4096B", 4096),
     ],
 )
-def test_sizes(text, size):
-    """Too many items for any of them: the plan takes all it may."""
+def test_sizes(answer, text, size):
+    """With too many items for each size, the plan takes as much memory as it may."""
     found = answer("--items", 10**12, "--ram", text)
     assert found == json.loads(json.dumps({name: getattr(plan(10**12, memory=size), name) for name in found}))
 
 
 @pytest.mark.parametrize(("percent", "share"), [("1%", "0.01"), ("2.5 %", ".025"), ("50%", "0.5")])
-def test_shares_are_percents_or_fractions(percent, share):
+def test_shares_are_percents_or_fractions(answer, percent, share):
     for option in ("--error", "--erased"):
         assert answer("--items", 1000, option, percent) == answer("--items", 1000, option, share)
 
@@ -108,7 +108,7 @@ def test_shares_are_percents_or_fractions(percent, share):
         (["--items", 9, "--erased", "99.5%"], 1, "erased: expected a number, 0 to 0.95"),
     ],
 )
-def test_wrong_use_is_answered_on_stderr(words, code, message):
-    result = run(*words, code=code)
+def test_wrong_use_is_answered_on_stderr(plan_command, words, code, message):
+    result = plan_command(*words, code=code)
     assert message in " ".join(result.stderr.split())
     assert result.stdout == ""

@@ -1,4 +1,4 @@
-"""Contact sheets as a browser reads them: every picture is in the page, nothing comes from outside."""
+"""Contact sheets as a browser reads them: every picture is in the page, and nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def test_a_shot_shows_its_middle(tmp_path):
     assert any("0:01.0 to 0:02.0" in text for text in page.text)
 
 
-def test_a_file_that_is_gone_leaves_a_word_in_its_place(tmp_path):
+def test_a_missing_file_is_replaced_by_the_reason(tmp_path):
     hit = Hit(1, 1, str(tmp_path / "gone.jpg"), "image", None, None, 0.5)
     write_sheet(tmp_path / "sheet.html", [Section("tabby", [hit])])
     page = _page(tmp_path / "sheet.html")
     assert page.images == []
     assert "no such file or directory" in page.text
-    assert "Nearest to 'tabby'" in page.text
+    assert "Most similar to 'tabby'" in page.text
 
 
 def test_names_cannot_break_the_page(tmp_path):

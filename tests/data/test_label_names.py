@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from assocmem.data.hierarchy import kind_names, labels_of_kind
+from assocmem.data.imagenet import category_names, imagenet_labels, labels_in_category
 from assocmem.data.label_names import kind_named, match_words, nearest_names
-from assocmem.data.labels import imagenet_labels
 from assocmem.errors import AssocmemError, UnknownConceptError
 
 
@@ -32,7 +31,7 @@ def test_one_word_may_mean_two_things():
 
 def test_a_kind_means_all_that_is_below_it_and_nothing_else_with_the_word():
     for kind in ("bird", "dog", "cat", "fish", "bear", "monkey", "spider", "snake", "ship", "musical instrument"):
-        assert {label.index for label in match_words(kind)} == labels_of_kind(kind) != set()
+        assert {label.index for label in match_words(kind)} == labels_in_category(kind) != set()
         assert kind_named(kind) == kind
     assert len(matched("dog")) == 118
     assert "spider monkey" not in matched("spider")
@@ -40,12 +39,12 @@ def test_a_kind_means_all_that_is_below_it_and_nothing_else_with_the_word():
 
 def test_every_name_of_a_kind_is_understood():
     """As the kind, or as the concept of that name."""
-    for kind in kind_names():
+    for kind in category_names():
         found = {label.index for label in match_words(kind)}
         if kind_named(kind) is None:
             assert any(label.name.casefold().split(" (")[0] == kind.casefold() for label in match_words(kind)), kind
         else:
-            assert found >= labels_of_kind(kind), kind
+            assert found >= labels_in_category(kind), kind
 
 
 @pytest.mark.parametrize("words", ["mask", "pot", "mouse", "cup", "monitor", "hen"])
@@ -139,7 +138,7 @@ def test_the_nearest_names_come_best_first_and_no_more_than_asked():
     assert nearest_names("golden retriever")[0] == "golden retriever"
     assert len(nearest_names("terrier", 3)) == 3
     assert len(nearest_names("terrier")) == 5
-    names = {label.name for label in imagenet_labels()} | set(kind_names())
+    names = {label.name for label in imagenet_labels()} | set(category_names())
     assert set(nearest_names("terrier", 50)) <= names
 
 

@@ -1,4 +1,4 @@
-"""The default extractor with its real weights: against a plain numpy network, on known photographs, its cache."""
+"""The default extractor with its real weights, compared with a plain numpy network; its cache and its mean."""
 
 from __future__ import annotations
 
@@ -11,19 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import PIL.Image
 import pytest
 
-from assocmem.data.mean import feature_mean
+from assocmem._numerics.types import F32, F64, Arrays
 from assocmem.errors import ExtractorError
 from assocmem.extractors import efficientnet
-from assocmem.extractors.base import Image
-from assocmem.extractors.efficientnet import build, open_efficientnet
+from assocmem.extractors.efficientnet import build, feature_mean, installed_weights, open_efficientnet
 from assocmem.extractors.onnx import OnnxExtractor, open_session
-from assocmem.extractors.torchfile import Array, read_state_dict
-
-Floats = npt.NDArray[np.float64]
+from assocmem.extractors.state_dict import read_state_dict
+from tests.extractors.helpers import photograph
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -40,19 +36,11 @@ def network(cache: Path) -> OnnxExtractor:
 
 
 @pytest.fixture(scope="module")
-def state() -> dict[str, Array]:
-    return read_state_dict(efficientnet._installed_weights())
+def state() -> Arrays:
+    return read_state_dict(installed_weights())
 
 
-def photograph(name: str) -> Image:
-    spec = importlib.util.find_spec("skimage")
-    assert spec is not None, "install the extra assocmem[demo]: its photographs are needed here"
-    assert spec.origin is not None
-    with PIL.Image.open(Path(spec.origin).parent / "data" / name) as image:
-        return np.array(image.convert("RGB"))
-
-
-def naive_same_convolution(x: Floats, kernel: Floats, stride: int) -> Floats:
+def naive_same_convolution(x: F64, kernel: F64, stride: int) -> F64:
     """Convolve (channels, h, w) with padding as TensorFlow's "same"; one kernel per channel if so shaped."""
     size = kernel.shape[2]
     out = [-(-side // stride) for side in x.shape[1:]]
@@ -70,10 +58,10 @@ def naive_same_convolution(x: Floats, kernel: Floats, stride: int) -> Floats:
     return y
 
 
-def naive_network(state: dict[str, Array], x: Floats) -> tuple[Floats, Floats]:
-    """EfficientNet-Lite0 as its paper describes it: batch normalisation by itself, one picture."""
+def naive_network(state: Arrays, x: F64) -> tuple[F64, F64]:
+    """Run EfficientNet-Lite0 as its paper describes it: batch normalisation not folded, one picture."""
 
-    def layer(x: Floats, conv: str, norm: str, stride: int = 1, clip: bool = True) -> Floats:
+    def layer(x: F64, conv: str, norm: str, stride: int = 1, clip: bool = True) -> F64:
         y = naive_same_convolution(x, state[f"{conv}.weight"].astype(float), stride)
         gamma, beta, mean, var = (
             state[f"{norm}.{part}"].astype(float)[:, None, None]
@@ -100,7 +88,7 @@ def naive_network(state: dict[str, Array], x: Floats) -> tuple[Floats, Floats]:
 
 
 @pytest.mark.parametrize("size", [64, 75])
-def test_the_graph_is_the_network(state: dict[str, Array], size: int) -> None:
+def test_the_graph_is_the_network(state: Arrays, size: int) -> None:
     image = np.random.default_rng(11).normal(size=(3, size, size)).astype(np.float32)
     features, logits = open_session(build(state), 1).run(["features", "logits"], {"image": image[None]})
     expected = naive_network(state, image.astype(float))
@@ -118,7 +106,7 @@ def test_known_photographs_are_recognised(network: OnnxExtractor, name: str, bes
     assert best & set(np.argsort(-found.logits[0])[:among].tolist())
 
 
-def test_a_picture_is_padded_with_what_the_network_reads_as_zero(network: OnnxExtractor) -> None:
+def test_a_picture_is_padded_with_zeros_of_the_network(network: OnnxExtractor) -> None:
     prepared = network.prepare(np.full((50, 100, 3), 9, np.uint8))
     assert (prepared[:56] == 127).all()
     assert (prepared[56:168] == 9).all()
@@ -128,16 +116,16 @@ def test_a_picture_is_padded_with_what_the_network_reads_as_zero(network: OnnxEx
     np.testing.assert_allclose(tensor[0, :, 100, 0], (9 - 127) / 128, atol=1e-6)
 
 
-def test_altered_copies_are_nearer_than_other_pictures(network: OnnxExtractor) -> None:
+def test_altered_copies_are_more_similar_than_other_pictures(network: OnnxExtractor) -> None:
     names = ["chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png"]
     mean = feature_mean(network.identity)
     assert mean is not None
 
-    def vectors(*, small: bool) -> npt.NDArray[np.float32]:
+    def vectors(*, small: bool) -> F32:
         pictures = [photograph(name)[:: 1 + small, :: 1 + small] for name in names]
         features = network.extract([network.prepare(picture) for picture in pictures]).features
         centred = features / np.linalg.norm(features, axis=1, keepdims=True) - mean
-        unit: npt.NDArray[np.float32] = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+        unit: F32 = centred / np.linalg.norm(centred, axis=1, keepdims=True)
         return unit
 
     cosines = vectors(small=False) @ vectors(small=True).T
@@ -162,8 +150,8 @@ def test_identity_names_weights_and_preprocessing(network: OnnxExtractor) -> Non
     assert {"size=224", "resize=pad:127", "interpolation=bicubic", "output=features"} <= set(how)
 
 
-def test_other_weights_give_another_identity(tmp_path: Path, network: OnnxExtractor, state: dict[str, Array]) -> None:
-    content = efficientnet._installed_weights().read_bytes()
+def test_other_weights_give_another_identity(tmp_path: Path, network: OnnxExtractor, state: Arrays) -> None:
+    content = installed_weights().read_bytes()
     bias = state["_fc.bias"].tobytes()
     assert content.count(bias) == 1
     (tmp_path / "tuned.pth").write_bytes(content.replace(bias, np.zeros(1000, np.float32).tobytes()))
@@ -177,11 +165,11 @@ def test_other_weights_give_another_identity(tmp_path: Path, network: OnnxExtrac
     np.testing.assert_allclose(before.logits, after.logits + state["_fc.bias"], atol=1e-4)
 
 
-def changed(state: dict[str, Array], **tensors: Any) -> dict[str, Array]:
+def changed(state: Arrays, **tensors: Any) -> Arrays:
     return {**state, **{name.replace("__", "."): value for name, value in tensors.items()}}
 
 
-def test_weights_of_another_network_are_refused(state: dict[str, Array], tmp_path: Path) -> None:
+def test_weights_of_another_network_are_refused(state: Arrays, tmp_path: Path) -> None:
     for other in (
         {name: value for name, value in state.items() if name != "_bn1.bias"},
         changed(state, _blocks__16___bn0__bias=np.zeros(3, np.float32)),
@@ -196,18 +184,18 @@ def test_weights_of_another_network_are_refused(state: dict[str, Array], tmp_pat
         open_efficientnet(tmp_path / "absent.pth")
 
 
-def test_a_cached_graph_spares_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_cached_graph_the_weights_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSOCMEM_CACHE", str(tmp_path))
     identity = open_efficientnet().identity
-    monkeypatch.setattr(efficientnet, "_installed_weights", lambda: tmp_path / "never read.pth")
+    monkeypatch.setattr(efficientnet, "installed_weights", lambda: tmp_path / "never read.pth")
     assert open_efficientnet().identity == identity
 
 
 def test_altered_installed_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     altered = tmp_path / "altered.pth"
-    altered.write_bytes(efficientnet._installed_weights().read_bytes() + b"x")
+    altered.write_bytes(installed_weights().read_bytes() + b"x")
     monkeypatch.setenv("ASSOCMEM_CACHE", str(tmp_path))
-    monkeypatch.setattr(efficientnet, "_installed_weights", lambda: altered)
+    monkeypatch.setattr(efficientnet, "installed_weights", lambda: altered)
     with pytest.raises(ExtractorError, match="expected weights with sha256 579344248a93e230"):
         open_efficientnet()
     assert [path.name for path in tmp_path.iterdir()] == ["altered.pth"]
@@ -227,18 +215,18 @@ def test_the_graph_is_built_once_and_again_when_damaged(tmp_path: Path, monkeypa
     open_efficientnet()
     open_efficientnet()
     assert len(builds) == 1
-    (kept,) = (tmp_path / "deep" / "cache").iterdir()
-    whole = kept.read_bytes()
+    (cached,) = (tmp_path / "deep" / "cache").iterdir()
+    whole = cached.read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
     for times, damaged in enumerate((b"", whole[:20], whole[:-1], bytes(flipped)), start=2):
-        kept.write_bytes(damaged)
+        cached.write_bytes(damaged)
         open_efficientnet()
         assert len(builds) == times
-        assert kept.read_bytes() == whole
+        assert cached.read_bytes() == whole
 
 
-def test_without_a_place_to_write_it_works_all_the_same(
+def test_a_cache_that_cannot_be_written_is_not_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: OnnxExtractor
 ) -> None:
     (tmp_path / "file").write_bytes(b"in the way")

@@ -1,4 +1,4 @@
-"""Searching with part of the picture masked: what is masked does not count."""
+"""Searching with part of the picture masked: the masked part does not matter."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def photos(tmp_path):
 
 
 def covered(seed, other):
-    """A picture whose upper half is another's."""
+    """Return a picture whose upper half is that of another."""
     pixels = np.asarray(picture(seed)).copy()
     pixels[:36] = np.asarray(picture(other))[:36]
     return pixels
 
 
-def test_what_is_masked_does_not_count(photos):
+def test_the_masked_part_does_not_matter(photos):
     found = [photos.search(covered(seed, 50), 1, mask=COVERED)[0].item for seed in range(20)]
     assert found == [photos.search(np.asarray(picture(seed)), 1)[0].item for seed in range(20)]
     one, other = (photos.search(covered(3, hidden), 5, mask=COVERED) for hidden in (50, 51))
     assert one == other
 
 
-def test_boxes_are_painted_to_the_pixel_and_nothing_else():
+def test_boxes_and_nothing_else_are_painted():
     shown = []
 
     class Inner(ColourExtractor):
@@ -63,12 +63,12 @@ def test_boxes_are_painted_to_the_pixel_and_nothing_else():
     "mask",
     [(0, 0, 1, 1), (0.5, 0, 0.5, 1), (0, 0, 1.5, 1), (0, 0, 1), "middle", (0, float("nan"), 1, 1), [], None, [[]]],
 )
-def test_bad_masks_are_refused(mask):
+def test_invalid_masks_are_refused(mask):
     with pytest.raises(InputError, match="mask: expected"):
         check_boxes(mask)
 
 
-def test_words_have_nothing_to_mask(photos):
+def test_words_cannot_be_masked(photos):
     with pytest.raises(MediaError, match="no such file"):
         photos.search("tabby cat", mask=COVERED)
 

@@ -1,10 +1,11 @@
-"""Shots end where the scenes do, tile the video, and show its beginning, middle and end."""
+"""Shots end where the scenes do, cover the video, and show its beginning, middle and end."""
 
 from __future__ import annotations
 
 import itertools
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tests import media
 
 
 class Plain:
-    """Stands in for a frame of one colour; the red of its pictures counts tenths of a second."""
+    """Stands in for a frame of one colour; the value of its pixels counts tenths of a second."""
 
     def __init__(self, time: float, duration: float, colour: int = 0) -> None:
         self.time, self.duration, self._colour = time, duration, colour
@@ -32,13 +33,11 @@ class Plain:
         return np.full((side // 8, side // 8, 3), self._colour, np.uint8)
 
 
-def shots_of(frames: list[Plain], monkeypatch: pytest.MonkeyPatch, trouble: MediaError | None = None) -> list[Shot]:
-    """What ``read_shots`` makes of these frames; ``trouble`` is raised after the last."""
+def shots_of(frames: list[Plain], monkeypatch: pytest.MonkeyPatch) -> list[Shot]:
+    """Return what ``read_shots`` makes of these frames."""
 
     def source(_: object) -> Iterator[Plain]:
         yield from frames
-        if trouble is not None:
-            raise trouble
 
     with monkeypatch.context() as patch:
         patch.setattr(shots, "read_frames", source)
@@ -79,7 +78,7 @@ def test_cuts_at_irregular_times(tmp_path: Path) -> None:
     assert found[-1].end > times[-1]
 
 
-def test_cuts_closer_than_the_shortest_shot_are_passed_over(tmp_path: Path) -> None:
+def test_cuts_closer_than_the_shortest_shot_are_ignored(tmp_path: Path) -> None:
     path = media.write_video(tmp_path / "v.mp4", media.scenes([30, 10, 30]))
     assert boundaries(list(read_shots(path))) == pytest.approx([1.2, 2.8])
     assert MIN_SHOT > 0.4
@@ -112,24 +111,30 @@ def test_an_hour_of_a_fixed_camera_is_many_shots(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("seconds", [1.5, 4.0, 11.0, 25.0])
-def test_pictures_stand_at_a_sixth_a_half_and_five_sixths(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_at_a_sixth_a_half_and_five_sixths(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     (shot,) = shots_of(at_ten_per_second(seconds), monkeypatch)
     tenths = [int(picture[0, 0, 0]) for picture in shot.images]
     np.testing.assert_allclose(tenths, np.array([1 / 6, 1 / 2, 5 / 6]) * 10 * seconds, atol=seconds)
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    most = 0
-    usual = shots._Sampler.offer
+    alive, most = 0, 0
 
-    def watched(self: shots._Sampler, frame: Plain) -> None:
-        nonlocal most
-        usual(self, frame)
-        most = max(most, len(self._kept))
+    class Counted(Plain):
+        def rgb(self, min_side: int) -> np.ndarray:
+            nonlocal alive, most
+            picture = super().rgb(min_side)
+            alive += 1
+            most = max(most, alive)
+            weakref.finalize(picture, gone)
+            return picture
 
-    monkeypatch.setattr(shots._Sampler, "offer", watched)
-    shots_of([Plain(i / 60, 1 / 60) for i in range(60 * 35)], monkeypatch)
-    assert 6 <= most <= 12
+    def gone() -> None:
+        nonlocal alive
+        alive -= 1
+
+    shots_of([Counted(i / 60, 1 / 60) for i in range(60 * 35)], monkeypatch)
+    assert 6 <= most <= 12 + 1 + 3  # while one is dropped, and those of the shot before
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
@@ -138,7 +143,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     colours=st.lists(st.sampled_from([0, 255]), min_size=80, max_size=80),
     duration=st.floats(0.001, 10),
 )
-def test_shots_tile_the_video(
+def test_shots_cover_the_video_without_gaps(
     gaps: list[float], colours: list[int], duration: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = list(itertools.accumulate(gaps))
@@ -155,7 +160,7 @@ def test_shots_tile_the_video(
         assert inside[-1] - shot.start < MAX_SHOT
 
 
-def test_a_file_that_breaks_gives_all_readable_shots_and_then_says_so(tmp_path: Path) -> None:
+def test_a_file_that_breaks_yields_all_readable_shots_and_then_says_so(tmp_path: Path) -> None:
     path = media.write_video(tmp_path / "v.mkv", media.scenes([40, 40, 40]))
     media.cut_off(path, 0.7)
     found: list[Shot] = []
@@ -166,21 +171,24 @@ def test_a_file_that_breaks_gives_all_readable_shots_and_then_says_so(tmp_path: 
     assert found[-1].end < 4.0
 
 
-def test_trouble_comes_after_the_last_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Shot] = []
-    reader = shots._assembled
-    monkeypatch.setattr(shots, "_assembled", lambda *a: (seen.append(s) or s for s in reader(*a)))
+def test_an_error_comes_after_the_shots_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def source(_: object) -> Iterator[Plain]:
+        yield from at_ten_per_second(2)
+        raise MediaError("gone", lasting=False)
+
+    monkeypatch.setattr(shots, "read_frames", source)
+    iterator = read_shots("any", min_side=2)
+    assert next(iterator).end == pytest.approx(2.0)
     with pytest.raises(MediaError, match="gone"):
-        shots_of(at_ten_per_second(2), monkeypatch, MediaError("gone", lasting=False))
-    assert boundaries(seen) == pytest.approx([2.0])
+        next(iterator)
 
 
-def test_a_file_without_video_gives_nothing_but_the_trouble(tmp_path: Path) -> None:
+def test_a_file_without_video_yields_nothing_but_the_error(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="audio only"):
         list(read_shots(media.write_sound(tmp_path / "a.wav", "pcm_s16le")))
 
 
-def test_an_iterator_closed_early_closes_the_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_the_iterator_early_closes_the_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
 
     def source(_: object) -> Iterator[Plain]:
@@ -202,6 +210,6 @@ def test_a_side_below_one_is_an_error_of_the_caller() -> None:
         next(read_shots("any", min_side=0))
 
 
-def test_opencv_is_only_imported_for_videos() -> None:
+def test_opencv_is_imported_for_videos_only() -> None:
     code = "import sys, assocmem.extractors.shots; sys.exit('cv2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Files are told by their content."""
+"""The content of a file decides what it is."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from assocmem.errors import MediaError
-from assocmem.extractors.sniff import claims_media, os_trouble, sniff
+from assocmem.extractors.sniff import has_media_suffix, media_error, sniff
 from tests import media
 
 
@@ -77,14 +78,14 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
-def test_pictures_are_told_by_content_whatever_their_name(tmp_path: Path, kind: str) -> None:
+def test_pictures_are_recognised_by_content_whatever_their_name(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(media.encoded(media.photo(1, 40, 50), kind))
     assert sniff(path) == "image"
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "ts", "mpg", "flv", "wmv", "mov"])
-def test_videos_are_told_by_content_whatever_their_name(tmp_path: Path, suffix: str) -> None:
+def test_videos_are_recognised_by_content_whatever_their_name(tmp_path: Path, suffix: str) -> None:
     codec = {"mpg": "mpeg2video", "ts": "mpeg2video", "flv": "flv", "wmv": "wmv2"}.get(suffix, "mpeg4")
     path = media.write_video(tmp_path / f"v.{suffix}", media.scene(0, 12), codec=codec)
     assert sniff(path.rename(tmp_path / "notes.txt")) == "video"
@@ -106,7 +107,7 @@ def test_first_bytes_decide(tmp_path: Path, content: bytes, kind: str | None) ->
 
 def test_an_animated_gif_is_an_image(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
-    first, *rest = (media.Pillow.fromarray(media.photo(i, 20, 20)) for i in range(3))
+    first, *rest = (Image.fromarray(media.photo(i, 20, 20)) for i in range(3))
     first.save(path, save_all=True, append_images=rest)
     assert sniff(path) == "image"
 
@@ -123,21 +124,21 @@ def test_no_content_makes_it_fail(tmp_path: Path, start: bytes, rest: bytes) -> 
 
 
 @pytest.mark.parametrize("name", ["a.JPG", "b/c.jpeg", "d.e.heic", ".hidden.png", "x.MP4", "y.webm", "z.m2ts"])
-def test_names_of_pictures_and_videos_claim(name: str) -> None:
-    assert claims_media(name)
-    assert claims_media(Path(name))
+def test_names_of_pictures_and_videos_have_a_media_suffix(name: str) -> None:
+    assert has_media_suffix(name)
+    assert has_media_suffix(Path(name))
 
 
 @pytest.mark.parametrize("name", ["a.txt", "jpg", ".png", "a.jpg.txt", "main.ts", "song.mp3", "._IMG_1.jpg", "x.jpg/y"])
-def test_other_names_claim_nothing(name: str) -> None:
-    assert not claims_media(name)
+def test_other_names_have_no_media_suffix(name: str) -> None:
+    assert not has_media_suffix(name)
 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
     [("missing", "no such file"), (".", "is a directory"), ("nul\0l", "null"), ("x" * 5000, "too long")],
 )
-def test_what_cannot_be_opened_is_a_passing_trouble(tmp_path: Path, name: str, reason: str) -> None:
+def test_what_cannot_be_opened_is_not_lasting(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(MediaError, match=reason) as caught:
         sniff(os.path.join(tmp_path, name))
     assert not caught.value.lasting
@@ -145,7 +146,7 @@ def test_what_cannot_be_opened_is_a_passing_trouble(tmp_path: Path, name: str, r
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(MediaError, match="not a regular file"):
         sniff(tmp_path / "pipe.jpg")
@@ -161,7 +162,7 @@ def test_a_forbidden_file_says_so(tmp_path: Path) -> None:
     assert not caught.value.lasting
 
 
-def test_a_refusal_of_the_system_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_system_is_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "/secret/path.jpg")
 
@@ -172,5 +173,5 @@ def test_a_refusal_of_the_system_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     assert not caught.value.lasting
 
 
-def test_a_system_error_without_words_keeps_a_reason() -> None:
-    assert os_trouble(OSError()).reason == "input/output error"
+def test_an_error_of_the_system_without_a_text_has_a_reason() -> None:
+    assert media_error(OSError()).reason == "input/output error"

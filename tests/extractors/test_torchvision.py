@@ -1,8 +1,7 @@
-"""Torchvision models with seeded weights against plain hooks; and what torch says about our own readers."""
+"""Torchvision models with seeded weights, compared with plain hooks; and our own readers, compared with torch."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import urllib.error
 import urllib.request
@@ -16,10 +15,11 @@ import PIL.Image
 import pytest
 
 from assocmem.errors import ExtractorError, InputError
-from assocmem.extractors import efficientnet
+from assocmem.extractors.efficientnet import build, installed_weights
 from assocmem.extractors.onnx import open_session
 from assocmem.extractors.registry import open_extractor
-from assocmem.extractors.torchfile import read_state_dict
+from assocmem.extractors.state_dict import read_state_dict
+from tests.extractors.helpers import noise, photograph_path
 
 torch = pytest.importorskip("torch", reason="needs assocmem[torch]")
 models = pytest.importorskip("torchvision.models", reason="needs assocmem[torch]")
@@ -41,7 +41,7 @@ def seeded(name: str, path: Path) -> Any:
 
 
 def picture(height: int = 40, width: int = 60, seed: int = 2) -> Any:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return noise(height, width, seed)
 
 
 def normalised(name: str, prepared: list[Any]) -> Any:
@@ -101,7 +101,7 @@ def test_a_named_node_is_averaged_over_the_picture(resnet: tuple[Any, Path]) -> 
     assert len({last.identity, network.identity}) == 2
 
 
-def test_rows_do_not_depend_on_their_company(resnet: tuple[Any, Path]) -> None:
+def test_features_do_not_depend_on_the_batch(resnet: tuple[Any, Path]) -> None:
     network = open_extractor("torchvision:resnet18", weights=resnet[1])
     prepared = [network.prepare(picture(seed=seed)) for seed in range(6)]
     alone = np.concatenate([network.extract([image]).features for image in prepared])
@@ -115,9 +115,7 @@ def test_rows_do_not_depend_on_their_company(resnet: tuple[Any, Path]) -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0"])
 def test_prepare_shows_the_network_what_the_published_transforms_would(name: str, tmp_path: Path) -> None:
-    spec = importlib.util.find_spec("skimage")
-    assert spec is not None, "install the extra assocmem[demo]: its photographs are needed here"
-    image = PIL.Image.open(Path(str(spec.origin)).parent / "data" / "chelsea.png")
+    image = PIL.Image.open(photograph_path("chelsea.png"))
     seeded(name, tmp_path / "w.pth")
     network = open_extractor(f"torchvision:{name}", weights=tmp_path / "w.pth")
     expected = models.get_model_weights(name).DEFAULT.transforms()(image)
@@ -133,7 +131,7 @@ def test_published_weights_are_taken_from_the_hub_folder(resnet: tuple[Any, Path
     assert published.identity == open_extractor("torchvision:resnet18", weights=resnet[1]).identity
 
 
-def test_absent_weights_without_a_network_say_what_to_fetch(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_without_a_network_say_what_to_download(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, timeout: float) -> None:
         assert timeout <= 10
         raise urllib.error.URLError("no network")
@@ -145,7 +143,7 @@ def test_absent_weights_without_a_network_say_what_to_fetch(hub: Path, monkeypat
     assert "--weights FILE" in str(caught.value)
 
 
-def test_absent_weights_are_fetched_quietly_and_checked(
+def test_missing_weights_are_downloaded_quietly_and_checked(
     resnet: tuple[Any, Path], hub: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     asked = []
@@ -161,7 +159,7 @@ def test_absent_weights_are_fetched_quietly_and_checked(
     assert capfd.readouterr() == ("", "")
 
 
-def test_names_that_do_not_exist_are_answered_with_near_ones(resnet: tuple[Any, Path]) -> None:
+def test_unknown_names_are_answered_with_similar_ones(resnet: tuple[Any, Path]) -> None:
     with pytest.raises(ExtractorError, match=r"no classification model 'resnet19'.*resnet18"):
         open_extractor("torchvision:resnet19")
     with pytest.raises(ExtractorError, match=r"no node 'layr3'.*layer3"):
@@ -267,11 +265,11 @@ def plain_lite0(state: dict[str, Any], x: Any) -> tuple[Any, Any]:
 
 
 def test_the_default_graph_equals_the_network_in_torch() -> None:
-    path = efficientnet._installed_weights()
+    path = installed_weights()
     image = np.random.default_rng(8).normal(size=(2, 3, 224, 224)).astype(np.float32)
     with torch.inference_mode():
         expected = plain_lite0(torch.load(path, weights_only=True), torch.from_numpy(image))
-    session = open_session(efficientnet.build(read_state_dict(path)), 1)
+    session = open_session(build(read_state_dict(path)), 1)
     features, logits = session.run(["features", "logits"], {"image": image})
     np.testing.assert_allclose(features, expected[0], atol=1e-4)
     np.testing.assert_allclose(logits, expected[1], atol=1e-4)

@@ -59,10 +59,13 @@ def cosine_index(x: Inputs) -> Any:
 
 
 def l2_index(x: Inputs) -> Any:
-    """Return a uint8 index by distance, with ids counted from 0, some removed."""
+    """Return a uint8 index by distance, with ids counted from 0, some removed, another merged into it."""
     index = assocmem.CliqueIndex(24, "l2", features="uint8", clusters=32, seed=6)
     index.add(np.abs(x["vectors"][:400]))
     index.remove(np.arange(3, 400, 9))
+    other = assocmem.CliqueIndex(24, "l2", features="uint8", clusters=32, seed=6)
+    other.add(np.abs(x["vectors"][400:420]), ids=np.arange(5000, 5020))
+    index |= other
     return index
 
 
@@ -104,9 +107,12 @@ def seen_memory(x: Inputs) -> Any:
 
 
 def concept_memory(x: Inputs) -> Any:
-    """Return concepts that were taught, denied, taken back, renamed, merged and forgotten."""
-    memory = assocmem.ConceptMemory(24, mean=x["mean"] / 64, seed=2)
+    """Return concepts that were taught, denied, taken back, renamed, merged and forgotten; two memories merged."""
+    memory, other = (assocmem.ConceptMemory(24, mean=x["mean"] / 64, seed=2) for _ in range(2))
     _teach(memory, x)
+    other.teach(x["vectors"][20:24], "early", ids=np.arange(1020, 1024), when=0)
+    other.teach(x["vectors"][24:28], "last", ids=np.arange(1024, 1028), when=9)
+    memory |= other
     return memory
 
 
@@ -121,6 +127,7 @@ def _teach(memory: Any, x: Inputs) -> None:
     names = [f"kind {which}" for which in x["kinds"][:120]]
     memory.teach(x["vectors"][:120], names, ids=np.arange(1000, 1120), when=1)
     memory.deny(x["vectors"][100:110], "kind 1", ids=np.arange(1100, 1110), when=2)
+    memory.deny(x["vectors"][100:103], "kind 2", ids=np.arange(1100, 1103), when=2)
     memory.deny(x["vectors"][120:126], "kind 2", when=3)
     memory.teach(x["vectors"][126:130], "late", when=4)
     memory.teach(x["vectors"][5], "late", ids=[1005], when=5)

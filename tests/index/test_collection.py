@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import assocmem
-from assocmem.data.labels import imagenet_labels
+from assocmem.data.imagenet import imagenet_labels
 from assocmem.errors import CollectionError, InputError, LockedError, MediaError, MismatchError, UnknownConceptError
 from assocmem.index.store.lock import writer_lock
 from tests.fakes import ColourExtractor, open_photos, picture, pictures

@@ -1,4 +1,4 @@
-"""The theory of capacity against exact fractions, small networks, published values, and its own laws."""
+"""Capacity formulas against exact fractions, small networks and published values; their laws; and plans."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def exact_density(messages, clusters, units, c):
 
 
 def network(rng, messages, clusters, units, c):
-    """The share of connections that messages set, in plain loops."""
+    """Return the share of connections that random messages set, in plain loops."""
     connections = set()
     for _ in range(messages):
         chosen = sorted(rng.choice(clusters, c, replace=False).tolist())
@@ -88,7 +88,7 @@ def test_one_step_error_is_the_exact_fraction(density, clusters, units, c, erase
 
 @pytest.mark.parametrize(("clusters", "units", "erased"), [(4, 3, 2), (5, 2, 3), (4, 4, 1), (3, 2, 0)])
 def test_converged_error_counts_the_other_cliques(clusters, units, erased):
-    """Over all ways to fill the erased clusters: the connections that a wrong clique shares with no stored one."""
+    """Over all ways to fill the erased clusters, count the connections that a wrong clique does not share."""
     density = 0.02
     expected = 0.0
     for filling in itertools.product(range(units), repeat=erased):  # unit 0 is right everywhere
@@ -102,7 +102,7 @@ def test_converged_error_counts_the_other_cliques(clusters, units, erased):
     )
 
 
-def test_converged_error_bears_any_size():
+def test_converged_error_is_finite_at_any_size():
     assert capacity.converged_error(0.999, 4000, 2**40, 3999) == 1
     assert capacity.converged_error(0.0, 8, 256, 4) == 0
     assert capacity.converged_error(1.0, 8, 256, 4) == 1
@@ -112,7 +112,7 @@ def test_converged_error_bears_any_size():
 @pytest.mark.parametrize(("clusters", "units", "messages", "erased", "density", "error"), REFERENCE)
 def test_reference_values(clusters, units, messages, erased, density, error):
     found = capacity.density(messages, clusters, units)
-    assert found == pytest.approx(density, abs=2e-4)  # that of one simulated network; the error is the formula's
+    assert found == pytest.approx(density, abs=2e-4)  # of one simulated network; the error is that of the formula
     for guided in (True, False):
         predicted = capacity.one_step_error(found, clusters, units, erased, guided=guided)
         assert predicted == pytest.approx(error, abs=6e-5)
@@ -126,7 +126,7 @@ def test_the_estimate_of_converged_recall_is_a_little_below_what_was_measured(me
 
 @pytest.mark.parametrize(("messages", "blind"), [(90_009, 0.029), (143_341, 0.579)])
 def test_published_blind_errors_of_sparse_cliques(messages, blind):
-    """Simulated ones: connections that are not independent put them up to 15% above the formula."""
+    """They were simulated: dependent connections put them up to 15% above the formula."""
     clusters, units, active, erased = PUBLISHED
     density = capacity.density(messages, clusters, units, active)
     found = capacity.one_step_error(density, clusters, units, erased, active, guided=False)
@@ -137,7 +137,7 @@ def test_published_blind_errors_of_sparse_cliques(messages, blind):
     ("messages", "error"), [(90_009, 6.6e-5), (143_341, 0.0041), (196_673, 0.0553), (250_005, 0.275)]
 )
 def test_published_guided_errors_of_sparse_cliques(messages, error):
-    """Simulated ones after four iterations, which is nearly converged."""
+    """They were simulated with four iterations, which is nearly converged."""
     clusters, units, active, erased = PUBLISHED
     density = capacity.density(messages, clusters, units, active)
     assert capacity.converged_error(density, clusters, units, erased, active) == pytest.approx(error, rel=0.2)
@@ -176,7 +176,7 @@ def test_willshaw_pairs_are_the_inverse_of_density_and_error(shape, error):
         assert capacity.willshaw_error(density, columns, active_rows, active_columns) == pytest.approx(error, rel=1e-6)
 
 
-def test_what_cannot_go_wrong_has_no_limit():
+def test_without_possible_errors_there_is_no_limit():
     assert capacity.messages_at_density(1, 8, 256) == math.inf
     assert capacity.density_at_error(0.01, 8, 256, 0) == 1
     assert capacity.messages_at_error(0.01, 8, 256, 0) == math.inf
@@ -222,12 +222,12 @@ def test_more_units_never_raise_the_error(shape, messages):
 
 
 @given(shape=willshaw_shapes(), error=st.floats(1e-9, 0.01))
-def test_no_willshaw_memory_passes_its_limit(shape, error):
+def test_no_willshaw_memory_exceeds_the_limit(shape, error):
     pairs = capacity.willshaw_pairs(error, *shape)
     assert capacity.willshaw_efficiency(pairs, *shape) < capacity.WILLSHAW_LIMIT
 
 
-def test_a_large_willshaw_memory_comes_near_its_limit():
+def test_a_large_willshaw_memory_comes_near_the_limit():
     size = 2**36
     pairs = capacity.willshaw_pairs(0.5, size, size, 36)
     assert 0.6 < capacity.willshaw_efficiency(pairs, size, size, 36) < capacity.WILLSHAW_LIMIT
@@ -272,7 +272,7 @@ def test_a_full_network_has_no_room():
 
 
 def promised(found, error):
-    """Check the plan's figures by the formulas, and return whether it keeps to the error."""
+    """Check the plan's figures by the formulas; return whether it keeps to the error."""
     shape = (found.clusters, found.units)
     density = capacity.density(found.items, *shape, found.active)
     assert found.density == density
@@ -285,7 +285,7 @@ def promised(found, error):
 
 
 def smaller(found, error, share, actives):
-    """Shapes of less memory that keep to the error too, by trying widths up to the plan's."""
+    """Yield shapes of less memory that keep to the error too, by trying widths up to the plan's."""
     for clusters, active in actives:
         erased = max(1, math.ceil(share * active - 1e-9))
         for units in (16, 32, *range(64, 4 * found.units * found.clusters // clusters + 64, 64)):
@@ -325,7 +325,7 @@ def test_a_plan_stays_within_its_memory(items, memory, share):
         assert found.error > 0.01
 
 
-def test_what_does_not_fit_is_the_best_of_what_does():
+def test_a_plan_that_does_not_fit_is_the_best_within_its_memory():
     found = plan(1_000_000, memory=30_000_000)
     assert not promised(found, 0.01)
     assert (found.fits, found.needed_bytes) == (False, plan(1_000_000).bytes)
@@ -380,6 +380,6 @@ def test_plans_of_one_item_and_of_very_many():
         (lambda: plan(10**18, erased=0.95), r"expected a task that some memory meets, found 10{18} items with 0\.95"),
     ],
 )
-def test_wrong_arguments_are_named(call, message):
+def test_invalid_arguments_are_refused(call, message):
     with pytest.raises(InputError, match=message):
         call()

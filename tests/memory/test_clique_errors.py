@@ -1,4 +1,4 @@
-"""What a clique memory refuses, and that it then is as it was; and all the forms in which it takes messages."""
+"""Arguments that a clique memory refuses, without any change, and all forms of messages that it accepts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def none(shape):
 
 
 def refused(shape, call, message):
-    """Check that a call is refused with this message and leaves the bits as they were."""
+    """Check that a call is refused with this message and changes no bit."""
     memory = memory_of(shape)
     before = memory.bits.copy()
     with pytest.raises(InputError, match=message):
@@ -34,7 +34,7 @@ def refused(shape, call, message):
     assert np.array_equal(memory.bits, before)
 
 
-# making
+# Sizes
 
 
 def whole_number(name, least, found):
@@ -75,7 +75,7 @@ def whole_number(name, least, found):
         (10**30, 10**30, 2, r"^expected at most 2\*\*31 units in all, found 10{30} x 10{30}; take fewer$"),
     ],
 )
-def test_impossible_sizes_are_named(clusters, units, active, message):
+def test_impossible_sizes_are_refused(clusters, units, active, message):
     with pytest.raises(InputError, match=message):
         CliqueMemory(clusters, units, active=active)
 
@@ -88,7 +88,7 @@ def test_sizes_may_be_integers_of_numpy(dtype):
     assert len(memory.bits) == 600
 
 
-# messages and cues
+# Messages and cues
 
 METHODS = {
     "store": ("messages", lambda memory, bad: memory.store(bad)),
@@ -147,7 +147,7 @@ def integers(dtype):
         ([[0, 1, 2, 3], [0, 1]], r"expected an array of integers, found .*inhomogeneous"),
     ],
 )
-def test_bad_messages_are_named_whoever_gets_them(method, bad, message):
+def test_invalid_messages_are_refused_by_every_method(method, bad, message):
     name, call = METHODS[method]
     refused(DENSE, lambda memory: call(memory, bad), f"^{name}: {message}")
 
@@ -177,13 +177,13 @@ LONE, TWO, FOUR = [5, -1, -1, -1, -1, -1], [5, 6, -1, -1, -1, -1], [5, 6, 7, 8, 
         (SPARSE, lambda memory: memory.forget(STORED[SPARSE][:9], [FOUR]), used("remaining", 3, 4)),
     ],
 )
-def test_what_is_stored_or_forgotten_uses_the_clusters_it_must(shape, call, message):
+def test_stored_and_forgotten_messages_must_use_the_active_clusters(shape, call, message):
     refused(shape, call, message)
 
 
 @pytest.mark.parametrize("shape", [DENSE, SPARSE])
 @pytest.mark.parametrize("method", ["familiar", "familiarity"])
-def test_a_message_without_a_symbol_is_neither_familiar_nor_not(shape, method):
+def test_a_message_without_symbols_has_no_familiarity(shape, method):
     asked = np.concatenate([STORED[shape][:2], np.full((1, shape[0]), -1)])
     message = r"^messages: expected at least one symbol in each, found none in message 2$"
     refused(shape, lambda memory: getattr(memory, method)(asked), message)
@@ -192,7 +192,7 @@ def test_a_message_without_a_symbol_is_neither_familiar_nor_not(shape, method):
 def marked(known, named, row=0):
     return (
         r"^cues: expected at most 3 symbols, and 3 clusters that are not marked -2 \(not used\), "
-        rf"found {known} and {named} in row {row}; with guided=False none need be marked$"
+        rf"found {known} and {named} in row {row}; with guided=False no cluster need be marked$"
     )
 
 
@@ -211,11 +211,11 @@ def marked(known, named, row=0):
     ],
 )
 @pytest.mark.parametrize("rule", RULES)
-def test_cues_of_a_sparse_memory_that_do_not_fit_are_named(cue, guided, message, rule):
+def test_invalid_cues_of_a_sparse_memory_are_refused(cue, guided, message, rule):
     refused(SPARSE, lambda memory: memory.recall([cue], guided=guided, rule=rule), message)
 
 
-def test_the_first_cue_that_does_not_fit_is_named():
+def test_the_first_invalid_cue_is_named():
     asked = np.concatenate([STORED[SPARSE][:3], [TWO]])
     refused(SPARSE, lambda memory: memory.recall(asked), marked(2, 6, row=3))
 
@@ -252,7 +252,7 @@ def threads_found(found):
         (lambda memory, cue: memory.forget(MANY, MANY, threads=0), threads_found(0)),
     ],
 )
-def test_other_bad_arguments_are_named(call, message):
+def test_other_invalid_arguments_are_refused(call, message):
     refused(DENSE, lambda memory: call(memory, STORED[DENSE][:5]), message)
 
 
@@ -277,7 +277,7 @@ def test_only_a_memory_of_the_same_kind_and_shape_is_merged(shape, other, found)
 @pytest.mark.parametrize(
     ("name", "value"), [("iterations", 1.5), ("iterations", "3"), ("iterations", True), ("threads", True)]
 )
-def test_numbers_that_are_not_whole_are_named(name, value):
+def test_numbers_that_are_not_whole_are_refused(name, value):
     message = rf"^{name}: expected a whole number of at least 1, found {value!r}$"
     refused(DENSE, lambda memory: memory.recall(STORED[DENSE], **{name: value}), message)
 
@@ -289,11 +289,11 @@ def test_numbers_may_be_integers_of_numpy(name):
     assert np.array_equal(answer.messages, STORED[DENSE])
 
 
-# what works
+# Accepted forms
 
 
 def everything(shape, stored, asked):
-    """Bits and answers of a memory through a life of storing, being asked and forgetting."""
+    """Return the bits and answers of a memory while it stores, recalls and forgets."""
     memory = memory_of(shape)
     memory.store(stored)
     out = [memory.bits.copy(), memory.familiar(stored), memory.familiarity(asked)]
@@ -305,7 +305,7 @@ def everything(shape, stored, asked):
 
 
 def forms(array):
-    """Pair the name of each other form of the same numbers with it."""
+    """Yield the same numbers in other forms, each with a name."""
     dtypes = ["int8", "int16", "int32", ">i2", ">i4", ">i8"]
     dtypes += ["uint8", "uint16", ">u2", "uint32", ">u4", "uint64", ">u8"] if array.min() >= 0 else []
     yield from ((dtype, array.astype(dtype)) for dtype in dtypes)
@@ -322,7 +322,7 @@ def forms(array):
 
 @pytest.mark.parametrize("shape", [DENSE, SPARSE])
 def test_messages_of_any_integers_in_any_order_mean_the_same(shape):
-    # In a dense memory without -1, so that unsigned integers can say it.
+    # Dense messages have no -1, so unsigned integers can hold them.
     stored = messages(1, shape, 30)
     asked = np.maximum(cues(2, shape, stored[:12], erased=0, wrong=1), -1)
     expected = everything(shape, stored, asked)
@@ -345,7 +345,7 @@ def test_erased_cues_of_any_signed_integers_mean_the_same(shape):
         assert np.array_equal(found.exact, expected.exact), name
 
 
-def test_what_is_given_is_never_written_to():
+def test_arguments_are_never_changed():
     memory, stored = memory_of(SPARSE), STORED[SPARSE].astype(np.int32)
     asked = cues(2, SPARSE, stored, erased=1)
     copies = stored.copy(), asked.copy()
@@ -359,7 +359,7 @@ def test_what_is_given_is_never_written_to():
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, ">i4"])
 @pytest.mark.parametrize("shape", [DENSE, SPARSE])
-def test_empty_batches_change_nothing_and_are_answered_by_empty_answers(shape, dtype):
+def test_empty_batches_change_nothing_and_have_empty_answers(shape, dtype):
     memory, empty = memory_of(shape), np.empty((0, shape[0]), dtype)
     before = memory.bits.copy()
     memory.store(empty)

@@ -1,4 +1,4 @@
-"""The clique memory at full size: values published, and simulated by others (numbers in here, no files needed)."""
+"""The clique memory at full size against published values and values that others simulated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONVERGED = None
 
 @cache
 def stored(shape, number):
-    """Return a memory of so many random messages, and ``ASKED`` of them."""
+    """Return a memory of this many random messages, and ``ASKED`` of them."""
     clusters, units, active = shape
     rng = np.random.default_rng(number)
     messages = rng.integers(0, units, (number, clusters), dtype=np.uint8).astype(np.int16)
@@ -34,7 +34,7 @@ def stored(shape, number):
 
 
 def cues(shape, number, erased, *, guided=True):
-    """Make cues of the stored messages: random ones of their symbols erased."""
+    """Return cues of the stored messages, with random symbols erased."""
     _, messages = stored(shape, number)
     rng = np.random.default_rng(1)
     places = np.where(messages >= 0, rng.random(messages.shape), 2).argsort(axis=1)[:, :erased]
@@ -45,9 +45,9 @@ def cues(shape, number, erased, *, guided=True):
 
 
 def error(shape, number, erased, iterations, rule="sum-of-max", *, guided=True):
-    """Share of the messages that do not come back whole.
+    """Return the share of messages that are not recalled completely.
 
-    A tie is an error: the answer must be the message, and its units the only ones left.
+    An ambiguous answer is an error: the message's units must be the only ones left.
     """
     memory, messages = stored(shape, number)
     asked = cues(shape, number, erased, guided=guided)
@@ -56,7 +56,7 @@ def error(shape, number, erased, iterations, rule="sum-of-max", *, guided=True):
 
 
 def tolerance(share, *numbers):
-    """Three binomial standard errors of samples of these sizes, and what the draw of one network makes."""
+    """Return three binomial standard errors of samples of these sizes, plus the variation between networks."""
     return 3 * np.sqrt(share * (1 - share) * sum(1 / number for number in numbers)) + 0.003
 
 
@@ -99,7 +99,7 @@ def test_dense_recall_agrees_with_the_simulation(number, iterations, rule, densi
         (143_341, 4, "gwsta", False, 0.32),
     ],
 )
-def test_sparse_recall_agrees_with_what_was_published(number, iterations, rule, guided, expected):
+def test_sparse_recall_agrees_with_published_values(number, iterations, rule, guided, expected):
     memory, _ = stored(SPARSE, number)
     assert memory.density == pytest.approx(capacity.density(number, *SPARSE), abs=0.001)
     found = error(SPARSE, number, 3, iterations, rule, guided=guided)
@@ -129,6 +129,6 @@ def test_random_messages_look_stored_as_often_as_the_formula_says(shape, number,
     np.put_along_axis(asked, unused, np.int16(-1), axis=1)
     expected = capacity.chance_familiarity(memory.density, symbols)
     assert 0.002 < expected < 0.1
-    # One in twenty more: connections are set by whole messages, and so not quite independent.
+    # 5% more: whole messages set connections, so these are not quite independent.
     assert memory.familiar(asked).mean() == pytest.approx(expected, abs=3 * np.sqrt(expected / len(asked)), rel=0.05)
     assert memory.familiarity(asked).mean() == pytest.approx(memory.density, abs=0.003)

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from assocmem.errors import InputError
 from assocmem.memory.clique import CliqueMemory
 from assocmem.memory.willshaw import WillshawMemory
-from tests.naive_memory import Pairs, ones
+from tests.naive_memory import WillshawPairs, ones
 from tests.strategies import SIZES, padded, seeds, sets, sizes
 
 law = settings(max_examples=25, deadline=None)
 
 
 def sample(seed, size, n, *, shortest=0):
-    """Row sets and column sets to associate."""
+    """Return row sets and column sets to associate."""
     return sets(seed, n, size[0], shortest=shortest), sets(seed + 1, n, size[1], shortest=shortest, longest=3)
 
 
@@ -29,7 +29,7 @@ def memory_of(size, *batches):
 
 
 def oracle_of(size, batch):
-    oracle = Pairs(*size)
+    oracle = WillshawPairs(*size)
     oracle.associate(*batch)
     return oracle
 
@@ -38,12 +38,12 @@ def pairs(memory):
     return {(row, column) for row, words in enumerate(memory.bits) for column in ones(words)}
 
 
-# associating
+# Associating
 
 
 @law
 @given(size=sizes, seed=seeds, n=st.integers(1, 12))
-def test_what_is_associated_is_what_the_oracle_associates(size, seed, n):
+def test_associating_sets_the_bits_of_the_oracle(size, seed, n):
     batch = sample(seed, size, n)
     memory, oracle = memory_of(size, batch), oracle_of(size, batch)
     assert pairs(memory) == oracle.pairs
@@ -104,12 +104,12 @@ def test_a_column_is_a_set_of_one_column(size, seed):
         assert memory_of(size, (rows, same)) == expected
 
 
-# asking
+# Recalling
 
 
 @settings(max_examples=40, deadline=None)
 @given(size=sizes, seed=seeds, n=st.integers(1, 40), k=st.sampled_from([1, 2, 70, 250]), threshold=st.integers(1, 4))
-def test_scores_winners_and_recalled_columns_are_those_of_the_oracle(size, seed, n, k, threshold):
+def test_scores_and_recalled_columns_equal_the_oracle(size, seed, n, k, threshold):
     batch = sample(seed, size, n)
     memory, oracle = memory_of(size, batch), oracle_of(size, batch)
     asked = [*batch[0][:3], *sets(seed + 7, 3, size[0]), [], list(range(size[0]))]
@@ -128,7 +128,7 @@ def test_scores_winners_and_recalled_columns_are_those_of_the_oracle(size, seed,
 
 @law
 @given(size=sizes, seed=seeds, n=st.integers(1, 40))
-def test_what_was_associated_is_recalled_by_all_its_rows(size, seed, n):
+def test_associated_columns_are_recalled_by_all_their_rows(size, seed, n):
     rows, columns = sample(seed, size, n, shortest=1)
     memory = memory_of(size, (rows, columns))
     for mine, found, scores in zip(columns, memory.recall(rows), memory.poll(rows), strict=True):
@@ -159,7 +159,7 @@ def test_any_number_of_threads_polls_the_same(columns):
 
 @law
 @given(size=sizes, seed=seeds)
-def test_the_transposed_memory_answers_the_other_way_round(size, seed):
+def test_the_transposed_memory_recalls_in_the_other_direction(size, seed):
     rows, columns = sample(seed, size, 25)
     memory = memory_of(size, (rows, columns))
     other = memory.transposed()
@@ -180,7 +180,7 @@ def test_what_is_saved_is_loaded_bit_for_bit(tmp_path_factory, size, seed):
         assert (again.rows, again.columns, again.density) == (*size, memory.density)
 
 
-# how sets may be given
+# Forms of sets
 
 
 @law
@@ -215,7 +215,7 @@ def test_a_row_that_is_named_twice_counts_once():
     assert memory.top([[2, 2]], 1)[0].tolist() == [[1]]
 
 
-def test_an_empty_set_ties_nothing_and_recalls_nothing():
+def test_an_empty_set_associates_nothing_and_recalls_nothing():
     memory = WillshawMemory(10, 65)
     memory.associate([[], [1], [2, 3]], [[5], [], [6]])
     memory.associate([[4, -1], [-1, -1]], [-1, 7])
@@ -227,7 +227,7 @@ def test_an_empty_set_ties_nothing_and_recalls_nothing():
         assert [one.tolist() for one in memory.recall(nothing, threshold=1)] == [[]]
 
 
-def test_no_sets_at_all_are_answered_by_no_answers():
+def test_an_empty_batch_has_an_empty_answer():
     memory = memory_of((10, 65), sample(0, (10, 65), 9))
     before = memory.bits.copy()
     for none in (np.empty((0, 3), int), [], ()):
@@ -249,14 +249,14 @@ EMPTY = np.empty((0, 3), int)
         *[(rows, columns) for rows in (EMPTY, []) for columns in ([], EMPTY)],
     ],
 )
-def test_nothing_is_associated_however_nothing_is_given(rows, columns):
+def test_every_form_of_an_empty_batch_associates_nothing(rows, columns):
     memory = memory_of((10, 65), sample(0, (10, 65), 9))
     before = memory.bits.copy()
     memory.associate(rows, columns)
     assert np.array_equal(memory.bits, before)
 
 
-def test_more_rows_than_a_byte_counts_are_counted():
+def test_counts_may_exceed_a_byte():
     memory = WillshawMemory(700, 70)
     memory.associate([range(700), range(0, 700, 2)], [0, 69])
     assert memory.poll([range(700)])[0, [0, 1, 69]].tolist() == [700, 0, 350]
@@ -282,7 +282,7 @@ def test_equal_memories_have_the_same_kind_shape_and_bits():
     assert repr(WillshawMemory(10, 70)) == "<WillshawMemory(rows=10, columns=70), density 0.0000>"
 
 
-# what is refused
+# Invalid arguments
 
 
 def whole_number(name, found):
@@ -303,7 +303,7 @@ def whole_number(name, found):
         (10**9, 10**12, r"fits into this machine's .* GB, found 1\.25e\+11 GB \(rows 10{9}, columns 10{12}\); take"),
     ],
 )
-def test_impossible_sizes_are_named(rows, columns, message):
+def test_impossible_sizes_are_refused(rows, columns, message):
     with pytest.raises(InputError, match=message):
         WillshawMemory(rows, columns)
 
@@ -354,7 +354,7 @@ ASKS = {
 
 
 def refused(call, message):
-    """Check that a call is refused with this message and leaves the bits of a memory of 10 x 10 as they were."""
+    """Check that a memory of 10 x 10 refuses a call with this message and changes no bit."""
     memory = memory_of((10, 10), sample(0, (10, 10), 9))
     before = memory.bits.copy()
     with pytest.raises(InputError, match=message):
@@ -364,7 +364,7 @@ def refused(call, message):
 
 @pytest.mark.parametrize("ask", ASKS)
 @pytest.mark.parametrize(("bad", "message"), BAD_SETS)
-def test_bad_row_sets_are_named(ask, bad, message):
+def test_invalid_row_sets_are_refused(ask, bad, message):
     refused(lambda memory: ASKS[ask](memory, bad), f"^row_sets: {message}")
 
 
@@ -391,7 +391,7 @@ def test_bad_row_sets_are_named(ask, bad, message):
         ([[1], [2], [3]], "expected one entry per row set, 2, found 3$"),
     ],
 )
-def test_bad_columns_are_named(columns, message):
+def test_invalid_columns_are_refused(columns, message):
     refused(lambda memory: memory.associate([[1, 2], [3]], columns), f"^columns: {message}")
 
 
@@ -419,7 +419,7 @@ def test_bad_columns_are_named(columns, message):
         (lambda memory: memory.merge(None), r"^merge: expected a willshaw memory .*, found None$"),
     ],
 )
-def test_other_bad_arguments_are_named(call, message):
+def test_other_invalid_arguments_are_refused(call, message):
     refused(call, message)
 
 
@@ -432,11 +432,11 @@ def test_other_bad_arguments_are_named(call, message):
         (lambda memory: memory.recall([[1]], threshold="1"), whole_number("threshold", "'1'")),
     ],
 )
-def test_numbers_that_are_not_whole_are_named(call, message):
+def test_numbers_that_are_not_whole_are_refused(call, message):
     refused(call, message)
 
 
-def test_more_rows_in_a_set_than_scores_can_tell_are_refused():
+def test_sets_with_more_rows_than_a_score_can_count_are_refused():
     memory = WillshawMemory(65_536, 1)
     for ask in (memory.poll, memory.recall):
         with pytest.raises(InputError, match=r"^row_sets: expected at most 65535 rows in a set, found 65536$"):

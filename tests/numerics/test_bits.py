@@ -1,4 +1,4 @@
-"""Bit-matrix kernels against plain loops, on matrices that may not be written."""
+"""Bit-matrix kernels against plain loops, on read-only matrices."""
 
 from __future__ import annotations
 
@@ -37,32 +37,19 @@ def random_sets(seed, rows, n, longest=12):
 
 
 @given(st.integers(0, 2**64 - 1))
-def test_words_are_counted_and_scanned(word):
+def test_ones_of_a_word_are_counted_and_the_lowest_is_found(word):
     assert popcount(np.uint64(word)) == bin(word).count("1")
     assert lowest_bit(np.uint64(word)) == (64 if word == 0 else len(bin(word)) - 1 - bin(word).rindex("1"))
 
 
 @law
 @given(seed=st.integers(0, 10_000), columns=st.integers(1, 200))
-def test_bits_that_are_set_are_those_that_are_found(seed, columns):
+def test_exactly_the_given_bits_are_set(seed, columns):
     rng = np.random.default_rng(seed)
     matrix = bits.empty_matrix(5, columns)
     rows, where = rng.integers(0, 5, 30), rng.integers(0, columns, 30)
     bits.set_bits(matrix, rows, where)
     assert {(r, c) for r in range(5) for c in ones(matrix[r])} == set(zip(rows.tolist(), where.tolist(), strict=True))
-
-
-@law
-@given(matrix=matrices, seed=st.integers(0, 10_000))
-def test_and_and_or_of_rows(matrix, seed):
-    rows, sets = random_sets(seed, len(matrix), 6)
-    both, either = np.empty((2, 6, matrix.shape[1]), np.uint64)
-    bits.and_rows(matrix, rows, sets, both)
-    bits.or_rows(matrix, rows, sets, either)
-    for i in range(6):
-        mine = [set(ones(matrix[r])) for r in rows[sets[i] : sets[i + 1]]]
-        assert set(ones(either[i])) == set().union(*mine)
-        assert set(ones(both[i])) == (set.intersection(*mine) if mine else set())
 
 
 @law
@@ -103,23 +90,6 @@ def test_the_transposed_matrix_has_rows_and_columns_swapped(matrix, seed):
         for column in np.random.default_rng(seed).integers(0, columns, 20):
             assert bit(flipped, column, row) == bit(matrix, row, column)
     assert all(column < len(matrix) for row in flipped for column in ones(row))
-
-
-@law
-@given(matrix=matrices, seed=st.integers(0, 10_000))
-def test_counting_rows_is_counting_common_bits_of_the_transposed(matrix, seed):
-    columns = 64 * matrix.shape[1]
-    rows, sets = random_sets(seed, len(matrix), 3)
-    distinct = [np.unique(rows[sets[i] : sets[i + 1]]) for i in range(3)]
-    rows, sets = np.concatenate(distinct), np.concatenate([[0], np.cumsum([len(one) for one in distinct])])
-    plain, transposed = np.empty((2, 3, columns), np.uint16)
-    bits.count_rows(matrix, rows, np.arange(len(rows) + 1), sets, plain)
-    flipped = np.empty((columns, bits.words_for(len(matrix))), np.uint64)
-    bits.transpose(matrix, flipped)
-    queries = bits.empty_matrix(3, len(matrix))
-    bits.set_bits(queries, np.repeat(np.arange(3), np.diff(sets)), rows)
-    bits.common_bits(flipped, queries, transposed)
-    assert np.array_equal(plain, transposed)
 
 
 @law

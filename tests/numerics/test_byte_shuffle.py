@@ -1,4 +1,4 @@
-"""Sums of sixteen codes: every processor's shuffle gives the plain loop's."""
+"""Sums over sixteen codes: the shuffles of all processors give the sums of the plain loop."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_shuffle_of_this_machine_gives_the_same_sums(instruction):
     if instruction and f"+{instruction}" not in get_host_cpu_features().split(","):
         pytest.skip(f"a processor without {instruction}")
     plain = types.FunctionType(shuffle.sum_block.__code__, vars(shuffle), "sum_block")
-    shuffle.use(plain, instruction)
+    shuffle.compile_with(plain, instruction)
 
     @njit
     def run(codes, block, tables, sums):
@@ -66,7 +66,7 @@ def test_every_shuffle_of_this_machine_gives_the_same_sums(instruction):
 
 
 @compiled
-def test_the_shuffle_that_was_chosen_gives_the_same_sums():
+def test_the_chosen_shuffle_gives_the_same_sums():
     function = shuffle.sum_block
 
     @njit
@@ -86,15 +86,15 @@ def test_the_shuffle_that_was_chosen_gives_the_same_sums():
         ("neon", "aarch64-unknown-linux-gnu", "tbl", ".16b"),
     ],
 )
-def test_every_shuffle_becomes_its_instruction_on_any_machine(instruction, triple, mnemonic, register):
-    """Also those that this machine does not have: compiled for them, not run."""
+def test_every_shuffle_is_compiled_to_its_instruction(instruction, triple, mnemonic, register):
+    """Also those that this machine does not have: the code is compiled for them, but not run."""
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     context = cpu_target.target_context
     context.refresh()
     arguments = kinds.uint8[:, :, ::1], kinds.int64, kinds.uint8[:, :, ::1], kinds.uint16[::1]
     width, name = shuffle.INSTRUCTIONS[instruction]
-    made = shuffle._shuffled_sums(width, name)
+    made = shuffle.make_sum_block(width, name)
     signature, generate = made._defn(cpu_target.typing_context, *arguments)
     module = ir.Module()
     shape = ir.FunctionType(ir.VoidType(), [context.get_value_type(kind) for kind in arguments])
@@ -105,7 +105,7 @@ def test_every_shuffle_becomes_its_instruction_on_any_machine(instruction, tripl
     target = llvm.Target.from_triple(triple).create_target_machine(features=f"+{instruction}", opt=2)
     assembly = target.emit_assembly(llvm.parse_assembly(str(module)))
     shuffles = [line for line in assembly.splitlines() if line.split()[:1] == [mnemonic]]
-    assert len(shuffles) >= 2  # of the even clusters and of the odd ones
+    assert len(shuffles) >= 2  # for the even and the odd clusters
     assert all(register in line for line in shuffles[:2])
 
 
@@ -120,5 +120,5 @@ def test_every_shuffle_becomes_its_instruction_on_any_machine(instruction, tripl
         ("", None),
     ],
 )
-def test_the_widest_shuffle_that_is_offered_is_taken(features, best):
+def test_the_widest_shuffle_available_is_chosen(features, best):
     assert shuffle.best_instruction(features) == best

@@ -1,4 +1,4 @@
-"""The rotation of the codes: the same floats on every machine, and lengths and angles kept."""
+"""The pseudo-random rotation: the same floats on every machine, and lengths and angles are preserved."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assocmem._numerics import rotation
+from assocmem.errors import InputError
 from tests import naive, naive_index
 from tests.strategies import law, seeds
 
@@ -17,7 +18,7 @@ def normal(seed, *shape):
 
 
 @pytest.mark.parametrize("m", [1, 2, 4, 8, 16, 32, 64, 128, 512])
-def test_the_transform_is_one_butterfly_after_another_bit_for_bit(m):
+def test_the_transform_equals_plain_butterflies_bit_for_bit(m):
     a = normal(m, m)
     expected = naive_index.butterfly(a)
     rotation.hadamard(a)
@@ -25,7 +26,7 @@ def test_the_transform_is_one_butterfly_after_another_bit_for_bit(m):
 
 
 @pytest.mark.parametrize("at", [0, 3, 16])
-def test_the_transform_in_a_register_leaves_its_surroundings_alone(at):
+def test_the_short_transform_changes_sixteen_numbers_only(at):
     a = normal(at, 40)
     expected = a.copy()
     expected[at : at + 16] = naive_index.butterfly(a[at : at + 16])
@@ -61,14 +62,14 @@ def test_both_rotations_equal_the_matrix(dim, width):
 
 @law
 @given(seed=seeds)
-def test_rotating_keeps_lengths_and_angles(seed):
+def test_rotating_preserves_lengths_and_angles(seed):
     x = normal(seed, 5, 50)
     out = np.empty((5, 64), np.float32)
     rotation.rotate_differences(x, np.zeros(50, np.float32), rotation.make_signs(64, 3, seed), out)
     np.testing.assert_allclose(out @ out.T, x @ x.T, atol=1e-3)
 
 
-def test_signs_are_those_of_the_seed_for_ever():
+def test_signs_of_a_seed_never_change():
     signs = rotation.make_signs(16, 2, 0)
     assert signs.dtype == np.float32
     assert set(np.abs(signs).reshape(-1).tolist()) == {0.25}
@@ -77,7 +78,39 @@ def test_signs_are_those_of_the_seed_for_ever():
 
 
 @given(st.integers(1, 10**9))
-def test_the_next_power_of_two_is_the_least_that_is_no_less(n):
+def test_the_next_power_of_two_is_the_least_one_that_is_large_enough(n):
     power = rotation.next_power_of_two(n)
     assert power.bit_count() == 1
     assert power // 2 < n <= power
+
+
+def test_a_rotation_scales_if_asked_and_subtracts_its_mean():
+    x, mean = normal(1, 6, 20), 0.1 * normal(2, 20)
+    rotate = rotation.Rotation(20, 32, unit=True, mean=mean, seed=7)
+    expected = naive.rotate(x, mean, rotation.make_signs(32, rotation.Rotation.ROUNDS, 7))
+    np.testing.assert_allclose(rotate(x), expected, atol=1e-5)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    np.testing.assert_allclose(rotate(unit, unit=False), expected, atol=1e-5)
+
+
+def test_means_are_checked():
+    with pytest.raises(InputError, match=r"mean: expected shape \(n, 24\), found \(23,\)"):
+        rotation.Rotation(24, 32, unit=True, mean=np.zeros(23))
+    with pytest.raises(InputError, match="mean: expected finite numbers"):
+        rotation.Rotation(24, 32, unit=True, mean=np.full(24, np.nan))
+
+
+def test_unit_rows_have_length_one_and_zeros_stay():
+    x = normal(3, 5, 9)
+    x[2] = 0
+    unit = rotation.unit_rows(x)
+    assert unit.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), [1, 1, 0, 1, 1], rtol=1e-6)
+    np.testing.assert_allclose(unit * np.linalg.norm(x, axis=1, keepdims=True), x, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_inner_products_are_those_of_all_rows(n):
+    x, y = normal(4, n, 9), normal(5, 3, 9)
+    found = rotation.inner_products(x, y)
+    np.testing.assert_allclose(found, [[float(a @ b) for b in y] for a in x.astype(float)], rtol=1e-5)

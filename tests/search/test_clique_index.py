@@ -1,4 +1,4 @@
-"""The index: exact at full effort, whatever came and went in which order; near to it below."""
+"""CliqueIndex: exact at full effort, in whatever order items were added and removed; close to exact below."""
 
 from __future__ import annotations
 
@@ -7,55 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assocmem.codes.nibble_codes import NibbleCoder
 from assocmem.errors import DuplicateIdError
-from assocmem.search import pool_tree as pools
+from assocmem.search import pool_tree
 from assocmem.search.clique_index import CliqueIndex
 from tests import naive_index
+from tests.search.index_helpers import (
+    DIM,
+    EFFORTS,
+    KINDS,
+    METRICS,
+    answers,
+    check_structure,
+    facts_of,
+    item_codes,
+    made,
+    vectors,
+)
 from tests.strategies import law, seeds
 
-DIM = 24
-METRICS = ["cosine", "l2"]
-KINDS = ["float16", "float32", "uint8"]
 SORTS = st.tuples(st.sampled_from(METRICS), st.sampled_from(KINDS))
-EVERY = pytest.mark.parametrize(("metric", "kind"), [(metric, kind) for metric in METRICS for kind in KINDS])
-EFFORTS = [0.05, 0.3, 1.0]
-
-
-def vectors(seed, n, kind="float16", dim=DIM):
-    """Vectors around a few centres, one in ten the same; whole numbers for uint8."""
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((8, dim))[rng.integers(0, 8, n)] + 0.5 * rng.standard_normal((n, dim))
-    x[rng.random(n) < 0.1] = rng.standard_normal(dim)
-    return (x if kind != "uint8" else np.round(x * 20 + 100).clip(1, 255)).astype(np.float32)
-
-
-def made(seed, n, metric="cosine", kind="float16", **more):
-    index = CliqueIndex(DIM, metric, features=kind, **more)
-    if n:
-        index.add(vectors(seed, n, kind))
-    return index
-
-
-def answers(index, q, k=10, efforts=EFFORTS):
-    """What an index answers at several efforts, as bytes."""
-    return [array.tobytes() for effort in efforts for array in index.search(q, k, effort=effort)]
-
-
-def item_codes(index):
-    """Id -> code, scale and bias."""
-    ids = index.ids()
-    read = index._tree.items.coded(index._ids.rows(ids, index._places()))
-    rows = zip(ids.tolist(), *read[:3], strict=True)
-    return {id_: (code.tobytes(), int(scale), int(bias)) for id_, code, scale, bias in rows}
-
-
-def check_structure(index):
-    items, above, groups = index._tree._levels()
-    naive_index.check_level(items, np.flatnonzero(index._places() >= 0).tolist())
-    naive_index.check_level(above, np.flatnonzero(items.sizes[: items.made[0]]).tolist())
-    naive_index.check_level(groups, np.flatnonzero(above.sizes[: above.made[0]]).tolist())
-    assert len(index) == int(items.sizes.sum()) == len(index.ids())
-    assert int(items.sizes.max()) <= 64
+EVERY_SORT = pytest.mark.parametrize(("metric", "kind"), [(metric, kind) for metric in METRICS for kind in KINDS])
 
 
 # full effort
@@ -77,7 +49,7 @@ def test_full_effort_equals_brute_force(seed, sort, n, k):
 
 @law
 @given(seed=seeds, sort=SORTS)
-def test_an_item_that_is_looked_at_is_measured_exactly_at_any_effort(seed, sort):
+def test_results_have_exact_values_at_any_effort(seed, sort):
     metric, kind = sort
     x, q = vectors(seed, 1500, kind), vectors(seed + 1, 3, kind)
     index = CliqueIndex(DIM, metric, features=kind)
@@ -87,14 +59,14 @@ def test_an_item_that_is_looked_at_is_measured_exactly_at_any_effort(seed, sort)
         found, ids = index.search(q, 10, effort=effort)
         for i in range(3):
             exact = dict(zip(order[i].tolist(), full[i].tolist(), strict=True))
-            there = ids[i][ids[i] >= 0].tolist()  # so little effort may reach fewer than ten
+            there = ids[i][ids[i] >= 0].tolist()  # with little effort, fewer than ten may be found
             assert [exact[id_] for id_ in there] == found[i, : len(there)].tolist()
             ranked = [(-exact[id_] if metric == "cosine" else exact[id_], id_) for id_ in there]
             assert ranked == sorted(ranked)
 
 
-@EVERY
-def test_equal_items_come_in_the_order_of_their_ids(metric, kind):
+@EVERY_SORT
+def test_ties_are_sorted_by_id(metric, kind):
     index = CliqueIndex(DIM, metric, features=kind)
     x = np.repeat(vectors(1, 1, kind), 5, axis=0)
     index.add(x, ids=[7, 3, 2**62, 0, 5])
@@ -102,8 +74,8 @@ def test_equal_items_come_in_the_order_of_their_ids(metric, kind):
         assert index.search(x[:1], 5, effort=effort)[1].tolist() == [[0, 3, 5, 7, 2**62]]
 
 
-@EVERY
-def test_more_than_there_are_pads(metric, kind):
+@EVERY_SORT
+def test_results_are_padded_if_there_are_fewer_items(metric, kind):
     index = made(1, 3, metric, kind)
     for effort in EFFORTS:
         found, ids = index.search(vectors(2, 2, kind), 5, effort=effort)
@@ -112,7 +84,7 @@ def test_more_than_there_are_pads(metric, kind):
         assert (found[:, 3:] == (np.inf if metric == "l2" else -np.inf)).all()
 
 
-def test_it_can_be_asked_after_the_first_vector():
+def test_one_vector_is_enough_to_search():
     index = CliqueIndex(DIM)
     x = vectors(1, 1)
     assert index.add(x[0]).tolist() == [0]
@@ -122,7 +94,7 @@ def test_it_can_be_asked_after_the_first_vector():
 
 
 @pytest.mark.parametrize("dim", [1, 2, 15, 16, 17, 100])
-def test_every_dimension_will_do(dim):
+def test_any_dimension_is_possible(dim):
     index, truth = CliqueIndex(dim, "l2", features="float32"), naive_index.Index("l2")
     x = vectors(dim, 300, dim=dim)
     index.add(x)
@@ -134,14 +106,14 @@ def test_every_dimension_will_do(dim):
 
 
 @pytest.mark.parametrize("clusters", [8, 16, 32])
-def test_every_number_of_clusters_will_do(clusters):
+def test_any_number_of_clusters_is_possible(clusters):
     index = made(3, 1500, clusters=clusters, mean=np.full(DIM, 0.1))
     assert index.stats().code_bytes == clusters // 2
     x = vectors(3, 1500)[:50]
     assert (index.search(x, 1, effort=0.3)[0] > 0.999).mean() > 0.8
 
 
-# the order of things
+# order, threads, batches
 
 
 @law
@@ -179,7 +151,7 @@ def test_answers_do_not_depend_on_the_batch(seed, effort):
 
 @law
 @given(seed=seeds, sort=SORTS)
-def test_adding_then_removing_leaves_answers_as_they_were(seed, sort):
+def test_adding_and_removing_restores_the_answers(seed, sort):
     metric, kind = sort
     index, q = made(seed, 300, metric, kind), vectors(seed + 1, 4, kind)
     before, codes = answers(index, q, efforts=[1.0]), item_codes(index)
@@ -192,28 +164,28 @@ def test_adding_then_removing_leaves_answers_as_they_were(seed, sort):
     check_structure(index)
 
 
-def test_removing_everything_leaves_an_index_like_a_new_one():
+def test_an_index_can_be_used_after_all_items_were_removed():
     index = made(1, 500)
     index.remove(index.ids())
     assert len(index) == 0
     assert index.ids().tolist() == []
-    assert index.add(vectors(2, 5)).tolist() == [500, 501, 502, 503, 504]  # an id is not given out twice
+    assert index.add(vectors(2, 5)).tolist() == [500, 501, 502, 503, 504]  # no id is used twice
     assert index.search(vectors(2, 5), 1)[1].tolist() == [[500], [501], [502], [503], [504]]
     check_structure(index)
 
 
-def test_rooms_of_removed_items_are_used_again():
+def test_rows_of_removed_items_are_used_again():
     index = made(1, 3000)
     for round_ in range(8):
         index.remove(index.ids()[:2500])
         index.add(vectors(round_, 2500))
-    assert index._rows <= 8000
+    assert facts_of(index)["rows"] <= 8000
     check_structure(index)
 
 
 @law
 @given(seed=seeds, sort=SORTS)
-def test_updating_moves_an_item(seed, sort):
+def test_update_replaces_vectors(seed, sort):
     metric, kind = sort
     index, x = made(seed, 300, metric, kind), vectors(seed + 1, 3, kind)
     ids = np.random.default_rng(seed).permutation(300)[:3]
@@ -227,7 +199,7 @@ def test_updating_moves_an_item(seed, sort):
     check_structure(index)
 
 
-def test_conflicts_are_refused_replaced_or_skipped():
+def test_known_ids_are_refused_replaced_or_skipped():
     x, new = vectors(1, 10), vectors(2, 4)
     ids = [20, 3, 21, 9]
     index = made(1, 10)
@@ -247,7 +219,7 @@ def half(*parts):
     return np.concatenate(parts).astype(np.float16).astype(np.float32)
 
 
-def test_ids_are_in_the_index_or_not():
+def test_contains():
     index = made(1, 5)
     index.add(vectors(2, 2), ids=[100, 2**63 - 1])
     index.remove([2])
@@ -292,9 +264,7 @@ def test_merging_never_encodes(monkeypatch):
     def encode(*_):
         raise AssertionError("encoded")
 
-    for index in (one, two):
-        monkeypatch.setattr(index._tree.coder, "encode", encode)
-        monkeypatch.setattr(index._tree.router, "encode", encode)
+    monkeypatch.setattr(NibbleCoder, "encode", encode)
     one |= two
     assert len(one) == 600
     check_structure(one)
@@ -305,7 +275,7 @@ def test_merging_never_encodes(monkeypatch):
 
 @law
 @given(seed=seeds, sort=SORTS)
-def test_a_radius_holds_what_is_nearer(seed, sort):
+def test_range_search_finds_all_items_within_the_radius(seed, sort):
     metric, kind = sort
     x, q = vectors(seed, 200, kind), vectors(seed + 1, 3, kind)
     index = CliqueIndex(DIM, metric, features=kind)
@@ -322,7 +292,7 @@ def test_a_radius_holds_what_is_nearer(seed, sort):
         assert found[part].tolist() == full[i, inside].tolist()
 
 
-def test_a_radius_that_holds_nothing():
+def test_range_search_may_find_nothing():
     lims, found, ids = made(1, 50).range_search(vectors(2, 3), 1.5)
     assert (lims.tolist(), len(found), len(ids)) == ([0, 0, 0, 0], 0, 0)
 
@@ -331,7 +301,7 @@ def test_a_radius_that_holds_nothing():
 
 
 def crowd(n, dim, seed):
-    """Points around centres, as features of pictures lie, and unseen ones."""
+    """Points around centres, like features of pictures, and queries of the same distribution."""
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((n // 50, dim))
     x = centres[rng.integers(0, len(centres), n + 100)] + 0.6 * rng.standard_normal((n + 100, dim))
@@ -345,9 +315,9 @@ def recall(index, q, k, effort):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("few_groups", [False, True])
-def test_default_effort_finds_nine_of_ten_and_tuning_what_was_asked_for(metric, few_groups, monkeypatch):
-    monkeypatch.setattr(pools, "GROUPS_FROM", 2 if few_groups else 10**9)
-    monkeypatch.setattr(pools, "ADDED_BY_GROUPS_FROM", 2 if few_groups else 10**9)
+def test_default_effort_finds_nine_of_ten_and_tune_reaches_the_wanted_recall(metric, few_groups, monkeypatch):
+    monkeypatch.setattr(pool_tree, "SEARCH_GROUPS_FROM", 2 if few_groups else 10**9)
+    monkeypatch.setattr(pool_tree, "ADD_GROUPS_FROM", 2 if few_groups else 10**9)
     x, q = crowd(6000, 64, 1)
     index = CliqueIndex(64, metric)
     index.add(x)
@@ -363,17 +333,17 @@ def test_default_effort_finds_nine_of_ten_and_tuning_what_was_asked_for(metric, 
     check_structure(index)
 
 
-def test_more_effort_looks_at_more():
+def test_more_effort_scores_more_items():
     index, q = made(1, 4000), vectors(2, 20)
     looked = [index.stages(q, effort=effort).items for effort in (0.02, 0.1, 0.5)]
     assert looked == sorted(looked)
     assert index.stages(q, effort=1.0).refined == 4000
 
 
-# what it says about itself
+# statistics
 
 
-def test_an_index_says_what_it_holds_and_takes():
+def test_stats_count_contents_and_memory():
     index = made(1, 1000)
     stats = index.stats()
     assert (stats.items, stats.code_bytes, stats.mapped_bytes) == (1000, 8, 0)
@@ -386,7 +356,7 @@ def test_an_index_says_what_it_holds_and_takes():
     assert repr(index) == "<CliqueIndex of 1000 vectors, dim=24, metric='cosine'>"
 
 
-def test_an_empty_index_says_so():
+def test_an_empty_index_has_no_items():
     index = CliqueIndex(DIM)
     assert len(index) == 0
     assert index.ids().tolist() == []
@@ -398,7 +368,7 @@ def test_an_empty_index_says_so():
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
-def test_what_is_missing_of_a_query_counts_for_less_than_zeros(metric):
+def test_search_partial_finds_more_than_zeros_for_missing_values(metric):
     index = made(5, 3000, metric)
     q = vectors(5, 3000)[:60]
     q[:, ::3] = np.nan

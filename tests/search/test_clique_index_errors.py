@@ -1,4 +1,4 @@
-"""What an index refuses: a named error each, and the index as it was."""
+"""Invalid arguments of an index: each raises a named error and changes nothing."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from assocmem.errors import (
     ZeroVectorError,
 )
 from assocmem.search.clique_index import CliqueIndex
-from assocmem.search.index_file import state_of
+from tests.search.index_helpers import DIM, saved
 
-DIM = 24
 GOOD = np.random.default_rng(0).standard_normal((6, DIM)).astype(np.float32)
 
 
@@ -27,12 +26,6 @@ def index_of(metric="cosine", features="float16", n=5):
     index = CliqueIndex(DIM, metric, features=features)
     index.add(np.abs(np.round(GOOD[:n] * 10)) + 1 if features == "uint8" else GOOD[:n], ids=[10, 3, 7, 0, 8][:n])
     return index
-
-
-def state(index):
-    """All that a file of it would hold."""
-    about, arrays = state_of(index)
-    return about, {name: array.tobytes() for name, array in arrays.items()}, index._effort
 
 
 def changed(at, value, x=GOOD):
@@ -81,22 +74,22 @@ GIVE = {
 
 @pytest.mark.parametrize("call", [*ASK, *GIVE])
 @pytest.mark.parametrize("name", BAD_VECTORS)
-def test_bad_vectors_are_named_and_nothing_is_changed(name, call):
+def test_invalid_vectors_raise_and_change_nothing(name, call):
     index = index_of()
-    before = state(index)
+    before = saved(index)
     x, error, message = BAD_VECTORS[name]
     with pytest.raises(error, match=message):
         (ASK | GIVE)[call](index, x)
-    assert state(index) == before
+    assert saved(index) == before
 
 
 @pytest.mark.parametrize("call", [*ASK, *GIVE])
-def test_a_zero_vector_has_no_direction(call):
+def test_zero_vectors_are_refused_for_cosine_only(call):
     index = index_of()
-    before = state(index)
+    before = saved(index)
     with pytest.raises(ZeroVectorError, match="expected vectors with a direction, found zeros in row 3; leave it out"):
         (ASK | GIVE)[call](index, changed(3, 0))
-    assert state(index) == before
+    assert saved(index) == before
     other = index_of("l2", n=5)
     other.add(np.zeros((1, DIM), np.float32))
     found, ids = other.search(np.zeros((1, DIM), np.float32), 1)
@@ -116,20 +109,20 @@ def test_a_zero_vector_has_no_direction(call):
 )
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
 @pytest.mark.parametrize("call", ["add", "replace"])
-def test_vectors_that_cannot_be_kept_are_named(features, x, message, metric, call):
+def test_vectors_that_cannot_be_stored_are_refused(features, x, message, metric, call):
     index = index_of(metric, features)
-    before = state(index)
+    before = saved(index)
     with pytest.raises(InputError, match=message):
         GIVE[call](index, x)
-    assert state(index) == before
-    index.search(np.abs(x), 2)  # which may be asked for all the same
+    assert saved(index) == before
+    index.search(np.abs(x), 2)  # but they are valid queries
 
 
 @pytest.mark.parametrize("features", ["float16", "float32"])
 @pytest.mark.parametrize("call", ["add", "search"])
 @pytest.mark.parametrize("size", [1e-30, 1e-42, 1e25, 3e38])
-def test_vectors_of_any_size_have_a_right_answer_or_a_named_error(features, call, size):
-    """Cosine: lengths so small or great that their squares are no float32."""
+def test_vectors_of_any_length_have_a_right_answer_or_a_named_error(features, call, size):
+    """Cosine, with lengths so small or large that float32 cannot represent their squares."""
     index = index_of(features=features)
     x = (GOOD / np.abs(GOOD).max() * size).astype(np.float32)
     try:
@@ -176,9 +169,9 @@ BAD_IDS = {
 
 @pytest.mark.parametrize("call", ["add", "skip", "update", "remove", "reconstruct"])
 @pytest.mark.parametrize("name", BAD_IDS)
-def test_bad_ids_are_named_and_nothing_is_changed(name, call):
+def test_invalid_ids_raise_and_change_nothing(name, call):
     index = index_of()
-    before = state(index)
+    before = saved(index)
     ids, error, message = BAD_IDS[name]
     calls = {
         "add": lambda: index.add(GOOD[:3], ids=ids),
@@ -189,27 +182,27 @@ def test_bad_ids_are_named_and_nothing_is_changed(name, call):
     }
     with pytest.raises(error, match=message):
         calls[call]()
-    assert state(index) == before
+    assert saved(index) == before
 
 
 @pytest.mark.parametrize("ids", [[1, 2], [1, 2, 4, 5], 1, []])
 @pytest.mark.parametrize("call", ["add", "update"])
-def test_there_is_an_id_for_each_vector(ids, call):
+def test_every_vector_needs_an_id(ids, call):
     index = index_of()
-    before = state(index)
+    before = saved(index)
     with pytest.raises(IdError, match="ids: expected one for each of 3 vectors, found"):
         index.add(GOOD[:3], ids=ids) if call == "add" else index.update(ids, GOOD[:3])
-    assert state(index) == before
+    assert saved(index) == before
 
 
 @pytest.mark.parametrize("unknown", [[10, 99], [1], 2**63 - 1])
-@pytest.mark.parametrize("spelled", [True, False])
-def test_what_is_not_there_is_named(unknown, spelled):
-    index = index_of() if spelled else CliqueIndex(DIM)
-    if not spelled:
+@pytest.mark.parametrize("explicit", [True, False])
+def test_unknown_ids_are_refused(unknown, explicit):
+    index = index_of() if explicit else CliqueIndex(DIM)
+    if not explicit:
         index.add(np.repeat(GOOD, 2, axis=0))
         index.remove([1])
-    before = state(index)
+    before = saved(index)
     for call in (index.remove, index.reconstruct, lambda ids: index.update(ids, GOOD[: np.size(ids)])):
         with pytest.raises(
             UnknownIdError, match=r"^ids: expected ids of the index, found \d+, which it does not hold$"
@@ -217,10 +210,10 @@ def test_what_is_not_there_is_named(unknown, spelled):
             call(unknown)
     with pytest.raises(KeyError):
         index.remove(unknown)
-    assert state(index) == before
+    assert saved(index) == before
 
 
-def test_a_removed_id_is_no_longer_there():
+def test_a_removed_id_is_unknown():
     index = index_of()
     index.remove(3)
     for call in (index.remove, index.reconstruct):
@@ -230,20 +223,20 @@ def test_a_removed_id_is_no_longer_there():
     assert 3 not in index.search(GOOD, 5)[1]
 
 
-def test_after_the_last_id_there_is_none_to_number_on():
+def test_there_is_no_automatic_id_after_the_greatest():
     index = index_of()
     index.add(GOOD[:1], ids=[2**63 - 2])
     assert index.add(GOOD[1:2]).tolist() == [2**63 - 1]
-    before = state(index)
+    before = saved(index)
     with pytest.raises(IdError, match="give ids"):
         index.add(GOOD[:1])
     assert index.add(GOOD[:0]).tolist() == []
-    assert state(index) == before
+    assert saved(index) == before
     assert index.add(GOOD[2:3], ids=[77]).tolist() == [77]
 
 
 @pytest.mark.parametrize("call", ASK)
-def test_an_empty_index_cannot_be_asked(call):
+def test_an_empty_index_cannot_be_searched(call):
     index = CliqueIndex(DIM)
     for _ in range(2):
         with pytest.raises(EmptyIndexError, match="expected an index with items, found an empty one; add some first"):
@@ -279,12 +272,12 @@ def test_an_empty_index_cannot_be_asked(call):
         ),
     ],
 )
-def test_bad_questions_are_named_and_nothing_is_changed(call, message):
+def test_invalid_arguments_raise_and_change_nothing(call, message):
     index = index_of()
-    before = state(index)
+    before = saved(index)
     with pytest.raises(InputError, match=message):
         call(index)
-    assert state(index) == before
+    assert saved(index) == before
 
 
 @pytest.mark.parametrize(
@@ -309,7 +302,7 @@ def test_bad_questions_are_named_and_nothing_is_changed(call, message):
         ({"seed": "x"}, "seed: expected a whole number of at least 0, found 'x'"),
     ],
 )
-def test_an_index_that_cannot_be_is_named(arguments, message):
+def test_invalid_settings_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         CliqueIndex(**{"dim": DIM, **arguments})
 
@@ -322,22 +315,22 @@ def merged(one, two):
     "arguments",
     [{"dim": 25}, {"metric": "l2"}, {"features": "float32"}, {"clusters": 8}, {"seed": 1}, {"mean": np.full(DIM, 0.1)}],
 )
-def test_unlike_indexes_do_not_merge(arguments):
+def test_indexes_with_other_settings_do_not_merge(arguments):
     index, other = index_of(), CliqueIndex(**{"dim": DIM, **arguments})
-    before = state(index), state(other)
+    before = saved(index), saved(other)
     with pytest.raises(InputError, match=r"merge: expected an index .*, found .*"):
         merged(index, other)
-    assert (state(index), state(other)) == before
+    assert (saved(index), saved(other)) == before
 
 
-def test_what_both_hold_is_named():
+def test_common_ids_are_refused_in_a_merge():
     index, other = index_of(), CliqueIndex(DIM)
     other.add(GOOD[:3], ids=[3, 99, 0])
-    before = state(index), state(other)
+    before = saved(index), saved(other)
     with pytest.raises(DuplicateIdError, match=r"merge: expected no id in both, found \d \(2 such\); remove them"):
         merged(index, other)
     with pytest.raises(DuplicateIdError, match="merge: expected another index, found this one"):
         merged(index, index)
     with pytest.raises(InputError, match=r"merge: expected an index of .*, found list"):
         merged(index, [1])
-    assert (state(index), state(other)) == before
+    assert (saved(index), saved(other)) == before

@@ -1,4 +1,4 @@
-"""Indexes in files: what is saved is loaded, mapped or not; what is damaged is named, and never taken for another."""
+"""Indexes in files: a loaded index equals the saved one, mapped or not; damage is always found."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from assocmem.errors import DamagedError, InputError, MismatchError
 from assocmem.memory.clique import CliqueMemory
 from assocmem.search.clique_index import CliqueIndex
-from tests.search.test_clique_index import DIM, KINDS, METRICS, answers, check_structure, item_codes, vectors
+from tests.search.index_helpers import DIM, KINDS, METRICS, answers, check_structure, item_codes, vectors
 from tests.strategies import law, messages, seeds
 
 MAPPED = pytest.mark.parametrize("mmap", [False, True])
 
 
 def filled(n=1300, metric="cosine", kind="float16", *, named=True, removed=True, seed=1):
-    """An index with a past: ids of its own, gaps, and items that were moved."""
+    """An index with a history: with ``named`` explicit ids, and with ``removed`` gaps and rows that are used again."""
     index = CliqueIndex(DIM, metric, features=kind, mean=np.full(DIM, 0.01))
     index.add(vectors(seed, n, kind), ids=np.arange(n) * 3 + 5 if named else None)
     if removed and n > 3:
@@ -41,7 +41,7 @@ def path(tmp_path):
     return tmp_path / "index.h5"
 
 
-# what is saved is loaded
+# saving and loading
 
 
 @law
@@ -52,7 +52,7 @@ def path(tmp_path):
     named=st.booleans(),
     removed=st.booleans(),
 )
-def test_what_is_saved_gives_identical_answers_at_every_effort(tmp_path_factory, seed, sort, n, named, removed):
+def test_a_loaded_index_gives_identical_answers_at_every_effort(tmp_path_factory, seed, sort, n, named, removed):
     path = tmp_path_factory.mktemp("saved") / "index.h5"
     index = filled(n, *sort, named=named, removed=removed, seed=seed)
     index.save(str(path))
@@ -75,7 +75,7 @@ def test_what_is_saved_gives_identical_answers_at_every_effort(tmp_path_factory,
 
 
 @MAPPED
-def test_what_tuning_found_is_saved(path, mmap):
+def test_the_tuned_effort_is_saved(path, mmap):
     index = filled(1300)
     assert index.tune(vectors(9, 50), recall=0.8) < 1
     index.save(path)
@@ -85,7 +85,7 @@ def test_what_tuning_found_is_saved(path, mmap):
 
 
 @MAPPED
-def test_what_is_loaded_and_saved_again_is_the_same_file(path, mmap):
+def test_a_loaded_index_saves_the_same_file(path, mmap):
     index = filled(1300)
     index.save(path)
     before = path.read_bytes()
@@ -95,7 +95,7 @@ def test_what_is_loaded_and_saved_again_is_the_same_file(path, mmap):
 
 @MAPPED
 @pytest.mark.parametrize("named", [False, True])
-def test_a_loaded_index_lives_on_like_the_saved_one(path, named, mmap):
+def test_a_loaded_index_can_be_changed_like_the_saved_one(path, named, mmap):
     index = filled(1300, named=named)
     index.save(path)
     file, q = path.read_bytes(), vectors(9, 5)
@@ -110,7 +110,7 @@ def test_a_loaded_index_lives_on_like_the_saved_one(path, named, mmap):
     assert answers(again, q, efforts=[1.0]) == answers(index, q, efforts=[1.0])
     assert item_codes(again) == item_codes(index)
     assert path.read_bytes() == file
-    again.save(path)  # over the file that is mapped
+    again.save(path)  # replaces the mapped file
     assert answers(again, q) == answers(CliqueIndex.load(path), q)
     assert answers(again, q, efforts=[1.0]) == answers(index, q, efforts=[1.0])
 
@@ -132,7 +132,7 @@ def test_loaded_indexes_merge(path, mmap):
 
 @MAPPED
 @pytest.mark.parametrize("emptied", [False, True])
-def test_an_empty_index_is_saved_too(path, emptied, mmap):
+def test_an_empty_index_can_be_saved(path, emptied, mmap):
     index = filled(50) if emptied else CliqueIndex(DIM)
     index.remove(index.ids())
     index.save(path)
@@ -153,13 +153,13 @@ def test_a_mapped_index_keeps_its_vectors_in_the_file(path):
 
 
 @pytest.mark.parametrize("name", ["nowhere/index.h5", "."])
-def test_a_path_that_cannot_be_a_file_is_named(tmp_path, name):
-    with pytest.raises(InputError, match="expected the name of a file in a folder that is there"):
+def test_a_path_that_cannot_be_a_file_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match="expected a file name in an existing folder, found none"):
         small().save(tmp_path / name)
     assert os.listdir(tmp_path) == []
 
 
-def test_a_save_that_fails_leaves_the_file_that_was_there(path, monkeypatch):
+def test_a_failed_save_leaves_the_old_file(path, monkeypatch):
     index = small()
     index.save(path)
     before = path.read_bytes()
@@ -179,8 +179,8 @@ def test_a_save_that_fails_leaves_the_file_that_was_there(path, monkeypatch):
 
 
 @MAPPED
-def test_a_file_that_is_missing_is_not_found(path, mmap):
-    with pytest.raises(FileNotFoundError, match="expected a clique index's file, found none"):
+def test_a_missing_file_raises(path, mmap):
+    with pytest.raises(FileNotFoundError, match="expected the file of a clique index, found nothing"):
         CliqueIndex.load(path, mmap=mmap)
     with pytest.raises(FileNotFoundError):
         CliqueIndex.load(path.parent, mmap=mmap)
@@ -193,17 +193,17 @@ def test_a_file_that_is_cut_short_is_damaged(path, mmap):
     lengths = np.random.default_rng(0).integers(0, len(whole), 40)
     for length in [0, 1, 8, 64, 512, len(whole) // 2, len(whole) - 8, len(whole) - 1, *lengths]:
         path.write_bytes(whole[:length])
-        with pytest.raises(DamagedError, match=r"index\.h5: expected a whole clique index, found damage .* restore it"):
+        with pytest.raises(DamagedError, match=r"\.h5: expected a complete clique index, found damage .* restore it"):
             CliqueIndex.load(path, mmap=mmap)
 
 
-def test_nothing_lies_in_a_heap_for_which_hdf5_has_no_checksum(path):
+def test_nothing_is_stored_in_a_heap_where_hdf5_has_no_checksum(path):
     small().save(path)
     assert b"GCOL" not in path.read_bytes()
 
 
 @MAPPED
-def test_a_flipped_bit_is_found_or_does_not_matter(path, mmap):
+def test_a_flipped_bit_is_found_or_changes_nothing(path, mmap):
     index, q = small(), vectors(9, 5)
     index.save(path)
     whole, expected = np.frombuffer(path.read_bytes(), np.uint8), answers(index, q)
@@ -248,24 +248,24 @@ def test_a_flipped_bit_of_an_array_is_always_found(path, name, mmap):
 
 @MAPPED
 @pytest.mark.parametrize("content", [b"", b"index", bytes(5000), np.random.default_rng(0).bytes(20_000)])
-def test_what_is_no_hdf5_file_is_damaged(path, content, mmap):
+def test_a_file_that_is_not_hdf5_is_damaged(path, content, mmap):
     path.write_bytes(content)
-    with pytest.raises(DamagedError, match="expected a whole clique index, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete clique index, found damage"):
         CliqueIndex.load(path, mmap=mmap)
 
 
 @MAPPED
 @pytest.mark.parametrize("name", [*NAMES[1:], *(f"{name} checksums" for name in NAMES), "format"])
-def test_a_file_without_what_belongs_to_it_is_damaged(path, name, mmap):
+def test_a_file_with_a_missing_part_is_damaged(path, name, mmap):
     small().save(path)
     with h5py.File(path, "r+") as file:
         del (file.attrs if name == "format" else file)[name]
-    with pytest.raises(DamagedError, match="expected a whole clique index, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete clique index, found damage"):
         CliqueIndex.load(path, mmap=mmap)
 
 
 def rewrite(path, name, array):
-    """Put another array in the place of one, with checksums that are right."""
+    """Replace an array, with right checksums."""
     with h5py.File(path, "r+") as file:
         del file[name], file[f"{name} checksums"]
         file[name] = array
@@ -275,7 +275,7 @@ def rewrite(path, name, array):
 
 
 def edit(path, **facts):
-    """Change facts about an index; None deletes."""
+    """Change facts of an index; None deletes one."""
     with h5py.File(path) as file:
         about = json.loads(file["about"][:].tobytes())
     about = {name: value for name, value in (about | facts).items() if value is not None}
@@ -305,10 +305,10 @@ def edit(path, **facts):
         {"effort": "much"},
     ],
 )
-def test_facts_that_do_not_fit_the_arrays_are_damage(path, facts, mmap):
+def test_facts_that_do_not_match_the_arrays_are_damage(path, facts, mmap):
     small().save(path)
     edit(path, **facts)
-    with pytest.raises(DamagedError, match="expected a whole clique index, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete clique index, found damage"):
         CliqueIndex.load(path, mmap=mmap)
 
 
@@ -337,13 +337,13 @@ def test_facts_that_do_not_fit_the_arrays_are_damage(path, facts, mmap):
         ("mean", lambda a: a[:-1]),
     ],
 )
-def test_arrays_that_cannot_be_an_indexs_are_damage(path, name, change, mmap):
-    """With right checksums: written so by a program that went wrong. A kernel must never follow such numbers."""
+def test_impossible_arrays_are_damage(path, name, change, mmap):
+    """The checksums are right, as if a faulty program had written the file. A kernel must never follow such numbers."""
     small().save(path)
     with h5py.File(path) as file:
         array = file[name][:]
     rewrite(path, name, change(array))
-    with pytest.raises(DamagedError, match="expected a whole clique index, found damage"):
+    with pytest.raises(DamagedError, match="expected a complete clique index, found damage"):
         CliqueIndex.load(path, mmap=mmap)
 
 

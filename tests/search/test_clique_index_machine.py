@@ -1,4 +1,4 @@
-"""Any sequence of calls, against a dictionary: at full effort the index knows what the dictionary knows."""
+"""Any sequence of calls, compared with a dictionary: at full effort the index finds what the dictionary contains."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from assocmem.errors import DuplicateIdError, EmptyIndexError, UnknownIdError
-from assocmem.search import pool_tree as pools
+from assocmem.search import pool_tree
 from assocmem.search.clique_index import CliqueIndex
 from tests import naive_index
-from tests.search.test_clique_index import check_structure
+from tests.search.index_helpers import check_structure, facts_of
 
 DIM = 16
 seeds = st.integers(0, 2**31)
@@ -24,7 +24,7 @@ few = st.sampled_from([1, 3, 20])
 
 
 class Life(RuleBasedStateMachine):
-    """An index and the dictionary it should be."""
+    """An index, and the dictionary that it should equal."""
 
     @initialize(metric=st.sampled_from(["cosine", "l2"]), kind=st.sampled_from(["float16", "float32", "uint8"]))
     def begin(self, metric, kind):
@@ -39,12 +39,12 @@ class Life(RuleBasedStateMachine):
         return x if self.kind == "uint8" else (x - 128.5) / 16
 
     def some_ids(self, seed, n, *, known):
-        """Ids, of which about the share ``known`` is in the index."""
+        """Ids, about the share ``known`` of them in the index."""
         rng = np.random.default_rng(seed)
         there = rng.permutation(list(self.truth.vectors) or [0])[: int(n * known)]
         return rng.permutation(np.union1d(there, rng.integers(0, 2000, n - len(there))).astype(np.int64))
 
-    def kept(self, id_):
+    def stored(self, id_):
         return self.truth.vectors[id_].astype(np.float32)
 
     @rule(seed=seeds, n=counts)
@@ -89,7 +89,7 @@ class Life(RuleBasedStateMachine):
             del self.truth.vectors[id_]
 
     @rule(seed=seeds, n=few)
-    def remove_what_is_not_there(self, seed, n):
+    def remove_unknown_ids(self, seed, n):
         ids = self.some_ids(seed, n, known=0.5)
         if any(id_ not in self.truth.vectors for id_ in ids.tolist()):
             with pytest.raises(UnknownIdError):
@@ -105,7 +105,7 @@ class Life(RuleBasedStateMachine):
     @rule(seed=seeds, n=few)
     def reconstruct(self, seed, n):
         ids = np.random.default_rng(seed).permutation(list(self.truth.vectors))[:n].astype(np.int64)
-        expected = np.array([self.kept(id_) for id_ in ids.tolist()], np.float32).reshape(-1, DIM)
+        expected = np.array([self.stored(id_) for id_ in ids.tolist()], np.float32).reshape(-1, DIM)
         np.testing.assert_array_equal(self.index.reconstruct(ids), expected)
 
     @rule(seed=seeds, k=st.sampled_from([1, 4, 30]))
@@ -118,7 +118,7 @@ class Life(RuleBasedStateMachine):
         found, ids = self.index.search(q, k, effort=1.0)
         for i in range(2):
             self.truth.check(q[i], found[i], ids[i])
-        some, ids = self.index.search(q, k, effort=0.2)  # fewer are reached, but none that is not there
+        some, ids = self.index.search(q, k, effort=0.2)  # finds fewer, but no others
         for i in range(2):
             values = self.truth.values(q[i])
             there = ids[i][ids[i] >= 0].tolist()
@@ -143,12 +143,12 @@ class Life(RuleBasedStateMachine):
         else:
             other |= self.index
             self.index = other
-        # Numbers go on behind all that were ever given out here; those of removed items of the other are free again.
-        self.truth.next_id = self.index._next_id
+        # Ids continue after all that were ever used here; those of removed items of the other index are free again.
+        self.truth.next_id = facts_of(self.index)["next_id"]
         assert self.truth.next_id > max(self.truth.vectors, default=-1)
 
     @rule(seed=seeds)
-    def merge_what_is_there(self, seed):
+    def merge_a_known_id(self, seed):
         if self.truth.vectors:
             other = self.new()
             other.add(self.vectors(seed, 1), [next(iter(self.truth.vectors))])
@@ -156,17 +156,16 @@ class Life(RuleBasedStateMachine):
                 self.index |= other
 
     @invariant()
-    def holds_what_the_dictionary_holds(self):
+    def equals_the_dictionary(self):
         assert len(self.index) == len(self.truth.vectors)
         assert self.index.ids().tolist() == sorted(self.truth.vectors)
         assert all((id_ in self.index) == (id_ in self.truth.vectors) for id_ in range(0, 2000, 97))
-        if self.index._tree.items.pools:
-            check_structure(self.index)
+        check_structure(self.index)
 
 
 @pytest.mark.parametrize("groups_from", [3, 10**9])
-def test_the_index_lives_like_a_dictionary(groups_from, monkeypatch):
-    monkeypatch.setattr(pools, "GROUPS_FROM", groups_from)
-    monkeypatch.setattr(pools, "ADDED_BY_GROUPS_FROM", groups_from)
+def test_an_index_behaves_like_a_dictionary(groups_from, monkeypatch):
+    monkeypatch.setattr(pool_tree, "SEARCH_GROUPS_FROM", groups_from)
+    monkeypatch.setattr(pool_tree, "ADD_GROUPS_FROM", groups_from)
     steps = settings(max_examples=15, stateful_step_count=20, deadline=None, derandomize=True)
     run_state_machine_as_test(Life, settings=steps)

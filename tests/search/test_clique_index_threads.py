@@ -1,4 +1,4 @@
-"""Searching while others write: answers are items that were there, whatever the moment; nothing waits for ever."""
+"""Searches while other threads write: results are items that the index contained, and nothing waits forever."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def vectors(seed, n):
 
 
 def together(*jobs):
-    """Run jobs at the same time, each in a thread, and raise what one of them raised."""
+    """Run jobs at the same time, each in a thread, and raise the first error."""
     start, errors = threading.Barrier(len(jobs)), []
 
     def run(job):
@@ -33,12 +33,12 @@ def together(*jobs):
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert not any(thread.is_alive() for thread in threads), "some wait for ever"
+    assert not any(thread.is_alive() for thread in threads), "some wait forever"
     if errors:
         raise errors[0]
 
 
-def test_searching_while_another_thread_adds_finds_what_is_there():
+def test_searching_while_another_thread_adds():
     x, q = vectors(1, 6000), vectors(2, 5)
     index, done, rounds = CliqueIndex(DIM, "l2", features="float32"), threading.Event(), []
     index.add(x[:600])
@@ -58,12 +58,12 @@ def test_searching_while_another_thread_adds_finds_what_is_there():
                 found, ids = index.search(q, 5, effort=effort)
                 after = len(index)
                 assert ids.min() >= 0
-                assert ids.max() < after + 512  # the chunk that is being entered
+                assert ids.max() < after + 512  # the chunk that is being added
                 exact = ((q[:, None] - x[ids]) ** 2).sum(axis=2)
                 np.testing.assert_allclose(found, exact, rtol=1e-4)
                 assert (np.diff(found, axis=1) >= 0).all()
             least = np.sort(((q[:, None] - x[None, :before]) ** 2).sum(axis=2), axis=1)[:, :5]
-            assert (found <= least * 1.0001).all()  # at full effort no worse than what was there before
+            assert (found <= least * 1.0001).all()  # at full effort no worse than the items before
             rounds.append(before)
             if last:
                 return
@@ -73,7 +73,7 @@ def test_searching_while_another_thread_adds_finds_what_is_there():
     assert rounds[-1] == 6000
 
 
-def test_readers_and_a_writer_who_takes_away_and_moves():
+def test_reading_while_another_thread_removes_and_adds():
     x = vectors(1, 3000)
     index, done = CliqueIndex(DIM, "l2", features="float32"), threading.Event()
     index.add(x[:2000], ids=np.arange(2000) * 7)
@@ -103,7 +103,7 @@ def test_readers_and_a_writer_who_takes_away_and_moves():
     together(write, read, read)
 
 
-def test_an_item_that_is_updated_is_there_all_the_time():
+def test_an_item_is_never_missing_while_it_is_updated():
     x, other = vectors(1, 60), vectors(2, 60)
     index, done = CliqueIndex(DIM, "l2", features="float32"), threading.Event()
     index.add(x)
@@ -126,11 +126,11 @@ def test_an_item_that_is_updated_is_there_all_the_time():
     together(write, read, read)
 
 
-def test_two_that_merge_with_each_other_do_not_wait_for_ever():
+def test_two_indexes_that_merge_with_each_other_do_not_wait_forever():
     def merge(here, there):
         try:
             here |= there
-        except DuplicateIdError:  # the other one came first, and holds the same ids now
+        except DuplicateIdError:  # the other one was first, and contains the same ids now
             assert (len(here), len(there)) == (50, 100)
 
     for number in range(20):
@@ -151,7 +151,7 @@ def test_writers_take_turns():
     assert kept == {row.tobytes() for part in parts for row in part.astype(np.float16).astype(np.float32)}
 
 
-def test_saving_while_another_thread_adds_saves_a_whole_index(tmp_path):
+def test_saving_while_another_thread_adds_saves_a_consistent_index(tmp_path):
     index, done, x = CliqueIndex(DIM), threading.Event(), vectors(1, 4000)
     index.add(x[:10])
 

@@ -1,4 +1,4 @@
-"""Pools of coded items and the engine that looks into the nearest of them, held against the exhaustive engine."""
+"""Pools of coded items, and the engine that searches the nearest of them, compared with the exhaustive engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CODER = CliqueCoder(DIM, clusters=64)
 
 
 def clustered(n, seed=0, centres=60):
-    """Points around centres, and queries drawn likewise."""
+    """Points around centres, and queries of the same distribution."""
     rng = np.random.default_rng(seed)
     middle = rng.standard_normal((centres, DIM))
     points = middle[rng.integers(0, centres, n + 50)] + 0.5 * rng.standard_normal((n + 50, DIM))
@@ -46,7 +46,7 @@ def codes_by_id(pools):
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32), dead=st.sets(st.integers(0, 299)), k=st.integers(1, 20))
-def test_full_effort_is_the_exhaustive_answer(seed, dead, k):
+def test_full_effort_equals_the_exhaustive_engine(seed, dead, k):
     x, queries = clustered(300, seed)
     blocks = [block(x[:100], range(100)), block(x[100:], range(500, 700), [row - 100 for row in dead if row >= 100])]
     expected = ExhaustiveEngine(CODER, blocks, candidates=40).search(queries[:3], k)
@@ -64,9 +64,9 @@ def test_default_effort_finds_nearly_all():
     assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(ids, truth, strict=True)]) >= 0.95
 
 
-def test_scores_and_order_are_those_of_the_exhaustive_engine():
+def test_similarities_and_order_are_those_of_the_exhaustive_engine():
     x, queries = clustered(3000)
-    x[1500:] = x[:1500]  # each twice: ties go to the older item
+    x[1500:] = x[:1500]  # all items twice: ties go to the older one
     blocks = [block(x, np.arange(3000)[::-1])]
     engine = PooledEngine(CODER, blocks, pooled(x, np.arange(3000)[::-1]), candidates=100)
     whole = ExhaustiveEngine(CODER, blocks, candidates=3000)
@@ -79,15 +79,15 @@ def test_scores_and_order_are_those_of_the_exhaustive_engine():
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32), effort=st.floats(0.01, 1))
-def test_the_dead_and_the_unknown_are_never_found(seed, effort):
-    """Pools may be old: what only they hold is passed over."""
+def test_dead_and_unknown_items_are_never_found(seed, effort):
+    """Pools may be outdated: items that only they contain are skipped."""
     x, queries = clustered(400, seed)
     engine = PooledEngine(CODER, [block(x[:200], range(200), range(0, 200, 2))], pooled(x, range(400)), candidates=60)
     _, ids = engine.search(queries[:5], 30, effort=effort)
     assert set(ids[ids >= 0].tolist()) <= set(range(1, 200, 2))
 
 
-def test_what_is_in_no_pool_yet_is_found_all_the_same():
+def test_items_that_are_not_in_the_pools_yet_are_found():
     x, _ = clustered(2000)
     blocks = [block(x[:1500], range(1500)), block(x[1500:], range(1500, 2000), [3])]
     engine = PooledEngine(CODER, blocks, pooled(x[:1500], range(1500)), candidates=100)
@@ -96,14 +96,14 @@ def test_what_is_in_no_pool_yet_is_found_all_the_same():
     np.testing.assert_array_equal(found, np.arange(1504, 1600))
 
 
-def test_more_than_the_pools_looked_at_hold_is_looked_for_further():
+def test_more_pools_are_searched_if_they_contain_too_few_items():
     x, queries = clustered(2000)
     engine = PooledEngine(CODER, [block(x, range(2000))], pooled(x, range(2000)), candidates=10)
     _, ids = engine.search(queries[:4], 400, effort=0.001)
     assert (ids >= 0).all()
 
 
-def test_more_than_there_are_pads():
+def test_results_are_padded_if_there_are_fewer_items():
     x, queries = clustered(20)
     engine = PooledEngine(CODER, [block(x, range(20))], pooled(x, range(20)))
     similarity, ids = engine.search(queries[:2], 25, effort=0.5)
@@ -113,21 +113,21 @@ def test_more_than_there_are_pads():
 
 
 @pytest.mark.parametrize("pools", [Pools(CODER), pooled(clustered(5)[0], range(5))])
-def test_nothing_to_be_found_is_no_trouble(pools):
+def test_an_engine_without_items_finds_nothing(pools):
     similarity, ids = PooledEngine(CODER, [], pools).search(np.ones(DIM), 3, effort=0.5)
     assert ids.tolist() == [[-1, -1, -1]]
     assert similarity.tolist() == [[0, 0, 0]]
 
 
 @pytest.mark.parametrize("effort", [0, -0.1, 1.1, float("nan"), "much"])
-def test_effort_that_is_no_share_is_refused(effort):
+def test_invalid_effort_is_refused(effort):
     x, _ = clustered(5)
     for engine in (ExhaustiveEngine(CODER, [block(x, range(5))]), PooledEngine(CODER, [], pooled(x, range(5)))):
         with pytest.raises(InputError, match="effort: expected a number above 0 and at most 1"):
             engine.search(x[:1], 1, effort=effort)
 
 
-def test_partial_cues_are_completed():
+def test_missing_values_of_queries_are_estimated():
     x, _ = clustered(3000)
     engine = PooledEngine(CODER, [block(x, range(3000))], pooled(x, range(3000)))
     cue = x[7].astype(np.float32)
@@ -138,7 +138,7 @@ def test_partial_cues_are_completed():
 # the pools
 
 
-def test_codes_are_the_coders_own():
+def test_codes_equal_those_of_the_coder():
     x, _ = clustered(1000)
     codes = codes_by_id(pooled(x, range(1000)))
     assert codes == dict(enumerate(CODER.encode(x).tolist()))
@@ -146,7 +146,7 @@ def test_codes_are_the_coders_own():
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32), data=st.data())
-def test_whatever_comes_and_goes_the_pools_hold_what_is_left(seed, data):
+def test_pools_contain_what_was_added_and_not_removed(seed, data):
     x, _ = clustered(600, seed)
     pools, there = Pools(CODER), set()
     for _ in range(4):
@@ -163,7 +163,7 @@ def test_whatever_comes_and_goes_the_pools_hold_what_is_left(seed, data):
     assert codes_by_id(pools) == {i: codes[i] for i in there}
 
 
-def test_everything_removed_makes_room_for_others():
+def test_room_of_removed_items_is_used_again():
     x, _ = clustered(300)
     pools = pooled(x, range(300))
     pools.remove(np.arange(300))

@@ -14,7 +14,7 @@ from assocmem.index.derived.clique_memory import read_messages
 from assocmem.index.derived.familiarity import kept_familiarity, kept_judgement
 from assocmem.index.derived.files import FAMILIARITY, MESSAGES
 from assocmem.memory.familiarity import SeenMemory
-from assocmem.memory.familiarity_eval import build
+from assocmem.memory.familiarity_eval import build_and_evaluate
 from tests.fakes import damage, open_photos, picture, pictures
 
 # These tests are about the files, which a dozen pictures would not replace.
@@ -130,7 +130,7 @@ def test_a_file_that_cannot_be_kept_changes_no_answer(photos, tmp_path):
 def test_verify_finds_messages_and_ties_that_are_not_the_items(photos, session):
     assert photos.verify() == []
     known = read_messages(photos.folder / MESSAGES, session.message_coder.clusters, np.uint16)
-    other = build(known.symbols[:5])[0]
+    other = build_and_evaluate(known.symbols[:5])[0]
     with h5py.File(photos.folder / MESSAGES, "r+") as file:
         file.attrs["bits"] = zlib.crc32(other.bits.data)
         file["symbols"][3, 2] ^= 1

@@ -97,7 +97,7 @@ def test_pools_that_became_nearly_empty_are_built_again(photos, stored, check_st
     photos.remove(sorted(folder.iterdir())[12:])
     check_stored()
     assert stored().pools.fill >= 12 / 64
-    assert stored().pools.tree.items.pools == 1
+    assert stored().pools.tree.items.pool_count == 1
 
 
 def test_merging_segments_changes_no_pool(photos, session, check_stored, tmp_path):
@@ -139,7 +139,7 @@ def test_a_damaged_file_is_reported_and_built_again(photos, check_stored, tmp_pa
 def test_verify_finds_codes_and_pools_that_are_not_the_items(photos, session, stored):
     path, now = photos.folder / POOLS, session.snapshot()
     found = stored().pools
-    found.tree.items.blocks.codes[0, 0, 0] ^= 1
+    found.tree.items.arrays.codes[0, 0, 0] ^= 1
     pools_file.write_pools(path, now.generation, found)
     assert any("its codes are not those of the items; remove it" in line for line in photos.verify())
     found = Pools(session.coder)

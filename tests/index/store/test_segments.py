@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assocmem.codes.dct_sketches import LENGTH
+from assocmem.codes.dct_sketches import SKETCH_LENGTH
 from assocmem.errors import CollectionError, DamagedError, MismatchError
 from assocmem.index.store.segments import (
     SegmentData,
@@ -37,7 +37,7 @@ def make(rows, *, dim=12, code_bytes=8, labels=5, seed=0):
         rng.standard_normal((rows, dim)).astype(np.float16),
         rng.integers(0, 1000, (rows, labels)).astype(np.int16),
         rng.random((rows, labels)).astype(np.float16),
-        rng.integers(-127, 128, (rows, LENGTH)).astype(np.int8),
+        rng.integers(-127, 128, (rows, SKETCH_LENGTH)).astype(np.int8),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from assocmem import ConceptMemory
-from assocmem.data.labels import imagenet_labels
+from assocmem.data.imagenet import imagenet_labels
 from assocmem.errors import CollectionError, InputError
 from assocmem.index.teach.taught_model import TaughtModels
 from tests.fakes import ColourExtractor, open_photos
@@ -327,12 +327,12 @@ def test_fewer_answers_are_needed_than_of_pictures_chosen_by_chance(session, tmp
             if right(models.current().memory) >= 0.98:
                 break
         needed = review.answers
-    by_chance = []
+    simulate_evidence = []
     for seed in range(9):
         memory = ConceptMemory(extractor.dim)
         for row in np.random.default_rng(seed).permutation(len(paths)):
             memory.teach(features[[row]], [str(groups[row])])
             if len(memory.concepts) > 6 and right(memory) >= 0.98:
                 break
-        by_chance.append(len(memory))
-    assert 2 * needed <= np.median(by_chance)
+        simulate_evidence.append(len(memory))
+    assert 2 * needed <= np.median(simulate_evidence)
