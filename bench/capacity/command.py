@@ -16,7 +16,7 @@ from assocmem.cli.output import emit, say
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:
-    from assocmem.bench.capacity.runs import Experiment
+    from assocmem.bench.capacity.error_rates import Experiment
     from assocmem.bench.capacity.speed import Settings
 
 NOISY = (2_500, 5_000, 10_000, 15_000, 20_000)
@@ -92,7 +92,7 @@ def plan_experiments(
     clusters: int, units: int, erased: int, messages: tuple[int, ...] = (), *, quick: bool
 ) -> list[Experiment]:
     """List the experiments on error; the sparse one is that of the literature, whatever the dense network is."""
-    from assocmem.bench.capacity import runs
+    from assocmem.bench.capacity import error_rates as runs
 
     step = 2 if quick else 1
     return [
@@ -118,8 +118,9 @@ def plan_speed(
 def _measure(
     experiments: list[Experiment], settings: Settings, options: dict[str, Any], out: Path, features: Path | None
 ) -> None:
-    from assocmem.bench.capacity import features as real
-    from assocmem.bench.capacity import report, runs
+    from assocmem.bench.capacity import error_rates as runs
+    from assocmem.bench.capacity import real_features as real
+    from assocmem.bench.capacity import report
     from assocmem.bench.capacity.speed import Stopwatch
 
     started, load = time.perf_counter(), load_average()

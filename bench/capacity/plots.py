@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from assocmem.bench.capacity.error_rates import Experiment, Row, Summary, Way, predict
 from assocmem.bench.capacity.report import best, faiss_names, is_inverted, rates
-from assocmem.bench.capacity.runs import Experiment, Row, Summary, Way, predict
 from assocmem.bench.capacity.speed import FIXED, LARGE, PLANNED, RECALL, Settings
-from assocmem.bench.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, key, save
+from assocmem.bench.plots import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, key, save
 
 RULES = {"sum-of-max": BLUE, "sum-of-sum": ORANGE, "gwsta": GREEN}
 ROUNDS = {1: ("o", "1 iteration"), 4: ("s", "4 iterations"), 0: ("D", "converged")}

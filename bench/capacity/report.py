@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from assocmem.bench.capacity.runs import Summary
+from assocmem.bench.capacity.error_rates import Summary
 from assocmem.bench.capacity.speed import (
     BESIDE,
     FIXED,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from assocmem._numerics.types import I32
-from assocmem.bench.capacity.tasks import Task, write_task
+from assocmem.bench.capacity.messages import Task, write_task
 from assocmem.bench.common import available_cores, pin, run_function
 from assocmem.cli.output import say
 
@@ -88,8 +88,8 @@ def _other_cues(function: str, cues: I32, true: I32, units: int, count: int = 50
 
 
 def _spin(seconds: float) -> dict[str, Any]:
-    from assocmem._numerics.threads import parallel_for
-    from assocmem.bench.capacity.plain import spin
+    from assocmem._numerics.threads import in_parts
+    from assocmem.bench.capacity.baseline_memory import spin
 
     rounds = 4_000_000
     return _in_turns(lambda threads: parallel_for(lambda a, b: spin(b - a), rounds, threads), rounds, seconds)
@@ -125,7 +125,7 @@ def _time_ours(function: str, task: Task, seconds: float) -> dict[str, Any]:
 
 
 def _time_plain(function: str, task: Task, seconds: float) -> dict[str, Any]:
-    from assocmem.bench.capacity import plain
+    from assocmem.bench.capacity import baseline_memory as plain
 
     messages, cues, rows = map(np.load, task.files)
     batch = np.tile(cues, (TIMES, 1))

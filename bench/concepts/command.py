@@ -15,9 +15,9 @@ from assocmem.cli.output import emit, say
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:
-    from assocmem.bench.concepts.data import Data
-    from assocmem.bench.concepts.figures import Figures
-    from assocmem.bench.concepts.runs import Plan
+    from assocmem.bench.concepts.dataset import Data
+    from assocmem.bench.concepts.experiments import Plan
+    from assocmem.bench.concepts.results import Figures
 
 SETS = ("digits", "letters", "stamps")
 
@@ -71,7 +71,7 @@ def concepts(
 
     Example: assocmem bench concepts ~/Pictures/by-animal --only digits --seeds 5
     """
-    from assocmem.bench.concepts.runs import QUICK, Plan
+    from assocmem.bench.concepts.experiments import QUICK, Plan
 
     started, load = time.perf_counter(), load_average()
     installed("sklearn", "there are neither digits nor the bound")
@@ -81,7 +81,7 @@ def concepts(
     sets = [_measure(data, plan) for data in _sets(folder, stamps, only or (("digits",) if quick else SETS))]
     if not sets:
         raise InputError("expected something to learn, found none; name a DIR of pictures, or install scikit-learn")
-    from assocmem.bench.concepts import scale as concepts_scale
+    from assocmem.bench.concepts import many_concepts as concepts_scale
 
     say("many concepts ...")
     scale = concepts_scale.measure(quick)
@@ -90,8 +90,8 @@ def concepts(
 
 
 def _report(sets: list[Figures], about: dict[str, Any], out: Path) -> None:
+    from assocmem.bench.concepts import many_concepts as concepts_scale
     from assocmem.bench.concepts import report
-    from assocmem.bench.concepts import scale as concepts_scale
 
     figures = {figure.name: {"about": figure.about, **figure.tables} for figure in sets}
     paths = [keep(out, "concepts", {**about, "sets": figures})]
@@ -108,7 +108,7 @@ def _report(sets: list[Figures], about: dict[str, Any], out: Path) -> None:
 
 
 def _sets(folder: Path | None, stamps: Path | None, wanted: Any) -> list[Data]:
-    from assocmem.bench.concepts import data
+    from assocmem.bench.concepts import dataset as data
 
     if unknown := set(wanted) - {*SETS, "none"}:
         raise InputError(f"--only: expected {', '.join(SETS)} or none, found {', '.join(sorted(unknown))}")
@@ -129,9 +129,10 @@ def _sets(folder: Path | None, stamps: Path | None, wanted: Any) -> list[Data]:
 
 
 def _measure(data: Data, plan: Plan) -> Figures:
-    from assocmem.bench.concepts import runs, timing
-    from assocmem.bench.concepts.data import split
-    from assocmem.bench.concepts.figures import Figures
+    from assocmem.bench.concepts import experiments as runs
+    from assocmem.bench.concepts import timing
+    from assocmem.bench.concepts.dataset import split
+    from assocmem.bench.concepts.results import Figures
 
     tables: runs.Tables = {}
     for seed in range(plan.seeds):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from assocmem._numerics.types import F32, F64, I64
-from assocmem.bench.concepts.data import Data
+from assocmem.bench.concepts.dataset import Data
 
 
 class Learner:

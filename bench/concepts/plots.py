@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from assocmem.bench.concepts.figures import Figures
-from assocmem.bench.concepts.runs import CODES, COUNTS, EVERYTHING, FLOAT, OFFLINE, OURS
-from assocmem.bench.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, key, save
+from assocmem.bench.concepts.experiments import CODES, COUNTS, EVERYTHING, FLOAT, OFFLINE, OURS
+from assocmem.bench.concepts.results import Figures
+from assocmem.bench.plots import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, key, save
 
 STYLES = {
     OURS: (BLUE, "o"),

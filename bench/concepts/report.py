@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assocmem.bench.concepts import metrics, tables
-from assocmem.bench.concepts.figures import SHARE, Figures, difference
-from assocmem.bench.concepts.ours import RANDOM
-from assocmem.bench.concepts.runs import ALARMS, OFFLINE, OURS
+from assocmem.bench.concepts.assocmem_learner import RANDOM
+from assocmem.bench.concepts.experiments import ALARMS, OFFLINE, OURS
+from assocmem.bench.concepts.results import SHARE, Figures, difference
 from assocmem.bench.tables import Section, machine_lines, write_sections
 
 HEADERS = ("set", "what", "ours", "beside it", "which", "difference")

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from assocmem.bench.concepts import metrics
-from assocmem.bench.concepts.figures import SHARE, Figures
-from assocmem.bench.concepts.runs import ALARMS, FLOAT
+from assocmem.bench.concepts.experiments import ALARMS, FLOAT
+from assocmem.bench.concepts.results import SHARE, Figures
 from assocmem.bench.tables import Section
 from assocmem.cli.output import size
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from assocmem._numerics.types import F32, I64
-from assocmem.bench.concepts.data import Data, Split
+from assocmem.bench.concepts.dataset import Data, Split
 from assocmem.bench.concepts.learner import Learner
-from assocmem.bench.concepts.rivals import RIDGES, RandomProjections
+from assocmem.bench.concepts.streaming_learners import RIDGES, RandomProjections
 
 ONCE = 50
 """Examples taught one at a time, and answers given singly; the rest is taught before, in one portion."""

@@ -50,11 +50,12 @@ def duplicates(
 
     Example: assocmem bench duplicates ~/Pictures
     """
-    from assocmem.bench.duplicates import report, runs
+    from assocmem.bench.duplicates import report
+    from assocmem.bench.duplicates import retrieval as runs
     from assocmem.bench.duplicates.grouping import time_all
     from assocmem.bench.duplicates.methods import methods
-    from assocmem.bench.duplicates.pictures import picture_paths
-    from assocmem.extractors.efficientnet import feature_mean
+    from assocmem.bench.duplicates.photographs import picture_paths
+    from assocmem.data.mean import feature_mean
     from assocmem.extractors.registry import open_extractor
 
     for package in ("imagehash", "faiss"):

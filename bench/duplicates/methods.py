@@ -15,9 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from assocmem._numerics.types import F32, I8, I64, U8
-from assocmem.bench.duplicates.copies import Picture
-from assocmem.cli.output import say
-from assocmem.codes.dct_sketches import SKETCH_LENGTH
+from assocmem.bench.duplicates.alterations import Picture
+from assocmem.cli.common import say
+from assocmem.codes.dct_sketches import LENGTH
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.copies.grouping import make_items
 from assocmem.copies.lookup import find_originals

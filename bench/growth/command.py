@@ -25,8 +25,8 @@ from assocmem.cli.output import emit, say, size
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:
-    from assocmem.bench.growth.data import Real, Source
-    from assocmem.bench.growth.plan import Plan
+    from assocmem.bench.growth.generator import Real, Source
+    from assocmem.bench.growth.workload import Plan
     from assocmem.bench.tables import Section
 
 ITEMS = (10_000, 30_000, 100_000, 300_000, 1_000_000)
@@ -71,8 +71,9 @@ def growth(
 
     Example: assocmem bench growth photos-euclidean.hdf5 --items 100000 --items 1000000 --items 10000000
     """
-    from assocmem.bench.growth import data, report
-    from assocmem.bench.growth import follow as following
+    from assocmem.bench.growth import fidelity as following
+    from assocmem.bench.growth import generator as data
+    from assocmem.bench.growth import report
     from assocmem.bench.tables import machine_lines, write_sections
 
     load = load_average()
@@ -106,8 +107,8 @@ def _grow(
     source: Source, sizes: tuple[int, ...], peers_to: int, rounds: int, out: Path, quick: bool
 ) -> list[dict[str, Any]]:
     """Draw everything, and let each index grow in a process of its own."""
-    from assocmem.bench.growth.plan import Plan, prepare
     from assocmem.bench.growth.worker import GRAPH, LISTS, OURS
+    from assocmem.bench.growth.workload import Plan, prepare
 
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="growth-", dir=out) as folder:
@@ -155,7 +156,7 @@ def _described(real: Real, source: Source) -> str:
 
 
 def _followed(rows: list[dict[str, Any]]) -> Section:
-    from assocmem.bench.growth import follow as following
+    from assocmem.bench.growth import fidelity as following
     from assocmem.bench.tables import Section
 
     worst = ", ".join(f"{ratio:.2f} ({kind})" for kind, ratio in following.furthest(rows).items())

@@ -9,9 +9,9 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from assocmem.bench.drawing import BLUE, GREEN, ORANGE, key, save
 from assocmem.bench.growth.report import ENGINES, power, series
 from assocmem.bench.growth.worker import Row
+from assocmem.bench.plots import BLUE, GREEN, ORANGE, key, save
 
 STYLES = dict(zip(ENGINES, ((BLUE, "o"), (GREEN, "P"), (ORANGE, "v")), strict=True))
 PANELS = (

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from assocmem.bench.growth.fit import Power, fit, tell
+from assocmem.bench.growth.power_law import Power, fit, tell
 from assocmem.bench.growth.worker import GRAPH, LISTS, OURS, Row
 from assocmem.bench.tables import Section
 from assocmem.cli.output import size

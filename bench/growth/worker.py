@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from assocmem.bench.common import available_cores, pin
-from assocmem.bench.growth.plan import K, Plan, Step, parts
+from assocmem.bench.growth.workload import K, Plan, Step, parts
 from assocmem.bench.recall.engine import Engine, Spec, UnableError, make
 from assocmem.bench.recall.metrics import Curve
 

@@ -59,7 +59,7 @@ def partial(
 
     Example: assocmem bench partial photos-angular.hdf5
     """
-    from assocmem.bench.partial import ways
+    from assocmem.bench.partial import missing_numbers as ways
     from assocmem.bench.tables import machine_lines, write_sections
 
     load = current_load()
@@ -84,7 +84,7 @@ def partial(
 
 
 def _table(rows: list[dict[str, Any]], pattern: str) -> Section:
-    from assocmem.bench.partial import ways
+    from assocmem.bench.partial import missing_numbers as ways
     from assocmem.bench.tables import Section
 
     mine = [row for row in rows if row["pattern"] == pattern]
@@ -101,9 +101,9 @@ def _table(rows: list[dict[str, Any]], pattern: str) -> Section:
 def _masks(folder: Path, file: Path) -> list[dict[str, Any]]:
     import numpy as np
 
-    from assocmem.bench.capacity.features import read
-    from assocmem.bench.partial import masks as partial_masks
-    from assocmem.bench.seen.copies import read_pictures
+    from assocmem.bench.capacity.real_features import read
+    from assocmem.bench.partial import covered_pictures as partial_masks
+    from assocmem.bench.seen.near_copies import read_pictures
     from assocmem.extractors.registry import open_extractor
 
     say("photographs with a part covered ...")
@@ -112,7 +112,7 @@ def _masks(folder: Path, file: Path) -> list[dict[str, Any]]:
 
 
 def _masks_table(rows: list[dict[str, Any]]) -> Section:
-    from assocmem.bench.partial.masks import WAYS
+    from assocmem.bench.partial.covered_pictures import WAYS
     from assocmem.bench.tables import Section
 
     cells = [(f"{row['area']:.0%}", *(f"{row['recall'][way]:.3f}" for way in WAYS)) for row in rows]
@@ -124,6 +124,6 @@ def _draw(path: Path, rows: list[dict[str, Any]], about: dict[str, Any]) -> Path
     if importlib.util.find_spec("matplotlib") is None:
         say('no picture is drawn; `pip install "assocmem[bench]"` brings matplotlib')
         return None
-    from assocmem.bench.partial.ways import draw
+    from assocmem.bench.partial.missing_numbers import draw
 
     return draw(path, rows, about)

@@ -27,9 +27,9 @@ from assocmem.cli.output import count, emit, say
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:
-    from assocmem.bench.recall.data import Data
+    from assocmem.bench.recall.dataset import Data
     from assocmem.bench.recall.engine import Spec, Task
-    from assocmem.bench.recall.runs import Course
+    from assocmem.bench.recall.runner import Course
 
 SECONDS, QUICK_SECONDS = 0.2, 0.05
 """For a batch, and again for single queries, of one setting in one round."""
@@ -80,10 +80,10 @@ def recall(
     with tempfile.TemporaryDirectory(prefix="assocmem-bench-") as scratch:
         data = _load(source, Path(scratch), items, queries)
         if write is not None:
-            from assocmem.bench.recall import data as recall_data
+            from assocmem.bench.recall import dataset as recall_data
 
             say(f"vectors, queries and truth: {recall_data.write(write, data)}")
-        from assocmem.bench.recall.runs import Course
+        from assocmem.bench.recall.runner import Course
 
         rounds, seconds = (1, QUICK_SECONDS) if quick else (rounds, SECONDS)
         course = Course(data, Path(scratch), threads, rounds, seconds, _half_of_memory())
@@ -97,7 +97,7 @@ def recall(
 
 
 def _load(source: Path, scratch: Path, items: int | None, queries: int) -> Data:
-    from assocmem.bench.recall import data as recall_data
+    from assocmem.bench.recall import dataset as recall_data
 
     if source.is_dir():
         return recall_data.from_pictures(source, scratch, items, queries, say)

@@ -116,17 +116,17 @@ class Kind:
     adapter: str
 
 
-_HOME = "assocmem.bench.recall_"
+_HOME = "assocmem.bench.recall."
 KINDS = {
-    "clique": Kind("assocmem", _HOME + "ours", "Clique"),
-    "exhaustive": Kind("assocmem", _HOME + "ours", "Exhaustive"),
-    "faiss": Kind("faiss", _HOME + "faiss", "Factory"),
-    "faiss-mapped": Kind("faiss", _HOME + "faiss", "Mapped"),
-    "faiss-signs": Kind("faiss", _HOME + "faiss_binary", "Signs"),
-    "faiss-binary": Kind("faiss", _HOME + "faiss_binary", "Binary"),
-    "hnswlib": Kind("hnswlib", _HOME + "peers", "Hnswlib"),
-    "usearch": Kind("usearch", _HOME + "peers", "Usearch"),
-    "pynndescent": Kind("pynndescent", _HOME + "peers", "PyNNDescent"),
+    "clique": Kind("assocmem", _HOME + "assocmem_engines", "Clique"),
+    "exhaustive": Kind("assocmem", _HOME + "assocmem_engines", "Exhaustive"),
+    "faiss": Kind("faiss", _HOME + "faiss_engines", "Factory"),
+    "faiss-mapped": Kind("faiss", _HOME + "faiss_engines", "Mapped"),
+    "faiss-signs": Kind("faiss", _HOME + "faiss_binary_engines", "Signs"),
+    "faiss-binary": Kind("faiss", _HOME + "faiss_binary_engines", "Binary"),
+    "hnswlib": Kind("hnswlib", _HOME + "graph_engines", "Hnswlib"),
+    "usearch": Kind("usearch", _HOME + "graph_engines", "Usearch"),
+    "pynndescent": Kind("pynndescent", _HOME + "graph_engines", "PyNNDescent"),
 }
 INSTALL = {"faiss": 'pip install "assocmem[bench]"'}
 """How to get a package, where that is not `pip install` and its name."""

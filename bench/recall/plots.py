@@ -8,10 +8,10 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from assocmem.bench.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, key, save
+from assocmem.bench.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, key, save
 from assocmem.bench.recall.metrics import Curve, front
 from assocmem.bench.recall.report import BATCH, SINGLE, curves
-from assocmem.bench.recall.runs import Course
+from assocmem.bench.recall.runner import Course
 
 OURS = {"clique": (BLUE, "o"), "clique-mapped": (BLUE, "s"), "exhaustive": (BLUE, "^")}
 FAMILIES = {

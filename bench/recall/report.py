@@ -9,9 +9,9 @@ import numpy as np
 
 from assocmem.bench.common import median, spread
 from assocmem.bench.recall import capabilities as recall_capabilities
-from assocmem.bench.recall.data import Data
+from assocmem.bench.recall.dataset import Data
 from assocmem.bench.recall.metrics import TARGETS, Curve, Verdict, verdicts
-from assocmem.bench.recall.runs import Course, Engaged, K, Point
+from assocmem.bench.recall.runner import Course, Engaged, K, Point
 from assocmem.bench.tables import Section
 
 BATCH, SINGLE = "batch", "single"

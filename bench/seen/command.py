@@ -103,8 +103,8 @@ def _growth_table(runs: list[dict[str, Any]]) -> Section:
 
 
 def _copies(folder: Path, most: int, features: Path | None) -> dict[str, Any]:
-    from assocmem.bench.capacity.features import read
-    from assocmem.bench.seen import copies
+    from assocmem.bench.capacity.real_features import read
+    from assocmem.bench.seen import near_copies as copies
     from assocmem.extractors.registry import open_extractor
 
     say("near copies of photographs ...")
@@ -113,7 +113,7 @@ def _copies(folder: Path, most: int, features: Path | None) -> dict[str, Any]:
 
 
 def _copies_table(figures: dict[str, Any]) -> Section:
-    from assocmem.bench.seen import copies
+    from assocmem.bench.seen import near_copies as copies
     from assocmem.bench.seen.growth import percent
     from assocmem.bench.tables import Section
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from assocmem._numerics.types import U16, Bools
-from assocmem.bench.capacity.features import read
-from assocmem.codes.hash_codes import ALPHABET, MessageCoder
-from assocmem.memory.familiarity_eval import KEPT_SYMBOLS, build_and_evaluate
+from assocmem.bench.capacity.real_features import read
+from assocmem.codes.hash_codes import SYMBOLS, MessageCoder
+from assocmem.memory.familiarity_eval import KEPT, build
 
 HOME = "assocmem.bench.seen.growth"
 RANDOM, LIKE_REAL = "random", "like real ones"

@@ -15,12 +15,12 @@ if os.environ.get("NUMBA_DISABLE_JIT"):
 
 import h5py
 
+from assocmem.bench.capacity import baseline_memory as capacity_plain
 from assocmem.bench.capacity import command as capacity
-from assocmem.bench.capacity import features as capacity_features
-from assocmem.bench.capacity import plain as capacity_plain
+from assocmem.bench.capacity import error_rates as capacity_runs
+from assocmem.bench.capacity import real_features as capacity_features
 from assocmem.bench.capacity import report as capacity_report
-from assocmem.bench.capacity import runs as capacity_runs
-from assocmem.bench.capacity.tasks import make_cues, random_messages
+from assocmem.bench.capacity.messages import make_cues, random_messages
 from assocmem.cli.main import app
 from assocmem.memory.clique import CliqueMemory
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from assocmem._numerics.types import I64
 from assocmem.bench.recall.engine import Array, Engine, Setting, Size, Task, UnableError
-from assocmem.bench.recall.faiss import failure, file_size
+from assocmem.bench.recall.faiss_engines import failure, file_size
 
 
 def _index(make: str, bits: int) -> Any:

@@ -15,9 +15,9 @@ if os.environ.get("NUMBA_DISABLE_JIT"):
 
 import h5py
 
-from assocmem.bench.recall import data as recall_data
+from assocmem.bench.recall import dataset as recall_data
 from assocmem.bench.recall import report as recall_report
-from assocmem.bench.recall import runs as recall_runs
+from assocmem.bench.recall import runner as recall_runs
 from assocmem.bench.recall.engine import KINDS, Spec, Task, UnableError, tell
 from assocmem.bench.recall.specs import lists, pieces, plan_engines
 from assocmem.cli.main import app

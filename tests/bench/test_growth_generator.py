@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assocmem.bench.growth import data as growth_data
-from assocmem.bench.growth.data import CHUNK, QUERIES, Real, Source
-from assocmem.bench.growth.near import Nearest, keep_nearest, measure, nearest
-from assocmem.bench.growth.plan import Plan, lay_out, parts, prepare
+from assocmem.bench.growth import generator as growth_data
+from assocmem.bench.growth.generator import CHUNK, QUERIES, Real, Source
+from assocmem.bench.growth.neighbourhoods import Nearest, keep_nearest, measure, nearest
+from assocmem.bench.growth.workload import Plan, lay_out, parts, prepare
 from assocmem.errors import InputError
 
 

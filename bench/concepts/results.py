@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assocmem.bench.concepts import metrics
-from assocmem.bench.concepts.runs import EVERYTHING, FLOAT, OFFLINE, OURS, Row, Tables
+from assocmem.bench.concepts.experiments import EVERYTHING, FLOAT, OFFLINE, OURS, Row, Tables
 
 SHARE = 0.95
 """Of the accuracy with everything labelled, at which labels are counted."""

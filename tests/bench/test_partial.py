@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from assocmem.bench.partial import masks as partial_masks
+from assocmem.bench.partial import covered_pictures as partial_masks
 from assocmem.cli.main import app
 from tests.codes.test_missing_values import low_rank
 from tests.fakes import ColourExtractor, picture, pictures

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 if os.environ.get("NUMBA_DISABLE_JIT"):
     pytest.skip("thousands of messages need compiled kernels", allow_module_level=True)
 
-from assocmem.bench.seen import copies as seen_copies
 from assocmem.bench.seen import growth as seen_growth
+from assocmem.bench.seen import near_copies as seen_copies
 from assocmem.cli.main import app
 from assocmem.codes.hash_codes import ALPHABET
 from tests.fakes import ColourExtractor, picture, pictures

@@ -10,10 +10,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from assocmem.bench.duplicates import report
-from assocmem.bench.duplicates.copies import copies, make_copy
+from assocmem.bench.duplicates.alterations import copies, make_copy
 from assocmem.bench.duplicates.grouping import judge
 from assocmem.bench.duplicates.methods import DEEP, Hash, standing
-from assocmem.bench.duplicates.pictures import picture_paths, read_picture, unlike
+from assocmem.bench.duplicates.photographs import picture_paths, read_picture, unlike
 from assocmem.cli.main import app
 from assocmem.errors import InputError
 from tests.fakes import ColourExtractor

@@ -19,7 +19,7 @@ if os.environ.get("NUMBA_DISABLE_JIT"):
 import h5py
 
 from assocmem.bench.growth import report as growth_report
-from assocmem.bench.growth.fit import fit, tell
+from assocmem.bench.growth.power_law import fit, tell
 from assocmem.bench.growth.worker import CLOSE, GRAPH, LISTS, OURS, bracket
 from assocmem.cli.main import app
 

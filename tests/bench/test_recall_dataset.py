@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import assocmem
-from assocmem.bench.recall import data as recall_data
+from assocmem.bench.recall import dataset as recall_data
 from assocmem.errors import InputError
 from tests import media
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from assocmem.bench.concepts import data, metrics
-from assocmem.bench.concepts.figures import Figures, difference
-from assocmem.bench.concepts.rivals import (
+from assocmem.bench.concepts import dataset as data
+from assocmem.bench.concepts import metrics
+from assocmem.bench.concepts.results import Figures, difference
+from assocmem.bench.concepts.streaming_learners import (
     RIDGES,
     NearestMean,
     RandomProjections,
@@ -299,7 +300,7 @@ def test_ridge_answers_are_those_of_scikit_learn():
 
 def test_neighbours_vote_and_the_nearer_break_ties():
     pytest.importorskip("faiss")
-    from assocmem.bench.concepts.faiss import NEIGHBOURS, Neighbours, votes
+    from assocmem.bench.concepts.faiss_learner import NEIGHBOURS, Neighbours, votes
 
     found = votes(np.array([0, 1, 1, 2]), np.array([[0, 1, 3], [0, 2, 1]]), 4)
     assert found.argmax(axis=1).tolist() == [0, 1]
@@ -320,7 +321,7 @@ def test_neighbours_vote_and_the_nearer_break_ties():
 
 def test_the_bound_is_scikit_learns():
     linear = pytest.importorskip("sklearn.linear_model")
-    from assocmem.bench.concepts.offline import Logistic
+    from assocmem.bench.concepts.offline_learner import Logistic
 
     some = blobs(dim=60)  # more numbers than examples are taught: turned into their span
     x, y = some.x[::2].astype(float), some.y[::2]
@@ -334,7 +335,7 @@ def test_the_bound_is_scikit_learns():
 
 def test_the_bound_needs_no_second_example():
     pytest.importorskip("sklearn")
-    from assocmem.bench.concepts.offline import UNCHOSEN, choose
+    from assocmem.bench.concepts.offline_learner import UNCHOSEN, choose
 
     some = blobs()
     assert choose(some.x[::12].astype(float), some.y[::12]) == UNCHOSEN
@@ -344,7 +345,7 @@ def test_the_bound_needs_no_second_example():
 
 
 def test_checkpoints_go_up_to_the_most():
-    from assocmem.bench.concepts.runs import checkpoints
+    from assocmem.bench.concepts.experiments import checkpoints
 
     found = checkpoints(300)
     assert found[:10] == list(range(1, 11))
@@ -372,7 +373,7 @@ def test_a_quick_run_writes_its_figures(tmp_path):
 
 @pytest.mark.parametrize("names", ["ab", "abc"])
 def test_a_folder_of_pictures_is_learned(tmp_path, colours, monkeypatch, names):
-    from assocmem.bench.concepts import runs
+    from assocmem.bench.concepts import experiments as runs
 
     quick = replace(runs.QUICK, seeds=1, shots=(1,), code_bytes=(2, 8), labels=6, widths=(50,))
     monkeypatch.setattr(runs, "QUICK", quick)

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from assocmem._numerics.types import F32, F64, I64
-from assocmem.bench.concepts.data import Data
+from assocmem.bench.concepts.dataset import Data
 from assocmem.bench.concepts.learner import Learner
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)

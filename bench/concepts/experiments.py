@@ -16,11 +16,11 @@ import numpy as np
 
 from assocmem._numerics.types import I64
 from assocmem.bench.concepts import metrics
-from assocmem.bench.concepts.data import Data, Split, first_of_each, groups, split
+from assocmem.bench.concepts.assocmem_learner import CHOOSERS, Ours
+from assocmem.bench.concepts.dataset import Data, Split, first_of_each, groups, split
 from assocmem.bench.concepts.learner import Learner
-from assocmem.bench.concepts.offline import Logistic, choose
-from assocmem.bench.concepts.ours import CHOOSERS, Ours
-from assocmem.bench.concepts.rivals import NearestMean, RandomProjections, StreamingLDA
+from assocmem.bench.concepts.offline_learner import Logistic, choose
+from assocmem.bench.concepts.streaming_learners import NearestMean, RandomProjections, StreamingLDA
 
 Row = dict[str, Any]
 Make = Callable[[Data, int], Learner]
@@ -67,7 +67,7 @@ def methods(plan: Plan) -> dict[str, Make]:
     for width in plan.widths:
         found[f"RanPAC, M = {width:,}"] = partial(RandomProjections, width=width)
     if importlib.util.find_spec("faiss") is not None:
-        from assocmem.bench.concepts.faiss import Neighbours
+        from assocmem.bench.concepts.faiss_learner import Neighbours
 
         found["k-NN, FAISS"] = Neighbours
     if importlib.util.find_spec("sklearn") is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 import assocmem
 from assocmem._numerics.types import F32, F64, I64, Bools
-from assocmem.bench.concepts.data import Data
+from assocmem.bench.concepts.dataset import Data
 from assocmem.bench.concepts.learner import Learner
 
 Chooser = Callable[["assocmem.ConceptMemory", F32, Bools, np.random.Generator], int]

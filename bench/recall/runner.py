@@ -20,7 +20,7 @@ import numpy as np
 
 from assocmem._numerics.types import I64
 from assocmem.bench.common import available_cores
-from assocmem.bench.recall.data import Data
+from assocmem.bench.recall.dataset import Data
 from assocmem.bench.recall.engine import Setting, Spec, Task, UnableError, tell
 from assocmem.bench.recall.metrics import distances, front, shares
 from assocmem.cli.output import count, say

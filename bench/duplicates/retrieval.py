@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from assocmem._numerics.types import I64, U8
-from assocmem.bench.common import current_load
-from assocmem.bench.duplicates.copies import Copy, copies, make_copy
+from assocmem.bench.duplicates.alterations import Copy, copies, make_copy
 from assocmem.bench.duplicates.methods import (
     Described,
     Method,
@@ -20,7 +19,7 @@ from assocmem.bench.duplicates.methods import (
     stacked,
     standing,
 )
-from assocmem.bench.duplicates.pictures import read_picture, unlike
+from assocmem.bench.duplicates.photographs import read_picture, unlike
 
 Row = dict[str, Any]
 

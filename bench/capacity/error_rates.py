@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from assocmem.bench.capacity.tasks import make_cues, random_messages
+from assocmem.bench.capacity.messages import make_cues, random_messages
 from assocmem.memory import capacity
 from assocmem.memory.clique import CliqueMemory, RuleName
 

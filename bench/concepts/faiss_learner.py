@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from assocmem._numerics.types import F32, F64, I64
-from assocmem.bench.concepts.data import Data
+from assocmem.bench.concepts.dataset import Data
 from assocmem.bench.concepts.learner import Learner
 from assocmem.errors import AssocmemError
 
@@ -32,7 +32,7 @@ class Neighbours(Learner):
     def __init__(self, data: Data, seed: int) -> None:
         super().__init__(data, seed)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "assocmem.bench.concepts.faiss"],
+            [sys.executable, "-m", "assocmem.bench.concepts.faiss_learner"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from assocmem._numerics.types import F32, F64, I64, AnyArray
-from assocmem.bench.growth.data import CHUNK, QUERIES, Source, as_compared
-from assocmem.bench.growth.near import Nearest
+from assocmem.bench.growth.generator import CHUNK, QUERIES, Source, as_compared
+from assocmem.bench.growth.neighbourhoods import Nearest
 from assocmem.bench.recall.engine import Task
 from assocmem.bench.recall.metrics import distances, shares
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from assocmem._numerics.types import F32, I64, U8
-from assocmem.bench.duplicates.copies import SIDE, Picture
+from assocmem.bench.duplicates.alterations import SIDE, Picture
 from assocmem.errors import InputError, MediaError
 
 _PACKAGES = {"skimage": "data", "sklearn": "datasets/images"}

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from assocmem._numerics.types import F32
-from assocmem.bench.growth.data import QUERIES, SEEDS, Real, Source, follow
-from assocmem.bench.growth.near import Percentiles, measure
-from assocmem.bench.recall.data import exact
+from assocmem.bench.growth.generator import QUERIES, SEEDS, Real, Source, follow
+from assocmem.bench.growth.neighbourhoods import Percentiles, measure
+from assocmem.bench.recall.dataset import exact
 from assocmem.bench.recall.metrics import distances, shares
 
 EFFORTS = (4.0, 8.0, 16.0, 32.0)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from assocmem._numerics.types import F32, I64, AnyArray
-from assocmem.bench.growth.near import Spread, measure, nearest
-from assocmem.bench.recall.data import unit
+from assocmem.bench.growth.neighbourhoods import Spread, measure, nearest
+from assocmem.bench.recall.dataset import unit
 from assocmem.errors import InputError
 
 CHUNK = 8192
