@@ -1,7 +1,7 @@
-"""A clique memory as anybody would write it first: the yardstick that the real kernels' speed is told in.
+"""A straightforward clique memory: the baseline that the speed of the real kernels is compared with.
 
-Bits packed into words, plain loops, compiled by numba; nothing unrolled, no state kept between rounds. A row holds, for
-each cluster, its units in whole words of their own. Knows nothing of the core.
+Bits packed into words, plain loops, compiled by numba; nothing is unrolled, no state is kept between rounds. A row
+holds the units of each cluster in whole words of their own. Uses nothing of the core.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def empty(clusters: int, units: int) -> Words:
 
 @njit(cache=True)
 def store(bits, messages, units):  # type: ignore[no-untyped-def]
-    """Tie the units of each message to each other. ``bits``: as of ``empty``; ``messages``: int32 (m, c)."""
+    """Connect the units of each message with each other. ``bits``: as of ``empty``; ``messages``: int32 (m, c)."""
     words = -(-units // 64)
     for i in range(messages.shape[0]):
         for a in range(messages.shape[1]):
@@ -33,9 +33,9 @@ def store(bits, messages, units):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def eliminate(bits, cue, units, active):  # type: ignore[no-untyped-def]
-    """Go through the erased clusters once and drop units that lack support; returns whether there were any.
+    """Go through the erased clusters once and remove units without support; returns whether there were any.
 
-    ``active``: uint64 (c, words per cluster), the units that are left.
+    ``active``: uint64 (c, words per cluster), the remaining units.
     """
     words = active.shape[1]
     changed = False
@@ -43,44 +43,44 @@ def eliminate(bits, cue, units, active):  # type: ignore[no-untyped-def]
         if cue[b] >= 0:
             continue
         for w in range(words):
-            left = active[b, w]
+            rest = active[b, w]
             bit = 0
-            while left != 0:
-                if left & np.uint64(1) != 0:
+            while rest != 0:
+                if rest & np.uint64(1) != 0:
                     for a in range(cue.shape[0]):
                         if a != b and cue[a] < 0:
-                            tied = np.uint64(0)
+                            support = np.uint64(0)
                             for x in range(words):
-                                tied |= bits[b * units + w * 64 + bit, a * words + x] & active[a, x]
-                            if tied == 0:
+                                support |= bits[b * units + w * 64 + bit, a * words + x] & active[a, x]
+                            if support == 0:
                                 active[b, w] ^= np.uint64(1) << np.uint64(bit)
                                 changed = True
                                 break
-                left >>= np.uint64(1)
+                rest >>= np.uint64(1)
                 bit += 1
     return changed
 
 
 @njit(cache=True)
 def only_unit(active):  # type: ignore[no-untyped-def]
-    """Return the one unit left in a cluster, uint64 (words,), or -1."""
+    """Return the only active unit of a cluster, or -1. ``active``: uint64 (words,)."""
     found = -1
     for w in range(active.shape[0]):
-        left = active[w]
+        rest = active[w]
         bit = 0
-        while left != 0:
-            if left & np.uint64(1) != 0:
+        while rest != 0:
+            if rest & np.uint64(1) != 0:
                 if found >= 0:
                     return -1
                 found = w * 64 + bit
-            left >>= np.uint64(1)
+            rest >>= np.uint64(1)
             bit += 1
     return found
 
 
 @njit(cache=True)
 def recall(bits, cues, units, messages):  # type: ignore[no-untyped-def]
-    """Complete cues until nothing changes. ``cues``: int32 (m, c), -1 = erased; ``messages``: the same, filled."""
+    """Complete cues until nothing changes. ``cues``: int32 (m, c), -1 = erased; ``messages``: int32 (m, c), filled."""
     words = -(-units // 64)
     active = np.zeros((cues.shape[1], words), np.uint64)
     for q in range(cues.shape[0]):
@@ -100,9 +100,9 @@ def recall(bits, cues, units, messages):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, boundscheck=False, error_model="numpy")
 def and_rows(bits, cues, units, seen):  # type: ignore[no-untyped-def]
-    """Read the rows of each cue's known units and AND them, nothing else: the least that recall by rows can take.
+    """Read the rows of each cue's known units and AND them, nothing else: the minimum for a recall by rows.
 
-    ``seen``: uint64 (w,), the OR of what came out, so that nothing is left out.
+    ``seen``: uint64 (w,), the OR of all results, so that the compiler cannot leave anything out.
     """
     both = np.empty(bits.shape[1], np.uint64)
     for q in range(cues.shape[0]):
@@ -118,7 +118,7 @@ def and_rows(bits, cues, units, seen):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def spin(rounds):  # type: ignore[no-untyped-def]
-    """Keep a core's arithmetic units busy without touching memory: what two cores can do at most, compared with one."""
+    """Keep a core's arithmetic units busy without memory access: the upper bound of what two cores gain over one."""
     a, b, c, d = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
     shift = np.uint64(13)
     for _ in range(rounds):

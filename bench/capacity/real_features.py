@@ -1,28 +1,29 @@
-"""The clique memory on real features: messages that share symbols, beside theory, which takes them to be random."""
+"""The clique memory on real features: their messages share symbols, while theory assumes random ones."""
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from assocmem._numerics.types import F32
-from assocmem.errors import InputError
+from assocmem.bench.inputs import unit_mean
+from assocmem.bench.tables import Section
 
 SIZES = (1_000, 2_000, 5_000, 10_000, 20_000)
+HEADERS = ("items", "density", "of random messages", "error by theory", "error measured", "too alike to tell")
 
 Row = dict[str, Any]
 
 
-def measure(features: F32, seed: int = 0) -> list[Row]:
+def measure_features(features: F32, seed: int = 0) -> list[Row]:
     """Store growing numbers of items, and recall a sample with a quarter of the symbols erased.
 
     Parameters
     ----------
     features : float32 (n, dim)
-        Half of them, drawn by ``seed``, are items; the mean that is subtracted is that of the others.
+        Half of them, drawn by ``seed``, are items; the mean of the other half is subtracted.
 
     Returns
     -------
@@ -34,30 +35,25 @@ def measure(features: F32, seed: int = 0) -> list[Row]:
 
     order = np.random.default_rng(seed).permutation(len(features))
     items, others = np.array_split(order, 2)
-    lengths = np.linalg.norm(features[others], axis=1, keepdims=True)
-    coder = CliqueCoder(features.shape[1], mean=(features[others] / np.where(lengths > 0, lengths, 1)).mean(axis=0))
+    coder = CliqueCoder(features.shape[1], mean=unit_mean(features[others]))
     symbols = coder.messages(features[items]).astype(np.uint8)
     sizes = [size for size in SIZES if size < len(items)] + [len(items)]
     return [
-        {"items": size, **dataclasses.asdict(measure(Messages(np.arange(size), symbols[:size])))}
-        for size in dict.fromkeys(sizes)
+        {"items": size, **asdict(measure(Messages(np.arange(size), symbols[:size])))} for size in dict.fromkeys(sizes)
     ]
 
 
-def read(path: Path) -> F32:
-    """Read the vectors of a file in ann-benchmarks' layout, float32 (n, dim); InputError for any other file."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            return np.asarray(file["train"][:], dtype=np.float32)
-    except (OSError, KeyError) as error:
-        raise InputError(
-            f"{path}: expected an HDF5 file with vectors 'train' (n, dim), found another ({error})"
-        ) from error
+def section(rows: list[Row]) -> Section:
+    """Tabulate the rows."""
+    title = "Real features: {clusters} clusters of {units} units, {erased} symbols erased, up to 1,000 items asked for"
+    note = (
+        "By theory: one round, random messages at the density that was measured; measured: until nothing changes. "
+        "Items share symbols, so they tie the same units again and again, and err sooner than theory expects."
+    )
+    return Section(title.format(**rows[0]), HEADERS, table_rows(rows), [note])
 
 
-def tell(rows: list[Row]) -> list[tuple[str, ...]]:
+def table_rows(rows: list[Row]) -> list[tuple[str, ...]]:
     """Return the rows of the table."""
     from assocmem.memory import capacity
 
@@ -72,11 +68,3 @@ def tell(rows: list[Row]) -> list[tuple[str, ...]]:
         )
         for row in rows
     ]
-
-
-HEADERS = ("items", "density", "of random messages", "error by theory", "error measured", "too alike to tell")
-TITLE = "Real features: {clusters} clusters of {units} units, {erased} symbols erased, up to 1,000 items asked for"
-NOTE = (
-    "By theory: one round, random messages at the density that was measured; measured: until nothing changes. "
-    "Items share symbols, so they tie the same units again and again, and err sooner than theory expects."
-)

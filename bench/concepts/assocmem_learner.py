@@ -1,4 +1,4 @@
-"""Ours among the learners of the concepts benchmark, and the ways in which it may choose what it is taught next."""
+"""`assocmem.ConceptMemory` as a learner of the concepts benchmark, and ways to choose the next example to label."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ import numpy as np
 
 import assocmem
 from assocmem._numerics.types import F32, F64, I64, Bools
-from assocmem.bench.concepts.dataset import Data
+from assocmem.bench.concepts.dataset import LabelledData
 from assocmem.bench.concepts.learner import Learner
 
 Chooser = Callable[["assocmem.ConceptMemory", F32, Bools, np.random.Generator], int]
-"""Takes the memory, features (n, d) and which of them were taught, bool (n,); returns the row to be taught next."""
+"""Takes the memory, features (n, d) and which of them were taught, bool (n,); returns the row to teach next."""
 
 
-class Ours(Learner):
+class AssocmemLearner(Learner):
     """A `assocmem.ConceptMemory`.
 
     Parameters
     ----------
     data, seed
-        As `Learner`.
+        As for `Learner`.
     code_bytes : int, optional
-        Examples are kept as codes of so many bytes; default: as float16 vectors.
+        Examples are stored as codes of so many bytes; by default as float16 vectors.
     reader : str, optional
-        As `assocmem.ConceptMemory.nearest` has it.
+        As for `assocmem.ConceptMemory.nearest`.
     on_axes : bool
-        On the network's own axes, where the data has them.
+        Whether to use the network's own axes, if the data has them.
     """
 
-    sure = True
+    gives_probabilities = True
 
     def __init__(
         self,
-        data: Data,
+        data: LabelledData,
         seed: int,
         code_bytes: int | None = None,
         reader: Literal["ridge", "counts"] | None = None,
         on_axes: bool = False,
     ) -> None:
         super().__init__(data, seed)
-        self.turn: Callable[[F32], F32] = lambda x: x
+        self.transform: Callable[[F32], F32] = lambda x: x
         if on_axes and data.axes is not None:
-            axes, taken = data.axes, 0 if data.mean is None else data.mean @ data.axes
-            self.turn = lambda x: np.ascontiguousarray(x @ axes - taken, np.float32)
+            axes, offset = data.axes, 0 if data.mean is None else data.mean @ data.axes
+            self.transform = lambda x: np.ascontiguousarray(x @ axes - offset, np.float32)
             data = data.reduced()
         self.names = np.array(data.classes, object)
         self.numbers = {name: number for number, name in enumerate(data.classes)}
@@ -55,42 +55,42 @@ class Ours(Learner):
         )
 
     def teach(self, x: F32, y: I64, rows: I64) -> None:
-        """Teach by name."""
-        self.memory.teach(self.turn(x), self.names[y].tolist(), ids=rows)
+        """Teach examples by the names of their classes."""
+        self.memory.teach(self.transform(x), self.names[y].tolist(), ids=rows)
 
     def _answer(self, x: F32, k: int) -> Any:
-        return self.memory.nearest(self.turn(x), k, reader=self.reader)
+        return self.memory.nearest(self.transform(x), k, reader=self.reader)
 
     def scores(self, x: F32) -> F64:
         """Return the probabilities of all concepts."""
         known = np.array([self.numbers[name] for name in self.memory.concepts], np.int64)
         answer = self._answer(x, len(known))
         out = np.full((len(x), self.classes), -np.inf)
-        for row, (concepts, found) in enumerate(zip(answer.concepts, answer.probabilities, strict=True)):
-            there = concepts >= 0
-            out[row, known[concepts[there]]] = found[there]
+        for row, (concepts, probabilities) in enumerate(zip(answer.concepts, answer.probabilities, strict=True)):
+            valid = concepts >= 0
+            out[row, known[concepts[valid]]] = probabilities[valid]
         return out
 
-    def doubt(self, x: F32) -> F64:
-        """Return minus the familiarity: probabilities know nothing of concepts that were never taught."""
+    def novelty(self, x: F32) -> F64:
+        """Return minus the familiarity, because probabilities do not show concepts that were never taught."""
         return np.asarray(-self._answer(x, 1).familiarity, np.float64)
 
-    def none(self, x: F32) -> Bools:
-        """Return which are said to be none of what was taught, bool (n,)."""
+    def is_unknown(self, x: F32) -> Bools:
+        """Return which rows are answered with none of the concepts, bool (n,)."""
         return np.asarray(self._answer(x, 1).none, bool)
 
     def nbytes(self) -> int:
-        """Ask it."""
+        """Return the memory's own count."""
         return int(self.memory.nbytes)
 
 
 def choose_random(memory: assocmem.ConceptMemory, pool: F32, taught: Bools, rng: np.random.Generator) -> int:
-    """Choose any that was not taught."""
+    """Choose at random among the rows that were not taught."""
     return int(rng.choice(np.flatnonzero(~taught)))
 
 
 def choose_least_margin(memory: assocmem.ConceptMemory, pool: F32, taught: Bools, rng: np.random.Generator) -> int:
-    """Choose the one whose two likeliest concepts are closest in probability: the usual yardstick."""
+    """Choose the row whose two most probable concepts are closest in probability: the usual baseline."""
     if len(memory.concepts) < 2:
         return choose_random(memory, pool, taught, rng)
     rows = np.flatnonzero(~taught)
@@ -99,20 +99,20 @@ def choose_least_margin(memory: assocmem.ConceptMemory, pool: F32, taught: Bools
 
 
 def choose_asking(memory: assocmem.ConceptMemory, pool: F32, taught: Bools, rng: np.random.Generator) -> int:
-    """Choose as a review does, by a Gaussian kernel as wide as two of the pool are apart on average."""
+    """Choose as `assocmem review` does, by a Gaussian kernel as wide as the mean distance of two rows of the pool."""
     from assocmem.concepts import active_learning
 
     references = active_learning.reference_rows(len(pool))
     squares = (pool.astype(np.float64) ** 2).sum(axis=1)
     width = max(2 * float(squares.mean() - (pool.mean(axis=0, dtype=np.float64) ** 2).sum()), 1e-12)
 
-    def similar(one: I64, other: I64) -> F32:
-        apart = squares[one][:, None] + squares[other] - 2 * (pool[one] @ pool[other].T)
-        return np.asarray(np.exp(-np.maximum(apart, 0) / width), np.float32)
+    def gaussian(one: I64, other: I64) -> F32:
+        squared = squares[one][:, None] + squares[other] - 2 * (pool[one] @ pool[other].T)
+        return np.asarray(np.exp(-np.maximum(squared, 0) / width), np.float32)
 
     every, known = np.arange(len(pool)), np.flatnonzero(taught)
     kernel = active_learning.KernelMatrices(
-        similar(known, known), similar(every, known), similar(every, references), references
+        gaussian(known, known), gaussian(every, known), gaussian(every, references), references
     )
     found = memory.nearest(pool, min(2, len(memory.concepts))).probabilities
     return active_learning.choose(kernel, found, ~taught).row
@@ -120,4 +120,4 @@ def choose_asking(memory: assocmem.ConceptMemory, pool: F32, taught: Bools, rng:
 
 RANDOM = "random"
 CHOOSERS: dict[str, Chooser] = {RANDOM: choose_random, "least margin": choose_least_margin, "asking": choose_asking}
-"""Name -> how the next example to be labelled is chosen."""
+"""Name -> how the next example to label is chosen."""

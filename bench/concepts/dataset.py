@@ -1,7 +1,7 @@
-"""What the concepts benchmark learns: labelled features from packages and folders, their splits and groups of classes.
+"""Data of the concepts benchmark: labelled features from packages and folders, their splits and groups of classes.
 
-Digits come with scikit-learn, letters are drawn in the fonts at hand, pictures of a folder per class are described by
-the default extractor. Knows nothing of learners.
+Digits come with scikit-learn, letters are drawn in the fonts of this machine, pictures in a folder per class are
+described by the default extractor. Contains no learner.
 """
 
 from __future__ import annotations
@@ -19,55 +19,63 @@ import numpy.typing as npt
 from assocmem._numerics.types import F32, I64
 from assocmem.errors import InputError, MediaError
 
-Tell = Callable[[str], None]
+Say = Callable[[str], None]
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 """Pictures of Debian's tuxpaint-stamps-default, by kind."""
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
-LEAF = 8
+MIN_STAMPS = 8
 """Pictures that a folder of stamps needs to be a class of its own."""
-MOST = 400
-"""Examples taken of a class at most: some of what is measured grows with the cube of their number."""
+MAX_EXAMPLES = 400
+"""Examples of a class at most: some of what is measured grows with the cube of their number."""
 AXES = 128
 BATCH = 16
+"""Pictures that are described at a time."""
 SIDE = 16
 """Pixels of a letter's sides."""
+CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+MIN_FONTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class LabelledData:
     """Labelled features."""
 
     name: str
     about: str
-    """What it is, in a few words."""
+    """A description in a few words."""
     x: F32
-    """float32 (n, d); of length one where the metric is cosine"""
+    """float32 (n, d); of length 1 if the metric is cosine"""
     y: I64
     """int64 (n,): numbers of classes, from 0"""
     classes: tuple[str, ...]
     metric: Literal["cosine", "l2"] = "cosine"
     mean: F32 | None = None
-    """float32 (d,): what is taken off features before they are coded"""
+    """float32 (d,): subtracted from features before they are encoded"""
     axes: F32 | None = None
-    """float32 (d, `AXES`): where the network's own classifier looks, the most telling axes first"""
+    """float32 (d, `AXES`): axes of the network's own classifier, the most important first"""
 
-    def reduced(self) -> Data:
-        """Return the same on the network's own axes, without its mean: float32 (n, `AXES`)."""
+    def reduced(self) -> LabelledData:
+        """Return the same data projected on the network's own axes, without its mean: float32 (n, `AXES`)."""
         assert self.axes is not None
         x = (self.x if self.mean is None else self.x - self.mean) @ self.axes
         return replace(self, x=np.ascontiguousarray(x, np.float32), metric="l2", mean=None, axes=None)
 
+    def first_examples(self, count: int) -> LabelledData:
+        """Return the first ``count`` examples of every class."""
+        rows = np.sort(first_of_each(self.y, np.arange(len(self.y)), count))
+        return replace(self, x=self.x[rows], y=self.y[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rows to learn from, in the order they come, and rows to be asked for."""
+    """Rows to learn from, in their order, and rows to test with."""
 
     train: I64
     test: I64
 
 
-def split(y: I64, seed: int) -> Split:
-    """Halve every class at random; each half is mixed. A class of one example is only learned."""
+def split_classes(y: I64, seed: int) -> Split:
+    """Split every class in half at random; each half is shuffled. A class of one example is only trained."""
     rng = np.random.default_rng(seed)
     halves: tuple[list[int], list[int]] = ([], [])
     for number in range(int(y.max()) + 1):
@@ -79,7 +87,7 @@ def split(y: I64, seed: int) -> Split:
 
 
 def first_of_each(y: I64, rows: I64, count: int) -> I64:
-    """Return the first ``count`` rows of every class, in their order."""
+    """Return the first ``count`` of the rows of every class, in their order."""
     seen: Counter[int] = Counter()
     kept = []
     for row, label in zip(rows.tolist(), y[rows].tolist(), strict=True):
@@ -89,39 +97,43 @@ def first_of_each(y: I64, rows: I64, count: int) -> I64:
     return np.array(kept, np.int64)
 
 
-def groups(classes: int, seed: int) -> list[I64]:
-    """Deal the classes out at random into about as many groups as each has members, from 2 to 10."""
+def class_groups(classes: int, seed: int) -> list[I64]:
+    """Divide the classes at random into about as many groups as each has members, from 2 to 10."""
     order = np.random.default_rng([seed, 1]).permutation(classes)
     return [part.astype(np.int64) for part in np.array_split(order, min(10, max(2, classes // 2, 1)))]
 
 
-def digits() -> Data | None:
-    """Return scikit-learn's 1,797 digits of 8 x 8 pixels, 0 to 1; None where it is not installed."""
+# Sets of packages
+
+
+def digits() -> LabelledData | None:
+    """Return scikit-learn's 1,797 digits of 8 x 8 pixels, 0 to 1; None if it is not installed."""
     if importlib.util.find_spec("sklearn") is None:
         return None
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
     about = "handwritten digits of scikit-learn, 8 x 8 pixels"
-    return Data("digits", about, (pixels / 16).astype(np.float32), labels.astype(np.int64), tuple("0123456789"), "l2")
+    x = (pixels / 16).astype(np.float32)
+    return LabelledData("digits", about, x, labels.astype(np.int64), tuple("0123456789"), "l2")
 
 
-def letters(places: Sequence[Path] | None = None) -> Data | None:
-    """Return the 62 Latin letters and digits as the fonts of this machine draw them; None with fewer than 8 fonts."""
-    if importlib.util.find_spec("matplotlib") is None:  # it brings fonts, and what reads their tables
+def letters(places: Sequence[Path] | None = None) -> LabelledData | None:
+    """Return the 62 Latin letters and digits in the fonts of this machine; None with fewer than 8 fonts."""
+    if importlib.util.find_spec("matplotlib") is None:  # it brings fonts, and a reader of their tables
         return None
-    characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-    fonts = list(_fonts(characters, places))
-    if len(fonts) < 8:
+    fonts = list(_find_fonts(places))
+    if len(fonts) < MIN_FONTS:
         return None
-    x = np.stack([_draw(font, character) for character in characters for font in fonts])
-    x /= np.linalg.norm(x, axis=1, keepdims=True)  # a bold letter is the same letter; all methods do better so
+    x = np.stack([_draw_letter(font, character) for character in CHARACTERS for font in fonts])
+    x /= np.linalg.norm(x, axis=1, keepdims=True)  # a bold letter is the same letter; all methods are better so
     about = f"letters and digits in {len(fonts)} fonts, {SIDE} x {SIDE} pixels, as directions"
-    return Data("letters", about, x, np.repeat(np.arange(62), len(fonts)), tuple(characters))
+    y = np.repeat(np.arange(len(CHARACTERS)), len(fonts))
+    return LabelledData("letters", about, x, y, tuple(CHARACTERS))
 
 
-def _fonts(characters: str, places: Sequence[Path] | None) -> Iterator[Path]:
-    """Yield each font once that has all the characters under their own names: not symbols in their place."""
+def _find_fonts(places: Sequence[Path] | None) -> Iterator[Path]:
+    """Yield once each font that has all characters under their own names, not symbols instead of letters."""
     from fontTools.agl import UV2AGL
     from fontTools.ttLib import TTFont, TTLibError
 
@@ -136,13 +148,13 @@ def _fonts(characters: str, places: Sequence[Path] | None) -> Iterator[Path]:
                 table, name = font.getBestCmap() or {}, font["name"].getDebugName(4)
         except (TTLibError, OSError, KeyError):
             continue
-        if name not in seen and all(table.get(ord(c)) == UV2AGL[ord(c)] for c in characters):
+        if name not in seen and all(table.get(ord(c)) == UV2AGL[ord(c)] for c in CHARACTERS):
             seen.add(name)
             yield path
 
 
-def _draw(path: Path, character: str) -> F32:
-    """Draw a character on one baseline, so that size tells `o` from `O`; float32 (SIDE ** 2,), 0 to 1."""
+def _draw_letter(path: Path, character: str) -> F32:
+    """Draw a character on a fixed baseline, so that size distinguishes `o` from `O`; float32 (SIDE ** 2,), 0 to 1."""
     from PIL import Image, ImageDraw, ImageFont
 
     canvas = Image.new("L", (4 * SIDE, 4 * SIDE))
@@ -152,61 +164,71 @@ def _draw(path: Path, character: str) -> F32:
     return np.asarray(np.asarray(small, np.float32).ravel() / 255, np.float32)
 
 
-def from_folder(folder: Path, tell: Tell) -> list[Data]:
-    """Describe the pictures of a folder per class; what lies deeper is of the same class.
+# Pictures
+
+
+def from_folder(folder: Path, say: Say) -> LabelledData:
+    """Describe the pictures of a folder per class; pictures in folders below belong to the same class.
 
     Raises
     ------
     InputError
         There are not two classes of at least two pictures that can be read.
     """
-    described = describe(folder, folder, tell)
-    labels = np.array([path.parts[0] if len(path.parts) > 1 else "" for path in described.paths], object)
-    return [described.labelled(folder.resolve().name, "pictures, a folder per class", labels, 2, tell)]
+    described = describe(folder, say)
+    return described.labelled(folder.resolve().name, "pictures, a folder per class", described.top_folders(), 2, say)
 
 
-def from_stamps(folder: Path, tell: Tell) -> list[Data]:
-    """Describe Tux Paint's stamps: by their kind, the first folder, and by the folder that they lie in."""
-    described = describe(folder, folder, tell)
-    kinds = np.array([path.parts[0] if len(path.parts) > 1 else "" for path in described.paths], object)
+def from_stamps(folder: Path, say: Say) -> list[LabelledData]:
+    """Describe Tux Paint's stamps, labelled by their kind (the top folder) and by the folder that they are in."""
+    described = describe(folder, say)
     leaves = np.array([str(path.parent) for path in described.paths], object)
     return [
-        described.labelled("kinds", "Tux Paint's stamps by kind", kinds, 2, tell),
-        described.labelled("leaves", "Tux Paint's stamps by folder", leaves, LEAF, tell),
+        described.labelled("kinds", "Tux Paint's stamps by kind", described.top_folders(), 2, say),
+        described.labelled("leaves", "Tux Paint's stamps by folder", leaves, MIN_STAMPS, say),
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class DescribedPictures:
     """Pictures that could be read, and their features."""
 
     paths: list[PurePath]
     """relative to the folder"""
     x: F32
-    """float32 (n, d), of length one"""
+    """float32 (n, d), of length 1"""
     mean: F32 | None
     axes: F32 | None
 
-    def labelled(self, name: str, about: str, labels: npt.NDArray[np.object_], least: int, tell: Tell) -> Data:
-        """Keep classes of ``least`` pictures or more, at most `MOST` of each; no class: the empty label."""
-        found = Counter(labels.tolist())
-        classes = tuple(sorted(label for label, many in found.items() if label and many >= least))
+    def top_folders(self) -> npt.NDArray[np.object_]:
+        """Return the top folder of each picture as its label; empty for pictures in no folder."""
+        return np.array([path.parts[0] if len(path.parts) > 1 else "" for path in self.paths], object)
+
+    def labelled(
+        self, name: str, about: str, labels: npt.NDArray[np.object_], min_pictures: int, say: Say
+    ) -> LabelledData:
+        """Keep classes of at least ``min_pictures``, and at most `MAX_EXAMPLES` of each; an empty label is no class."""
+        counts = Counter(labels.tolist())
+        classes = tuple(sorted(label for label, count in counts.items() if label and count >= min_pictures))
         if len(classes) < 2:
             raise InputError(
-                f"{name}: expected at least 2 folders with {least} pictures each, found {len(classes)}; "
-                "a folder per class is wanted: DIR/cat/1.jpg, DIR/dog/1.jpg"
+                f"{name}: expected at least 2 folders with {min_pictures} pictures each, found {len(classes)}; "
+                "put each class into a folder: DIR/cat/1.jpg, DIR/dog/1.jpg"
             )
         rng = np.random.default_rng(0)
-        rows = [np.sort(rng.permutation(np.flatnonzero(labels == label))[:MOST]) for label in classes]
+        rows = [np.sort(rng.permutation(np.flatnonzero(labels == label))[:MAX_EXAMPLES]) for label in classes]
         kept = np.concatenate(rows)
-        if left := len(labels) - len(kept):
-            tell(f"{name}: {left} pictures left out: in no class, of classes below {least}, or beyond {MOST} of one")
+        if skipped := len(labels) - len(kept):
+            say(
+                f"{name}: {skipped} pictures left out: in no class, of classes below {min_pictures}, "
+                f"or beyond {MAX_EXAMPLES} of one"
+            )
         y = np.repeat(np.arange(len(classes)), [len(part) for part in rows])
-        return Data(name, about, self.x[kept], y, classes, "cosine", self.mean, self.axes)
+        return LabelledData(name, about, self.x[kept], y, classes, "cosine", self.mean, self.axes)
 
 
-def describe(folder: Path, root: Path, tell: Tell) -> Described:
-    """Describe every picture below a folder by the default extractor; says how many could not be read."""
+def describe(folder: Path, say: Say) -> DescribedPictures:
+    """Describe every picture below a folder by the default extractor; prints how many could not be read."""
     from assocmem.extractors.efficientnet import feature_mean
     from assocmem.extractors.image import read_image
     from assocmem.extractors.registry import open_extractor
@@ -215,8 +237,8 @@ def describe(folder: Path, root: Path, tell: Tell) -> Described:
     if not paths:
         raise InputError(f"expected pictures below {folder}, found none")
     extractor = open_extractor()
-    tell(f"describing {len(paths)} pictures below {folder} ...")
-    kept: list[PurePath] = []
+    say(f"describing {len(paths)} pictures below {folder} ...")
+    read: list[PurePath] = []
     parts: list[F32] = []
     for start in range(0, len(paths), BATCH):
         prepared = []
@@ -225,23 +247,27 @@ def describe(folder: Path, root: Path, tell: Tell) -> Described:
                 prepared.append(extractor.prepare(read_image(path, min_side=extractor.min_side)))
             except MediaError:
                 continue
-            kept.append(path.relative_to(root))
+            read.append(path.relative_to(folder))
         if prepared:
             parts.append(extractor.extract(prepared).features)
-    if unread := len(paths) - len(kept):
-        tell(f"{unread} of {len(paths)} pictures could not be read and are left out")
-    if not kept:
+    if unread := len(paths) - len(read):
+        say(f"{unread} of {len(paths)} pictures could not be read and are left out")
+    if not read:
         raise InputError(f"{folder}: expected pictures, found none that can be read")
     x = np.concatenate(parts)
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.float32(1e-9))
-    return Described(kept, x, feature_mean(extractor.identity), classifier_axes(extractor.identity))
+    return DescribedPictures(read, x, feature_mean(extractor.identity), classifier_axes(extractor.identity))
 
 
 def classifier_axes(identity: str) -> F32 | None:
-    """Return the axes that the default extractor's own classifier looks along, most telling first; no data needed.
+    """Return the axes of the default extractor's own classifier, most important first; no data is needed.
 
-    Its (1000, 1280) weights' right singular vectors, times the fourth roots of the singular values (of the powers tried
-    from 1/4 to 3/2 the best on stamps, by less than a point), float32 (1280, `AXES`); None for every other extractor.
+    They are the right singular vectors of its (1000, 1280) weights, times the fourth roots of the singular values (of
+    the powers tried from 1/4 to 3/2 the best on stamps, by less than a point).
+
+    Returns
+    -------
+    float32 (1280, `AXES`); None for every other extractor
     """
     from assocmem.extractors.efficientnet import feature_mean
 

@@ -1,65 +1,54 @@
-"""Nearest neighbours of FAISS among the learners of the concepts benchmark, in a process of its own.
+"""Nearest neighbours of FAISS as a learner of the concepts benchmark, in a process of its own.
 
-FAISS brings its own OpenMP, so the learner only speaks to `serve`, which runs elsewhere; messages are pickled tuples.
+FAISS brings its own OpenMP, so the learner only sends messages to `NeighbourServer`, which runs elsewhere. The module
+runs as ``python -m``.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import pickle
-import subprocess
-import sys
 import time
 from typing import Any
 
 import numpy as np
 
 from assocmem._numerics.types import F32, F64, I64
-from assocmem.bench.concepts.dataset import Data
+from assocmem.bench.concepts.dataset import LabelledData
 from assocmem.bench.concepts.learner import Learner
+from assocmem.bench.processes import WorkerEndedError, WorkerProcess, serve_messages
 from assocmem.errors import AssocmemError
 
+MODULE = "assocmem.bench.concepts.faiss_learner"
 NEIGHBOURS = (1, 5, 10)
-"""Values of k, the best of which on the examples themselves is taken, each left out in turn."""
+"""Values of k; the best on the examples themselves, each left out in turn, is used."""
 
 
-class Neighbours(Learner):
-    """The class of most of the k nearest examples; of equals, the one with the nearer examples."""
+class FaissNeighboursLearner(Learner):
+    """The class of most of the k nearest examples; of equal classes, the one with the nearer examples."""
 
-    sure = True
+    gives_probabilities = True
 
-    def __init__(self, data: Data, seed: int) -> None:
+    def __init__(self, data: LabelledData, seed: int) -> None:
         super().__init__(data, seed)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "assocmem.bench.concepts.faiss_learner"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        self.worker = WorkerProcess(MODULE, OMP_NUM_THREADS="1")
         self.labels: I64 = np.empty(0, np.int64)
         self.x: list[F32] = []
         self.k = 1
         self._ask("start", self.dim, self.metric)
 
     def _ask(self, *message: Any) -> Any:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
         try:
-            pickle.dump(message, self.process.stdin)
-            self.process.stdin.flush()
-            return pickle.load(self.process.stdout)
-        except (EOFError, BrokenPipeError) as error:
-            raise AssocmemError(f"the process with FAISS ended with {self.process.wait()}") from error
+            return self.worker.ask(message)
+        except WorkerEndedError as error:
+            raise AssocmemError(f"the process with FAISS {error}") from error
 
     def teach(self, x: F32, y: I64, rows: I64) -> None:
-        """Add to the index."""
+        """Add examples to the index."""
         self._ask("add", np.ascontiguousarray(x))
         self.x.append(x)
         self.labels = np.concatenate([self.labels, y])
 
     def ready(self) -> None:
-        """Choose k: every example asks all others."""
+        """Choose k: every example is classified by all others."""
         most = min(NEIGHBOURS[-1] + 1, len(self.labels))
         _, ids = self._ask("search", np.concatenate(self.x), most)
         others = np.array([[i for i in row if i != own][: most - 1] for own, row in enumerate(ids.tolist())], np.int64)
@@ -71,20 +60,20 @@ class Neighbours(Learner):
         self.k = max(hits, key=lambda k: hits[k]) if hits else 1
 
     def scores(self, x: F32) -> F64:
-        """Return shares of the votes, for the classes in sight; -inf for the others where there are none."""
+        """Return shares of the votes."""
         _, ids = self._ask("search", np.ascontiguousarray(x), min(self.k, len(self.labels)))
         found = votes(self.labels, ids, self.classes)
         known = np.isin(np.arange(self.classes), self.labels)
         return np.asarray(np.where(known, found, -np.inf))
 
-    def doubt(self, x: F32) -> F64:
+    def novelty(self, x: F32) -> F64:
         """Return the distance of the nearest example."""
-        apart, _ = self._ask("search", np.ascontiguousarray(x), 1)
-        return np.asarray(apart[:, 0], np.float64)
+        distances, _ = self._ask("search", np.ascontiguousarray(x), 1)
+        return np.asarray(distances[:, 0], np.float64)
 
-    def times(self, x: F32, asked: F32) -> tuple[float, float]:
-        """Microseconds per example added, and per answer of k neighbours, one at a time, as the process has them."""
-        found: tuple[float, float] = self._ask("times", x, asked, self.k)
+    def single_us(self, x: F32, asked: F32) -> tuple[float, float]:
+        """Return microseconds per example added, and per answer of k neighbours, singly, as timed in the process."""
+        found: tuple[float, float] = self._ask("single_us", x, asked, self.k)
         return found
 
     def nbytes(self) -> int:
@@ -93,16 +82,11 @@ class Neighbours(Learner):
 
     def close(self) -> None:
         """End the process."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
+        self.worker.close()
 
 
 def votes(labels: I64, ids: I64, classes: int) -> F64:
-    """Shares of the votes, float64 (n, classes); the nearer of two examples weighs a trifle more.
+    """Return shares of the votes, float64 (n, classes); of two examples, the nearer one weighs slightly more.
 
     Parameters
     ----------
@@ -119,8 +103,8 @@ def votes(labels: I64, ids: I64, classes: int) -> F64:
     return np.asarray(out / weights.sum())
 
 
-class Index:
-    """What runs beside FAISS."""
+class NeighbourServer:
+    """An exact index of FAISS, in the process that runs it."""
 
     def __init__(self) -> None:
         import faiss
@@ -129,21 +113,21 @@ class Index:
         faiss.omp_set_num_threads(1)
 
     def start(self, dim: int, metric: str) -> None:
-        """Begin an index; features of metric cosine come with length one."""
+        """Make an empty index; features of metric cosine have length 1."""
         self.index = (self.faiss.IndexFlatIP if metric == "cosine" else self.faiss.IndexFlatL2)(dim)
         self.sign = -1 if metric == "cosine" else 1
 
     def add(self, x: F32) -> None:
-        """Add."""
+        """Add examples."""
         self.index.add(x)
 
     def search(self, x: F32, k: int) -> tuple[F32, I64]:
-        """Return distances, the less the nearer, and numbers of the nearest."""
-        apart, ids = self.index.search(x, k)
-        return self.sign * apart, ids
+        """Return distances, nearest first, and numbers of the examples."""
+        distances, ids = self.index.search(x, k)
+        return self.sign * distances, ids
 
-    def times(self, x: F32, asked: F32, k: int) -> tuple[float, float]:
-        """Microseconds per addition to another index, and per search of this one."""
+    def single_us(self, x: F32, asked: F32, k: int) -> tuple[float, float]:
+        """Return microseconds per addition to a copy of this index, and per search of this one."""
         other = self.faiss.clone_index(self.index)
         times = []
         for rows, work in ((x, other.add), (asked, lambda row: self.index.search(row, k))):
@@ -154,19 +138,11 @@ class Index:
         return times[0], times[1]
 
 
-def serve() -> None:
-    """Do what the messages on standard input say, until it ends."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print cannot spoil an answer
-    index = Index()
-    while True:
-        try:
-            name, *arguments = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        pickle.dump(getattr(index, name)(*arguments), answers)
-        answers.flush()
+def main() -> None:
+    """Answer messages of the form (method, *arguments) until the input ends."""
+    server = NeighbourServer()
+    serve_messages(lambda message: getattr(server, message[0])(*message[1:]))
 
 
 if __name__ == "__main__":
-    serve()
+    main()

@@ -1,6 +1,6 @@
-"""Altered copies of a picture, as they go round: what the duplicates benchmark asks with. Pillow and numpy only.
+"""Altered copies of pictures, as they are shared: the queries of the duplicates benchmark. Pillow and numpy only.
 
-Every alteration is a function of the picture and a random generator, so that a seed and a name give one copy.
+Every alteration is a function of the picture and a random generator: the same seed and name always give the same copy.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 from assocmem._numerics.types import AnyArray
 
 Picture = Image.Image
-Alteration = Callable[[Picture, np.random.Generator], Picture]
+AlterFunction = Callable[[Picture, np.random.Generator], Picture]
 
 SIDE = 512
-"""Longest side of the originals that copies are made of, in pixels: a blur of two pixels means the same for all."""
+"""Longest side of the originals, in pixels: so a blur of two pixels means the same for all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class Alteration:
     """One way to alter a picture."""
 
     kind: str
     """``jpeg``, ``crop``, ..."""
     level: str
-    alter: Alteration
+    alter: AlterFunction
 
     @property
     def name(self) -> str:
@@ -45,7 +45,7 @@ def _jpeg(picture: Picture, _: np.random.Generator, *, quality: int) -> Picture:
 
 
 def _crop(picture: Picture, rng: np.random.Generator, *, share: float) -> Picture:
-    """Cut away a share of the area, the rest keeps its proportions and lies anywhere."""
+    """Cut away a share of the area; the rest keeps its proportions and is at a random place."""
     side = (1 - share) ** 0.5
     width, height = max(1, round(picture.width * side)), max(1, round(picture.height * side))
     left, top = int(rng.integers(picture.width - width + 1)), int(rng.integers(picture.height - height + 1))
@@ -62,7 +62,7 @@ def _stretch(picture: Picture, _: np.random.Generator, *, factor: float) -> Pict
 
 
 def _rotate(picture: Picture, rng: np.random.Generator, *, degrees: float) -> Picture:
-    """Turn either way; the frame stays, its corners become black."""
+    """Rotate in either direction; the frame stays the same, its corners become black."""
     return picture.rotate(degrees * float(rng.choice((-1, 1))), Image.Resampling.BICUBIC)
 
 
@@ -88,7 +88,7 @@ def _contrast(picture: Picture, _: np.random.Generator, *, factor: float) -> Pic
 
 
 def _tint(picture: Picture, rng: np.random.Generator, *, gain: float) -> Picture:
-    """Strengthen one channel, weaken another."""
+    """Amplify one channel, attenuate another."""
     up, down = rng.permutation(3)[:2]
     gains = np.ones(3, np.float32)
     gains[up], gains[down] = 1 + gain, 1 - gain
@@ -100,19 +100,19 @@ def _grey(picture: Picture, _: np.random.Generator) -> Picture:
 
 
 def _caption(picture: Picture, rng: np.random.Generator, *, place: str) -> Picture:
-    """Write over the lower part, or on a white bar above the picture."""
+    """Write words over the lower part, or on a white bar above the picture."""
     height = max(16, picture.height // 7)
     words = " ".join(rng.permutation(["THE", "DAY", "WE", "WENT", "TO", "SEE", "IT"])[:5].tolist())
     if place == "bar":
         out = ImageOps.expand(picture, (0, height, 0, 0), "white")
-        spot, ink, edge = (picture.width // 2, height // 2), "black", 0
+        position, ink, outline = (picture.width // 2, height // 2), "black", 0
     else:
         out = picture.copy()
-        spot, ink, edge = (picture.width // 2, picture.height - height // 2), "white", 2
+        position, ink, outline = (picture.width // 2, picture.height - height // 2), "white", 2
     size = min(0.7 * height, 1.5 * picture.width / len(words))
     draw = ImageDraw.Draw(out)
     font = _font(size)
-    draw.text(spot, words, ink, font=font, anchor="mm", stroke_width=edge, stroke_fill="black")
+    draw.text(position, words, ink, font=font, anchor="mm", stroke_width=outline, stroke_fill="black")
     return out
 
 
@@ -123,13 +123,13 @@ def _font(size: float) -> Any:
 
 
 def _border(picture: Picture, rng: np.random.Generator, *, share: float) -> Picture:
-    """Add a frame, black or white, of a share of the longer side on each side."""
+    """Add a black or white frame, whose width is a share of the longer side."""
     width = max(1, round(share * max(picture.size)))
     return ImageOps.expand(picture, width, str(rng.choice(("black", "white"))))
 
 
 def _occlude(picture: Picture, rng: np.random.Generator, *, share: float) -> Picture:
-    """Cover a share of the area by a rectangle of one colour, anywhere."""
+    """Cover a share of the area by a rectangle of one colour, at a random place."""
     width, height = round(picture.width * share**0.5), round(picture.height * share**0.5)
     left, top = int(rng.integers(picture.width - width + 1)), int(rng.integers(picture.height - height + 1))
     out = picture.copy()
@@ -157,17 +157,17 @@ _GRADED: Mapping[str, tuple[Callable[..., Picture], str, Mapping[str, float]]] =
 }
 
 
-def copies() -> Iterator[Copy]:
-    """Yield all ways to alter a picture, mildest first within a kind."""
+def alterations() -> Iterator[Alteration]:
+    """Yield all ways to alter a picture, the mildest of each kind first."""
     for kind, (alter, parameter, levels) in _GRADED.items():
         for level, value in levels.items():
-            yield Copy(kind, level, partial(alter, **{parameter: value}))
-    yield Copy("grey", "", _grey)
+            yield Alteration(kind, level, partial(alter, **{parameter: value}))
+    yield Alteration("grey", "", _grey)
     for place in ("over", "bar"):
-        yield Copy("caption", place, partial(_caption, place=place))
-    yield Copy("mirror", "", _mirror)
+        yield Alteration("caption", place, partial(_caption, place=place))
+    yield Alteration("mirror", "", _mirror)
 
 
-def make_copy(picture: Picture, copy: Copy, number: int) -> Picture:
+def make_copy(picture: Picture, alteration: Alteration, number: int) -> Picture:
     """Alter picture ``number``; the same number gives the same copy."""
-    return copy.alter(picture, np.random.default_rng((number, *copy.name.encode())))
+    return alteration.alter(picture, np.random.default_rng((number, *alteration.name.encode())))

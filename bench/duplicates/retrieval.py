@@ -1,4 +1,4 @@
-"""The measuring of the duplicates benchmark: describe originals, distractors and copies once, ask every method."""
+"""Retrieval of originals: describe originals, distractors and copies once, ask every method, and judge the ranks."""
 
 from __future__ import annotations
 
@@ -9,71 +9,67 @@ from typing import Any
 
 import numpy as np
 
-from assocmem._numerics.types import I64, U8
-from assocmem.bench.duplicates.alterations import Copy, copies, make_copy
-from assocmem.bench.duplicates.methods import (
-    Described,
-    Method,
-    describe_pictures,
-    hash_functions,
-    stacked,
-    standing,
-)
-from assocmem.bench.duplicates.photographs import read_picture, unlike
+from assocmem._numerics.types import F32, I64, U8
+from assocmem.bench.duplicates.alterations import Alteration, alterations, make_copy
+from assocmem.bench.duplicates.methods import DEPTH, Descriptions, Method, describe_pictures
+from assocmem.bench.duplicates.photographs import read_picture, without_copies
+from assocmem.bench.inputs import unit_rows_float32
 
 Row = dict[str, Any]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """What is asked, and among what."""
+class RetrievalTask:
+    """Copies to ask with, and pictures to search among."""
 
-    base: Described
+    base: Descriptions
     """originals and distractors"""
     originals: I64
     """int64 (m,): rows of ``base`` that copies are made of"""
-    copies: list[Copy]
-    altered: list[Described]
-    """per way to alter: the m copies"""
+    alterations: list[Alteration]
+    copies: list[Descriptions]
+    """per alteration: the m copies"""
 
 
-def gather(paths: Sequence[Path], extractor: Any, count: int, seed: int, tell: Callable[[str], None]) -> Material:
+def make_task(paths: Sequence[Path], extractor: Any, count: int, seed: int, say: Say) -> RetrievalTask:
     """Read and describe the pictures, leave out copies among them, and make copies of ``count`` of them.
 
-    Originals are drawn from photographs where the names tell them from drawings: JPEGs and WebPs before PNGs.
+    Originals are drawn from photographs first, if the names distinguish them: JPEG and WebP before PNG (drawings).
     """
-    tell(f"reading {len(paths)} pictures ...")
+    say(f"reading {len(paths)} pictures ...")
     read: list[Path] = []
-    parts: list[Described] = []
+    parts: list[Descriptions] = []
     for path in paths:
         picture = read_picture(path)
         if picture is not None:
             read.append(path)
             parts.append(describe_pictures([picture], extractor))
-    every = stacked(parts)
-    kept = unlike(every.features, _hashes_to_compare(every))
-    base = _rows(every, kept)
+    every = Descriptions.concatenate(parts)
+    kept = without_copies(every.features, _hashes_to_compare(every))
+    base = every.take(kept)
     files = [read[row] for row in kept.tolist()]
-    originals = _drawn(files, count, seed)
-    ways = list(copies())
-    tell(f"{len(files)} unlike pictures; making {len(ways)} copies of each of {len(originals)} ...")
-    altered: list[list[Described]] = [[] for _ in ways]
+    originals = _draw_originals(files, count, seed)
+    chosen = list(alterations())
+    say(f"{len(files)} unlike pictures; making {len(chosen)} copies of each of {len(originals)} ...")
+    copies: list[list[Descriptions]] = [[] for _ in chosen]
     for row in originals.tolist():
         picture = read_picture(files[row])
-        assert picture is not None  # it was read a moment ago
-        described = describe_pictures([make_copy(picture, way, row) for way in ways], extractor)
-        for number in range(len(ways)):
-            altered[number].append(_rows(described, np.array([number])))
-    return Material(base, originals, ways, [stacked(part) for part in altered])
+        assert picture is not None  # it was read before
+        described = describe_pictures([make_copy(picture, alteration, row) for alteration in chosen], extractor)
+        for number in range(len(chosen)):
+            copies[number].append(described.take(np.array([number])))
+    return RetrievalTask(base, originals, chosen, [Descriptions.concatenate(part) for part in copies])
 
 
-def _hashes_to_compare(described: Described) -> U8:
+def _hashes_to_compare(described: Descriptions) -> U8:
+    """Return the hashes by which copies are recognised; all different if there are none."""
     if "phash" in described.hashes:
         return described.hashes["phash"]
     return np.repeat(np.arange(len(described.features), dtype=np.uint64)[:, None].view(np.uint8), 8, axis=1)
 
 
-def _drawn(files: Sequence[Path], count: int, seed: int) -> I64:
+def _draw_originals(files: Sequence[Path], count: int, seed: int) -> I64:
     photographs = [row for row, path in enumerate(files) if path.suffix.lower() != ".png"]
     drawings = [row for row, path in enumerate(files) if path.suffix.lower() == ".png"]
     rng = np.random.default_rng(seed)
@@ -81,53 +77,72 @@ def _drawn(files: Sequence[Path], count: int, seed: int) -> I64:
     return np.sort(np.array(shuffled[:count], np.int64))
 
 
-def _rows(described: Described, rows: I64) -> Described:
-    return Described(
-        described.features[rows],
-        described.sketches[rows],
-        {name: values[rows] for name, values in described.hashes.items()},
-        {name: values[rows] for name, values in described.others.items()},
-    )
-
-
-def ask(material: Material, methods: Sequence[Method], tell: Callable[[str], None]) -> list[Row]:
-    """Return a row per method and way to alter."""
+def ask_methods(task: RetrievalTask, methods: Sequence[Method], say: Say) -> list[Row]:
+    """Return a row per method and alteration."""
     rows: list[Row] = []
     for method in methods:
-        tell(f"asking {method.name} ...")
-        method.fit(material.base)
-        for way, described in zip(material.copies, material.altered, strict=True):
-            found = standing(method.scores(described), material.originals)
+        say(f"asking {method.name} ...")
+        method.fit(task.base)
+        for alteration, copies in zip(task.alterations, task.copies, strict=True):
+            quality = judge_ranks(method.scores(copies), task.originals)
             rows.append(
                 {
                     "method": method.name,
                     "whose": method.whose,
                     "bytes": method.item_bytes,
-                    "kind": way.kind,
-                    "copy": way.name,
-                    "recall": found.recall,
-                    "precision": found.precision,
+                    "kind": alteration.kind,
+                    "copy": alteration.name,
+                    "recall": quality.recall,
+                    "precision": quality.precision,
                 }
             )
     return rows
 
 
-def keep_vectors(material: Material, file: Path, items: int, mean: Any) -> int:
-    """Write the vectors that the grouping is timed with; returns how many of them are of real pictures.
+@dataclass(frozen=True, slots=True)
+class RankQuality:
+    """How well a method ranks the originals of some copies."""
 
-    Originals, distractors and copies, then mixtures of two pictures each, until there are ``items``: features as the
+    recall: float
+    """recall@1: share of copies whose original comes first"""
+    precision: float
+    """mean average precision: with one original to be found, the mean of 1 / its rank; 0 beyond rank `DEPTH`"""
+
+
+def judge_ranks(scores: F32, originals: I64) -> RankQuality:
+    """Judge scores, float32 (nq, n), given each query's original, int64 (nq,).
+
+    Pictures of equal score come in any order with equal probability; the expected values are returned.
+    """
+    own = np.take_along_axis(scores, originals[:, None], axis=1)
+    better, equal = (scores > own).sum(axis=1), (scores == own).sum(axis=1)
+    found = np.isfinite(own[:, 0])
+    recall = np.where(found & (better == 0), 1 / equal, 0)
+    reciprocal = np.zeros(len(scores))
+    for row in np.flatnonzero(found).tolist():
+        ranks = better[row] + np.arange(1, equal[row] + 1)
+        reciprocal[row] = np.where(ranks <= DEPTH, 1 / ranks, 0).mean()
+    return RankQuality(float(recall.mean()), float(reciprocal.mean()))
+
+
+def write_vectors(task: RetrievalTask, file: Path, items: int, mean: F32 | None) -> int:
+    """Write the vectors that grouping is timed with (.npz); returns how many of them are of real pictures.
+
+    First originals, distractors and copies; then, up to ``items``, mixtures of two pictures each: features as the
     weighted sum of unit vectors, sketches and hashes of the first with some bits of the second.
     """
-    every = stacked([material.base, *material.altered])
-    truth = np.concatenate([np.arange(len(material.base.features)), np.tile(material.originals, len(material.copies))])
+    every = Descriptions.concatenate([task.base, *task.copies])
+    copies_of = np.tile(task.originals, len(task.alterations))
+    truth = np.concatenate([np.arange(len(task.base.features)), copies_of])
     rng = np.random.default_rng(0)
     real = np.arange(len(truth))
-    if len(real) > items // 2:  # most of the copies stay out: a collection is not made of copies
-        first = len(material.base.features)
+    if len(real) > items // 2:  # most of the copies are left out: a collection does not consist of copies
+        first = len(task.base.features)
         some = rng.choice(np.arange(first, len(real)), max(0, items // 2 - first), replace=False)
         real = np.concatenate([real[: min(first, items)], np.sort(some)])
-    made = _mixtures(material.base, items - len(real), rng)
-    vectors = stacked([_rows(every, real), made]) if len(real) < items else _rows(every, real)
+    mixtures = _mix(task.base, items - len(real), rng)
+    chosen = every.take(real)
+    vectors = Descriptions.concatenate([chosen, mixtures]) if len(real) < items else chosen
     np.savez(
         file,
         features=vectors.features.astype(np.float32),
@@ -139,9 +154,10 @@ def keep_vectors(material: Material, file: Path, items: int, mean: Any) -> int:
     return len(real)
 
 
-def _mixtures(base: Described, count: int, rng: np.random.Generator) -> Described:
+def _mix(base: Descriptions, count: int, rng: np.random.Generator) -> Descriptions:
+    """Return ``count`` mixtures of two random pictures each."""
     a, b = rng.integers(0, len(base.features), (2, max(0, count)))
-    unit = base.features / np.linalg.norm(base.features, axis=1, keepdims=True)
+    unit = unit_rows_float32(base.features)
     weight = rng.uniform(0.6, 1.4, (len(a), 1))
     noise = rng.standard_normal((len(a), unit.shape[1])) * (0.3 / np.sqrt(unit.shape[1]))
     sketches = np.where(rng.random((len(a), base.sketches.shape[1])) < 0.5, base.sketches[a], base.sketches[b])
@@ -156,13 +172,5 @@ def _mixtures(base: Described, count: int, rng: np.random.Generator) -> Describe
         )
         for name, values in base.hashes.items()
     }
-    others = {name: values[a] for name, values in base.others.items()}
-    return Described((unit[a] + weight * unit[b] + noise).astype(np.float32), sketches, hashes, others)
-
-
-def busy() -> float:
-    """Load average of the machine."""
-    return current_load()
-
-
-__all__ = ["Material", "Row", "ask", "busy", "gather", "hash_functions", "keep_vectors"]
+    networks = {name: values[a] for name, values in base.networks.items()}
+    return Descriptions((unit[a] + weight * unit[b] + noise).astype(np.float32), sketches, hashes, networks)

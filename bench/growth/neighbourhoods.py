@@ -1,4 +1,4 @@
-"""Exact nearest neighbours of a few queries among very many vectors, kept up as more come; and what distances tell."""
+"""Exact nearest neighbours of a few queries among very many vectors, updated in parts; and statistics of distances."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.types import F32, I64
+from assocmem._numerics.types import F32, I64, KERNEL
 
 PART = 4096
-"""Vectors that are compared with all queries together."""
+"""Vectors that are compared with all queries at a time."""
 DEEP = 100
 """Neighbours from which the local intrinsic dimension is estimated."""
 
 
-@njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+@njit(**KERNEL)
 def keep_nearest(scores, start, values, rows):  # type: ignore[no-untyped-def]
-    """Put scores, float32 (nq, n), of the rows from ``start`` on among the best so far.
+    """Merge the scores of new rows into the least scores so far.
 
-    ``values``: float32 (nq, k), least first; ``rows``: int64 (nq, k); of equals, the earlier stays first.
+    ``scores``: float32 (nq, n), of the rows from ``start`` on; ``values``: float32 (nq, k), ascending; ``rows``: int64
+    (nq, k). Of equal scores, the earlier row stays first.
     """
     last = values.shape[1] - 1
     for i in range(scores.shape[0]):
@@ -36,8 +37,8 @@ def keep_nearest(scores, start, values, rows):  # type: ignore[no-untyped-def]
                 rows[i, at] = start + j
 
 
-class Nearest:
-    """The nearest rows of each query so far.
+class NearestRows:
+    """The nearest rows of each query among the vectors added so far.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ class Nearest:
     Attributes
     ----------
     rows : int64 (nq, k)
-        Nearest first; -1 while there are fewer.
+        Nearest first; -1 as long as there are fewer than k.
     """
 
     def __init__(self, queries: F32, k: int) -> None:
@@ -57,7 +58,7 @@ class Nearest:
         self.rows: I64 = np.full((len(queries), k), -1, np.int64)
 
     def add(self, x: F32, start: int = 0) -> None:
-        """Take in vectors, float32 (n, dim), that are the rows from ``start`` on."""
+        """Add vectors, float32 (n, dim), which are the rows from ``start`` on."""
         for at in range(0, len(x), PART):
             part = x[at : at + PART]
             scores = np.einsum("ij,ij->i", part, part) - 2 * (self.queries @ part.T)
@@ -65,20 +66,20 @@ class Nearest:
 
     @property
     def distances(self) -> F32:
-        """Euclidean distances, float32 (nq, k), as exact as float32 products are; infinite where there is no row."""
+        """Euclidean distances, float32 (nq, k), as exact as float32 products; infinite where there is no row."""
         squared: F32 = np.maximum(self._values + self._squares[:, None], 0)
         return np.sqrt(squared)
 
 
-def nearest(queries: F32, x: F32, k: int) -> tuple[F32, I64]:
-    """Return distances, float32 (nq, k), and rows, int64 (nq, k), of the k nearest."""
-    found = Nearest(queries, k)
+def nearest_rows(queries: F32, x: F32, k: int) -> tuple[F32, I64]:
+    """Return the distances, float32 (nq, k), and rows, int64 (nq, k), of the k nearest."""
+    found = NearestRows(queries, k)
     found.add(x)
     return found.distances, found.rows
 
 
 class Percentiles(NamedTuple):
-    """Where a tenth, a half and nine tenths of the queries lie below."""
+    """The 10th, 50th and 90th percentile over the queries."""
 
     low: float
     middle: float
@@ -86,30 +87,32 @@ class Percentiles(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class NeighbourhoodStats:
     """How far neighbours are, and in how many directions."""
 
     items: int
     first: Percentiles
     """Distance of the nearest."""
     tenth: Percentiles
+    """Distance of the tenth."""
     dimension: Percentiles
     """Local intrinsic dimension: how fast distances rise from the 10th to the `DEEP`-th neighbour, as in Amsaleg et
     al., "Estimating local intrinsic dimensionality", KDD 2015, but without the nearest, which may be near copies."""
 
-    def apart(self, other: Spread) -> float:
-        """Mean difference of the medians' logarithms."""
+    def difference(self, other: NeighbourhoodStats) -> float:
+        """Return the mean absolute difference of the medians' logarithms."""
         pairs = [(getattr(self, name).middle, getattr(other, name).middle) for name in ("first", "tenth", "dimension")]
         return float(np.mean([abs(np.log(max(a, 1e-9) / max(b, 1e-9))) for a, b in pairs]))
 
 
-def measure(queries: F32, x: F32) -> Spread:
-    """Measure how neighbours are spread around queries, float32 (nq, dim), among x, float32 (n, dim), n > 10."""
-    found, _ = nearest(queries, x, min(DEEP, len(x)))
+def neighbourhood_stats(queries: F32, x: F32) -> NeighbourhoodStats:
+    """Measure the neighbourhoods of queries, float32 (nq, dim), among x, float32 (n, dim), n > 10."""
+    found, _ = nearest_rows(queries, x, min(DEEP, len(x)))
     depth = found.shape[1]
     deepest = np.maximum(found[:, -1:], 1e-9)
     logs = np.log(deepest / np.maximum(found[:, 9:-1], 1e-6 * deepest)).mean(axis=1)
-    steps = 1 / np.arange(10, depth)  # in one dimension, the i-th is by 1 / i nearer than the next, in logarithms
+    steps = 1 / np.arange(10, depth)  # in one dimension, the logarithms of the i-th and the next differ by 1 / i
     dimension = np.cumsum(steps[::-1]).mean() / np.maximum(logs, 1e-9)
     columns = (found[:, 0], found[:, 9], dimension)
-    return Spread(len(x), *(Percentiles(*np.percentile(column, (10, 50, 90)).tolist()) for column in columns))
+    percentiles = (Percentiles(*np.percentile(column, (10, 50, 90)).tolist()) for column in columns)
+    return NeighbourhoodStats(len(x), *percentiles)

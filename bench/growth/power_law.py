@@ -1,4 +1,4 @@
-"""How something grows: a power of n by least squares of the logarithms, its uncertainty, and what it says of more."""
+"""Power laws fitted by least squares of the logarithms, with standard errors, and what they predict."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
-class Power:
-    """``factor * n ** exponent``, fitted.
+class PowerLaw:
+    """A fitted ``factor * n ** exponent``.
 
     Attributes
     ----------
     error : float
-        Standard error of the exponent; nan of fewer than three points.
+        Standard error of the exponent; nan with fewer than three points.
     low, high : float
-        Least and greatest n that it was fitted to.
+        Least and greatest n of the points.
+    mean_log : float
+        Mean logarithm of n.
+    residual : float
+        Standard deviation of the residuals, in logarithms.
+    points : int
+        Number of points.
     """
 
     factor: float
@@ -26,55 +32,53 @@ class Power:
     error: float
     low: float
     high: float
-    centre: float
-    """Mean logarithm of n."""
-    noise: float
-    """Standard deviation of what is left, in logarithms."""
+    mean_log: float
+    residual: float
     points: int
 
     def at(self, n: float) -> float:
-        """Value that the fit gives at n."""
+        """Return the fitted value at n."""
         return self.factor * math.pow(n, self.exponent)
 
-    def between(self, n: float) -> tuple[float, float]:
-        """Values two standard errors of the fit below and above that at n."""
-        spread = math.hypot(self.noise / math.sqrt(self.points), self.error * (math.log(n) - self.centre))
-        return self.at(n) * math.exp(-2 * spread), self.at(n) * math.exp(2 * spread)
+    def interval_at(self, n: float) -> tuple[float, float]:
+        """Return the values two standard errors of the fit below and above the fitted value at n."""
+        error = math.hypot(self.residual / math.sqrt(self.points), self.error * (math.log(n) - self.mean_log))
+        return self.at(n) * math.exp(-2 * error), self.at(n) * math.exp(2 * error)
 
     @property
-    def known(self) -> bool:
-        """Whether there were points enough to say how sure the exponent is."""
+    def has_error(self) -> bool:
+        """Whether there were enough points for a standard error."""
         return not math.isnan(self.error)
 
 
-def fit(n: Sequence[float], values: Sequence[float | None], least: float = 0) -> Power | None:
-    """Fit a power to the values known from ``least`` on; None with fewer than two.
+def fit_power_law(n: Sequence[float], values: Sequence[float | None], least: float = 0) -> PowerLaw | None:
+    """Fit a power law to the known values at ``n >= least``; None with fewer than two.
 
     Parameters
     ----------
     n : sequence of float
     values : sequence of float or None
-        Above 0.
+        Greater than 0; None if unknown.
     least : float
     """
     pairs = [(math.log(a), math.log(b)) for a, b in zip(n, values, strict=True) if b is not None and a >= least]
     if len(pairs) < 2:
         return None
     x, y = np.array(pairs).T
-    away = x - x.mean()
-    exponent = float(away @ y / (away @ away))
-    left = y - y.mean() - exponent * away
-    free = len(x) - 2
-    noise = math.sqrt(left @ left / free) if free else math.nan
+    centred = x - x.mean()
+    exponent = float(centred @ y / (centred @ centred))
+    residuals = y - y.mean() - exponent * centred
+    freedom = len(x) - 2
+    residual = math.sqrt(residuals @ residuals / freedom) if freedom else math.nan
     factor = math.exp(y.mean() - exponent * x.mean())
     low, high = math.exp(x.min()), math.exp(x.max())
-    error = noise / math.sqrt(away @ away)
-    return Power(factor, exponent, error, round(low), round(high), float(x.mean()), noise, len(x))
+    error = residual / math.sqrt(centred @ centred)
+    return PowerLaw(factor, exponent, error, round(low), round(high), float(x.mean()), residual, len(x))
 
 
-def tell(power: Power | None) -> str:
-    """Write an exponent: ``n^0.47 ± 0.02 (10,000 to 1,000,000)``."""
-    if power is None:
+def format_power_law(law: PowerLaw | None) -> str:
+    """Format the exponent and the range of n: ``n^0.47 ± 0.02 (10,000 to 1,000,000)``."""
+    if law is None:
         return "too few sizes"
-    sure = f" ± {power.error:.2f}" if power.known else ""
-    return f"n^{power.exponent:.2f}{sure} ({power.low:,.0f} to {power.high:,.0f})"
+    error = f" ± {law.error:.2f}" if law.has_error else ""
+    return f"n^{law.exponent:.2f}{error} ({law.low:,.0f} to {law.high:,.0f})"

@@ -1,4 +1,4 @@
-"""What a run of the growth benchmark asks: sizes, vectors, queries and truth, in a folder that all processes read."""
+"""The workload of the growth benchmark: sizes, vectors, queries and truth, in a folder that all processes read."""
 
 from __future__ import annotations
 
@@ -8,93 +8,92 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from assocmem._numerics.types import F32, F64, I64, AnyArray
-from assocmem.bench.growth.generator import CHUNK, QUERIES, Source, as_compared
-from assocmem.bench.growth.neighbourhoods import Nearest
-from assocmem.bench.recall.engine import Task
-from assocmem.bench.recall.metrics import distances, shares
+from assocmem.bench.growth.generator import CHUNK, QUERIES, VectorGenerator, as_compared
+from assocmem.bench.growth.neighbourhoods import NearestRows
+from assocmem.bench.recall.adapter import IndexTask, Metric
+from assocmem.bench.recall.metrics import distances, recall_at_k
 
 K = 10
 SPARE = 10
-"""More neighbours are kept by rough distances than are then measured exactly."""
+"""More neighbours than `K` are found by float32 products, and then measured exactly."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One size: rows that stay from now on, and rows after them that come and go, one at a time."""
+class Stage:
+    """One size: rows that are added and stay, followed by rows that are added and removed one at a time."""
 
     items: int
-    """That are there when searches are timed."""
+    """When searches are timed."""
     start: int
     stop: int
     changes: int
 
     @property
-    def guests(self) -> range:
-        """Rows that are added one at a time and taken out again."""
+    def temporary(self) -> range:
+        """Rows that are added one at a time, and removed again."""
         return range(self.stop, self.stop + self.changes)
 
 
-def lay_out(sizes: Sequence[int], changes: int) -> list[Step]:
-    """Give every size its rows; numbers only grow, so that no index sees a number twice."""
-    steps, start = [], 0
+def plan_stages(sizes: Sequence[int], changes: int) -> list[Stage]:
+    """Assign rows to every size; numbers only grow, so that no index gets a number twice."""
+    stages, start = [], 0
     for before, size in pairwise([0, *sizes]):
         stop = start + size - before
-        steps.append(Step(size, start, stop, changes))
+        stages.append(Stage(size, start, stop, changes))
         start = stop + changes
-    return steps
+    return stages
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What every process knows; the vectors lie beside it."""
+class Workload:
+    """What every process is given; the vectors are in files of the same folder."""
 
     folder: Path
     sizes: tuple[int, ...]
     changes: int
     angular: bool
-    whole: bool
+    fits_uint8: bool
     recall: float
-    """To be reached."""
+    """The recall at which searches are timed."""
     rounds: int
 
     @property
-    def steps(self) -> list[Step]:
+    def stages(self) -> list[Stage]:
         """The sizes with their rows."""
-        return lay_out(self.sizes, self.changes)
+        return plan_stages(self.sizes, self.changes)
 
     @property
-    def metric(self) -> Any:
-        """As the recall benchmark names it."""
+    def metric(self) -> Metric:
+        """The distance, as the recall benchmark names it."""
         return "angular" if self.angular else "euclidean"
 
     @cached_property
     def base(self) -> AnyArray:
-        """All rows as they are kept, mapped."""
+        """All rows as they are stored, memory-mapped."""
         mapped: AnyArray = np.load(self.folder / "base.npy", mmap_mode="r")
         return mapped
 
     @cached_property
     def queries(self) -> F32:
-        """What is asked, float32 (nq, dim), as compared."""
+        """The queries as they are compared, float32 (nq, dim)."""
         return as_compared(np.load(self.folder / "queries.npy"), angular=self.angular)
 
     @cached_property
-    def borders(self) -> F64:
+    def thresholds(self) -> F64:
         """Distance of the true k-th neighbour at each size, float64 (sizes, nq)."""
-        borders: F64 = np.load(self.folder / "borders.npy")
-        return borders
+        thresholds: F64 = np.load(self.folder / "thresholds.npy")
+        return thresholds
 
     def rows(self, start: int, stop: int) -> F32:
         """Return rows as they are compared."""
         return as_compared(self.base[start:stop], angular=self.angular)
 
     def distances(self, rows: I64) -> F64:
-        """Measure the distance of rows, int64 (nq, k), to the queries; infinite where the row is -1."""
+        """Compute the distances of rows, int64 (nq, k), from the queries; infinite where the row is -1."""
         found = np.empty(rows.shape)
         for at, query in enumerate(self.queries):
             x = as_compared(self.base[np.maximum(rows[at], 0)], angular=self.angular)
@@ -102,48 +101,47 @@ class Plan:
         found[rows < 0] = np.inf
         return found
 
-    def recall_of(self, step: int, rows: I64) -> float:
-        """Share of the true neighbours among the first `K` answers, by distance, mean."""
-        return float(shares(self.distances(rows), rows, self.borders[step], K).mean())
+    def recall_of(self, stage: int, rows: I64) -> float:
+        """Return recall@`K` of answers, int64 (nq, k), by distance, mean over the queries."""
+        return float(recall_at_k(self.distances(rows), rows, self.thresholds[stage], K).mean())
 
-    def task(self, items: int) -> Task:
-        """What an engine of the recall benchmark is told."""
-        return Task(self.metric, self.base.shape[1], items, self.whole, 1, self.folder)
+    def task(self, items: int) -> IndexTask:
+        """Describe the task for an engine of the recall benchmark."""
+        return IndexTask(self.metric, self.base.shape[1], items, self.fits_uint8, 1, self.folder)
 
     def save(self) -> None:
-        """Write what is not an array."""
+        """Write everything but the arrays."""
         about = {name: value for name, value in asdict(self).items() if name != "folder"}
-        (self.folder / "plan.json").write_text(json.dumps(about))
+        (self.folder / "workload.json").write_text(json.dumps(about))
 
     @classmethod
-    def load(cls, folder: str) -> Plan:
-        """Read what ``prepare`` wrote."""
-        about = json.loads((Path(folder) / "plan.json").read_text())
+    def load(cls, folder: str) -> Workload:
+        """Read what `prepare` has written."""
+        about = json.loads((Path(folder) / "workload.json").read_text())
         return cls(Path(folder), tuple(about.pop("sizes")), **about)
 
 
-def prepare(plan: Plan, source: Source, queries: int, say: Callable[[str], None]) -> None:
-    """Draw vectors and queries, and find the truth of every size in one pass; guests are no part of it."""
-    np.save(plan.folder / "queries.npy", source.draw(0, queries, QUERIES))
-    total = plan.steps[-1].guests.stop
-    shape = (total, source.real.x.shape[1])
-    base = np.lib.format.open_memmap(plan.folder / "base.npy", "w+", source.dtype, shape)
-    found, borders = Nearest(plan.queries, K + SPARE), []
-    for step in plan.steps:
-        say(f"drawing vectors up to {step.items:,}, and the truth of {queries:,} queries ...")
-        end = step.guests.stop
-        for start, stop in parts(step.start, end):
-            base[start:stop] = source.draw(start, stop)
-            staying = base[start : min(stop, step.stop)]
-            found.add(source.compared(staying), start)
-        exact = np.sort(plan.distances(found.rows), axis=1)
-        borders.append(exact[:, min(K, step.items) - 1])
-    np.save(plan.folder / "borders.npy", np.array(borders))
+def prepare(workload: Workload, generator: VectorGenerator, queries: int, say: Callable[[str], None]) -> None:
+    """Draw vectors and queries, and find the truth of every size in one pass; temporary rows have no part in it."""
+    np.save(workload.folder / "queries.npy", generator.draw(0, queries, QUERIES))
+    total = workload.stages[-1].temporary.stop
+    shape = (total, generator.real.x.shape[1])
+    base = np.lib.format.open_memmap(workload.folder / "base.npy", "w+", generator.dtype, shape)
+    nearest, thresholds = NearestRows(workload.queries, K + SPARE), []
+    for stage in workload.stages:
+        say(f"drawing vectors up to {stage.items:,}, and the truth of {queries:,} queries ...")
+        for start, stop in split_range(stage.start, stage.temporary.stop):
+            base[start:stop] = generator.draw(start, stop)
+            staying = base[start : min(stop, stage.stop)]
+            nearest.add(generator.as_compared(staying), start)
+        exact = np.sort(workload.distances(nearest.rows), axis=1)
+        thresholds.append(exact[:, min(K, stage.items) - 1])
+    np.save(workload.folder / "thresholds.npy", np.array(thresholds))
     base.flush()
-    plan.save()
+    workload.save()
 
 
-def parts(start: int, stop: int, size: int = CHUNK) -> list[tuple[int, int]]:
-    """Divide a range at multiples of ``size``."""
+def split_range(start: int, stop: int, size: int = CHUNK) -> list[tuple[int, int]]:
+    """Split a range at the multiples of ``size``."""
     edges = [start, *range(start // size * size + size, stop, size), stop] if stop > start else []
     return list(pairwise(edges))

@@ -1,6 +1,6 @@
-"""What the recall benchmark asks about: vectors, queries, truth; from ann-benchmarks' HDF5 files, or from pictures.
+"""Datasets of the recall benchmark: vectors, queries and truth, from ann-benchmarks' HDF5 files or from pictures.
 
-Knows files and numpy, no engine.
+Contains files and numpy, no engine.
 """
 
 from __future__ import annotations
@@ -12,60 +12,65 @@ from typing import Any, get_args
 
 import numpy as np
 
-from assocmem._numerics.types import F64, I64, Bools
-from assocmem.bench.recall.engine import Array, Metric
+from assocmem._numerics.types import F64, I64, AnyArray, Bools
+from assocmem.bench.inputs import unit_rows
+from assocmem.bench.recall.adapter import Metric
 from assocmem.bench.recall.metrics import distances
 from assocmem.errors import InputError
 
 DEPTH = 100
-"""True neighbours that are known of each query."""
-LEAST = 10
-"""Items that there must be: so many are asked for."""
+"""True neighbours per query."""
+MIN_ITEMS = 10
+"""As many as are asked for."""
+MIN_PICTURES = 20
 CHECKED = 20
-"""Queries by which a file's own truth is checked."""
+"""Queries by which the truth in a file is checked."""
 UNSEEN = "test_from_unseen_image"
+"""Name in a file: queries of pictures that have no part in the base."""
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class Dataset:
     """Vectors, queries and the truth."""
 
     name: str
     metric: Metric
-    base: Array
-    """(n, dim) float32, of unit length if angular; uint8 of zeros and ones for Hamming's distance."""
-    queries: Array
-    """(nq, dim), likewise."""
+    base: AnyArray
+    """(n, dim) float32, scaled to length 1 if angular; uint8 zeros and ones for Hamming's distance."""
+    queries: AnyArray
+    """(nq, dim), like ``base``."""
     truth: F64
-    """float64 (nq, depth): distances of the nearest, ascending."""
+    """float64 (nq, depth): distances of the nearest items, ascending."""
     neighbors: I64
-    """int64 (nq, depth): which they are."""
+    """int64 (nq, depth): their row numbers."""
     unseen: Bools | None = None
-    """Queries whose picture has no part in the base, where that is known."""
+    """bool (nq,): queries of pictures that have no part in the base; None if unknown."""
 
     @property
-    def whole(self) -> bool:
-        """Whether a byte holds every number."""
+    def fits_uint8(self) -> bool:
+        """Whether all numbers are whole and within 0 to 255, as far as a sample shows."""
         sample = self.base[:: max(1, len(self.base) // 10_000)]
         return bool((sample == np.clip(np.rint(sample), 0, 255)).all())
 
 
-def read(path: Path, items: int | None = None, queries: int | None = None, say: Say = lambda line: None) -> Data:
-    """Read a file in ann-benchmarks' layout: ``train``, ``test``, the attribute ``distance``; truth, where it is there.
+def read(path: Path, items: int | None = None, queries: int | None = None, say: Say = lambda line: None) -> Dataset:
+    """Read a file in ann-benchmarks' layout: ``train``, ``test``, the attribute ``distance``, and truth if present.
 
     Parameters
     ----------
     path : Path
-    items, queries : int, optional
-        Only so many: the first items, and queries from all parts of the file.
+    items : int, optional
+        Only so many vectors, the first ones.
+    queries : int, optional
+        Only so many queries, from all parts of the file.
     say : function of a line
-        Told what takes long.
+        Prints what takes long.
 
     Raises
     ------
     InputError
-        Another file, another distance, or vectors that cannot be compared.
+        It is another kind of file, another distance, or the vectors cannot be compared.
     """
     import h5py
 
@@ -74,33 +79,33 @@ def read(path: Path, items: int | None = None, queries: int | None = None, say: 
             missing = [name for name in ("train", "test") if name not in file]
             if missing:
                 raise InputError(f"{path}: expected vectors 'train' and 'test', found {sorted(file) or 'nothing'}")
-            metric = _metric(path, file)
-            rows = _spread(len(file["test"]), queries)
+            metric = _read_metric(path, file)
+            rows = _evenly(len(file["test"]), queries)
             base, asked = file["train"][:items], file["test"][:][rows]
             unseen = file[UNSEEN][:][rows].astype(bool) if UNSEEN in file else None
             given = None
             if items is None or items >= len(file["train"]):
-                given = _given(file, rows)
+                given = _read_truth(file, rows)
     except OSError as error:
         raise InputError(f"{path}: expected an HDF5 file of ann-benchmarks' layout ({error})") from error
-    base, asked = _checked(path, "train", base, metric), _checked(path, "test", asked, metric)
-    if len(base) < LEAST:
-        raise InputError(f"{path}: expected at least {LEAST} vectors, found {len(base)}")
+    base, asked = _prepare(path, "train", base, metric), _prepare(path, "test", asked, metric)
+    if len(base) < MIN_ITEMS:
+        raise InputError(f"{path}: expected at least {MIN_ITEMS} vectors, found {len(base)}")
     if base.shape[1] != asked.shape[1]:
         raise InputError(f"{path}: expected queries of {base.shape[1]} numbers, found {asked.shape[1]}")
     if given is not None:
         sample = slice(0, CHECKED)
-        truth, _ = exact(base, asked[sample], metric)
+        truth, _ = exact_neighbors(base, asked[sample], metric)
         if not _agree(truth, given[0][sample]):
-            say(f"{path.name}: its distances are not those of its vectors; the truth is computed anew")
+            say(f"{path.name}: its distances are not those of its vectors; the truth is computed again")
             given = None
     if given is None:
         say(f"computing the true neighbours of {len(asked)} queries among {len(base)} ...")
-        given = exact(base, asked, metric)
-    return Data(path.stem, metric, base, asked, *given, unseen)
+        given = exact_neighbors(base, asked, metric)
+    return Dataset(path.stem, metric, base, asked, *given, unseen)
 
 
-def _metric(path: Path, file: Any) -> Metric:
+def _read_metric(path: Path, file: Any) -> Metric:
     found = file.attrs.get("distance", "")
     found = found.decode() if isinstance(found, bytes) else str(found)
     for metric in get_args(Metric):
@@ -109,13 +114,13 @@ def _metric(path: Path, file: Any) -> Metric:
     raise InputError(f"{path}: expected the distance to be one of {', '.join(get_args(Metric))}, found {found!r}")
 
 
-def _spread(count: int, most: int | None) -> I64:
-    """Choose rows from all parts of a file, ascending."""
-    return np.linspace(0, count - 1, min(count, most or count)).astype(np.int64)
+def _evenly(count: int, limit: int | None) -> I64:
+    """Choose at most ``limit`` rows from all parts of a file, ascending."""
+    return np.linspace(0, count - 1, min(count, limit or count)).astype(np.int64)
 
 
-def _given(file: Any, rows: I64) -> tuple[F64, I64] | None:
-    """Return the file's own truth, if it is of use."""
+def _read_truth(file: Any, rows: I64) -> tuple[F64, I64] | None:
+    """Return the truth in the file, None if there is none or too little."""
     if "distances" not in file or "neighbors" not in file:
         return None
     truth = np.asarray(file["distances"][:, :DEPTH], np.float64)[rows]
@@ -127,8 +132,8 @@ def _agree(truth: F64, given: F64) -> bool:
     return truth.shape == given.shape and bool(np.allclose(truth, given, rtol=1e-3, atol=1e-3))
 
 
-def _checked(path: Path, name: str, x: Array, metric: Metric) -> Array:
-    """Bring vectors into the form in which they are compared."""
+def _prepare(path: Path, name: str, x: AnyArray, metric: Metric) -> AnyArray:
+    """Check vectors, and convert them to the form in which they are compared."""
     if x.ndim != 2 or not x.size:
         raise InputError(f"{path}: {name}: expected vectors (n, dim), found shape {x.shape}")
     if metric == "hamming":
@@ -138,17 +143,19 @@ def _checked(path: Path, name: str, x: Array, metric: Metric) -> Array:
     x = np.ascontiguousarray(x, np.float32)
     if not np.isfinite(x).all():
         raise InputError(f"{path}: {name}: expected finite numbers, found NaN or infinite ones")
-    return unit(x) if metric == "angular" else x
+    return unit_rows(x) if metric == "angular" else x
 
 
-def unit(x: Array) -> Array:
-    """Scale rows to unit length, float32; a zero row stays zero."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))[:, None]
-    return np.asarray(x / np.where(lengths > 0, lengths, 1), np.float32)
+def exact_neighbors(base: AnyArray, queries: AnyArray, metric: Metric, part: int = 100) -> tuple[F64, I64]:
+    """Find the true neighbours: candidates by distances in float32 products, then the first `DEPTH` by exact distances.
 
-
-def exact(base: Array, queries: Array, metric: Metric, part: int = 100) -> tuple[F64, I64]:
-    """Find the true neighbours: some more by rough distances, then the first `DEPTH` by exact ones.
+    Parameters
+    ----------
+    base : (n, dim)
+    queries : (nq, dim)
+    metric : str
+    part : int
+        Queries that are compared with all items at a time.
 
     Returns
     -------
@@ -156,22 +163,22 @@ def exact(base: Array, queries: Array, metric: Metric, part: int = 100) -> tuple
     neighbors : int64 (nq, depth)
     """
     depth = min(DEPTH, len(base))
-    some = min(depth + 20, len(base))
-    rough = np.asarray(base, np.float32)
-    lengths = np.einsum("ij,ij->i", rough, rough)
+    candidates = min(depth + 20, len(base))
+    base32 = np.asarray(base, np.float32)
+    squares = np.einsum("ij,ij->i", base32, base32)
     truth, neighbors = np.empty((len(queries), depth)), np.empty((len(queries), depth), np.int64)
     for start in range(0, len(queries), part):
         rows = slice(start, start + part)
-        scores = lengths - 2 * (np.asarray(queries[rows], np.float32) @ rough.T)
-        near = np.argpartition(scores, some - 1, axis=1)[:, :some].astype(np.int64)
-        found = distances(base, queries[rows], near, metric)
+        scores = squares - 2 * (np.asarray(queries[rows], np.float32) @ base32.T)
+        nearest = np.argpartition(scores, candidates - 1, axis=1)[:, :candidates].astype(np.int64)
+        found = distances(base, queries[rows], nearest, metric)
         order = np.argsort(found, axis=1, kind="stable")[:, :depth]
         truth[rows] = np.take_along_axis(found, order, axis=1)
-        neighbors[rows] = np.take_along_axis(near, order, axis=1)
+        neighbors[rows] = np.take_along_axis(nearest, order, axis=1)
     return truth, neighbors
 
 
-def write(path: Path, data: Data) -> Path:
+def write(path: Path, data: Dataset) -> Path:
     """Write vectors, queries and truth in ann-benchmarks' layout."""
     import h5py
 
@@ -189,22 +196,22 @@ def write(path: Path, data: Data) -> Path:
     return path
 
 
-def from_pictures(folder: Path, scratch: Path, items: int | None, queries: int | None, say: Say) -> Data:
-    """Describe the pictures and shots of a folder as `assocmem index` does; some are held out and asked for.
+def from_pictures(folder: Path, scratch: Path, items: int | None, queries: int | None, say: Say) -> Dataset:
+    """Describe the pictures and shots of a folder as `assocmem index` does; some are held out as queries.
 
     Parameters
     ----------
     folder : Path
     scratch : Path
-        For the collection.
+        For a collection.
     items, queries : int, optional
-        At most so many; by default all, and a tenth of them held out.
+        At most so many; by default all, of which a tenth are queries.
     say : function of a line
 
     Raises
     ------
     InputError
-        Too few pictures.
+        There are fewer than 20 pictures.
     """
     import assocmem
     from assocmem.index.session import Session
@@ -216,10 +223,10 @@ def from_pictures(folder: Path, scratch: Path, items: int | None, queries: int |
     parts = [segment.features[rows] for segment, rows in session.snapshot().living()]
     session.close()
     features = np.concatenate(parts) if parts else np.empty((0, 1))
-    if len(features) < 20:
-        raise InputError(f"{folder}: expected at least 20 pictures, found {len(features)}")
+    if len(features) < MIN_PICTURES:
+        raise InputError(f"{folder}: expected at least {MIN_PICTURES} pictures, found {len(features)}")
     order = np.random.default_rng(0).permutation(len(features))
-    held = min(queries or len(features), len(features) // 10)
-    asked, base = features[order[:held]], features[order[held:][:items]]
-    base, asked = (_checked(folder, name, x, "angular") for name, x in (("items", base), ("queries", asked)))
-    return Data(folder.resolve().name, "angular", base, asked, *exact(base, asked, "angular"))
+    held_out = min(queries or len(features), len(features) // 10)
+    asked, base = features[order[:held_out]], features[order[held_out:][:items]]
+    base, asked = (_prepare(folder, name, x, "angular") for name, x in (("items", base), ("queries", asked)))
+    return Dataset(folder.resolve().name, "angular", base, asked, *exact_neighbors(base, asked, "angular"))

@@ -1,48 +1,50 @@
-"""The capacity benchmark: its experiments obey theory, and the command leaves figures, tables and pictures."""
+"""The capacity benchmark: its experiments agree with theory, and the command leaves figures, tables and pictures."""
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 if os.environ.get("NUMBA_DISABLE_JIT"):
     pytest.skip("hundreds of thousands of recalls need compiled kernels", allow_module_level=True)
 
 import h5py
 
-from assocmem.bench.capacity import baseline_memory as capacity_plain
-from assocmem.bench.capacity import command as capacity
-from assocmem.bench.capacity import error_rates as capacity_runs
-from assocmem.bench.capacity import real_features as capacity_features
-from assocmem.bench.capacity import report as capacity_report
+from assocmem.bench.capacity import baseline_memory, command
+from assocmem.bench.capacity.error_rates import (
+    Completion,
+    dense_experiment,
+    noisy_experiment,
+    one_step_noisy_error,
+    run,
+    sparse_experiment,
+    summarize,
+)
 from assocmem.bench.capacity.messages import make_cues, random_messages
-from assocmem.cli.main import app
+from assocmem.bench.capacity.real_features import measure_features, table_rows
+from assocmem.bench.capacity.report import fastest_faiss, messages_in, ratios
 from assocmem.memory.clique import CliqueMemory
+from tests.bench.conftest import FAISS, MATPLOTLIB
 
-FAISS, MATPLOTLIB = (importlib.util.find_spec(name) is not None for name in ("faiss", "matplotlib"))
-WORDS = ["bench", "capacity", "--quick", "--clusters", "6", "--units", "32", "--erased", "2"]
-TINY = [*WORDS, "--networks", "2", "--cues", "40", "--messages", "60", "--messages", "120"]
+TINY = ["--quick", "--clusters", 6, "--units", 32, "--erased", 2]
+TINY += ["--networks", 2, "--cues", 40, "--messages", 60, "--messages", 120]
 
 
-def _run(folder, *words):
+def _run_tiny(run_bench, folder):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(capacity, "SPARSE", (200, 400))
-        patch.setattr(capacity, "NOISY", (2_560, 5_120))
-        patch.setattr(capacity, "QUICK", (1, 0.02))
-        result = CliRunner().invoke(app, [*words, "--out", str(folder)], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result
+        patch.setattr(command, "SPARSE", (200, 400))
+        patch.setattr(command, "NOISY", (2_560, 5_120))
+        patch.setattr(command, "QUICK", (1, 0.02))
+        return run_bench("capacity", *TINY, "--out", folder)
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
+def tiny(tmp_path_factory, run_bench):
     folder = tmp_path_factory.mktemp("tiny")
-    return folder, _run(folder, *TINY)
+    return folder, _run_tiny(run_bench, folder)
 
 
 def _rows(folder, name):
@@ -55,7 +57,7 @@ def test_every_error_is_a_row_with_its_parameters_and_seed(tiny):
     rows = _rows(tiny[0], "errors")
     names = [row["experiment"].decode() for row in rows]
     assert {name: names.count(name) for name in names} == {
-        "dense": 2 * 2 * 9,  # numbers of messages, networks, ways
+        "dense": 2 * 2 * 9,  # numbers of messages, networks, completions
         "noisy": 2 * 1 * 2 * 4,  # two wrong symbols of six, the middle number left out
         "sparse": 2 * 2 * 3,
     }
@@ -67,7 +69,7 @@ def test_every_error_is_a_row_with_its_parameters_and_seed(tiny):
     assert {row["messages"] for row in rows if row["experiment"] == b"dense"} == {60, 120}
 
 
-def test_the_machine_and_the_options_are_kept(tiny):
+def test_the_machine_and_the_options_are_recorded(tiny):
     with h5py.File(tiny[0] / "capacity.h5") as file:
         about = dict(file.attrs)
     assert about["machine.cores"] >= 1
@@ -79,8 +81,8 @@ def test_the_machine_and_the_options_are_kept(tiny):
 
 def test_every_repetition_is_a_row(tiny):
     rows = _rows(tiny[0], "timings")
-    ours = [row for row in rows if row["curve"] == b"headline" and row["whose"] == b"assocmem"]
-    functions = [row["what"].decode() for row in ours]
+    own = [row for row in rows if row["curve"] == b"headline" and row["whose"] == b"assocmem"]
+    functions = [row["what"].decode() for row in own]
     assert functions[0] == "recall"
     assert {functions.count(name) for name in functions if "two" not in name} == {5}
     assert functions.count("recall, two threads") == functions.count("recall, two threads: one, in turns") >= 5
@@ -92,7 +94,7 @@ def test_every_repetition_is_a_row(tiny):
         assert {row["curve"] for row in rows if row["whose"].startswith(b"FAISS")} == {b"headline", b"fixed", b"large"}
 
 
-def test_shares_and_bytes_of_the_timed(tiny):
+def test_every_point_has_an_error_rate_and_bytes(tiny):
     for point in _rows(tiny[0], "points"):
         assert point["skipped"] or point["bytes"] > 0 or point["what"] == b"bare loops, two threads"
         assert math.isnan(point["error"]) or 0 <= point["error"] <= 1
@@ -116,12 +118,11 @@ def test_the_pictures_are_drawn(tiny):
         assert (tiny[0] / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_faiss_and_matplotlib_it_says_so_and_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(capacity, "LARGE", ())
-    found = importlib.util.find_spec
-    hidden = ("faiss", "matplotlib")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None if name in hidden else found(name, *rest))
-    result = _run(tmp_path, *TINY)
+def test_missing_packages_are_reported_and_the_rest_is_measured(
+    tmp_path, monkeypatch, no_faiss_nor_matplotlib, run_bench
+):
+    monkeypatch.setattr(command, "LARGE", ())
+    result = _run_tiny(run_bench, tmp_path)
     assert "faiss is not installed, so the comparison with FAISS is left out" in result.stderr
     assert "matplotlib is not installed, so no pictures are drawn" in result.stderr
     assert result.stderr.count('pip install "assocmem[bench]"') == 2
@@ -129,64 +130,62 @@ def test_without_faiss_and_matplotlib_it_says_so_and_goes_on(tmp_path, monkeypat
     assert not [row for row in _rows(tmp_path, "points") if row["whose"] != b"assocmem"]
 
 
-def test_a_cue_keeps_a_symbol():
-    result = CliRunner().invoke(app, ["bench", "capacity", "--erased", "8"])
-    assert result.exit_code == 1
+def test_a_cue_without_symbols_is_refused(run_bench):
+    result = run_bench("capacity", "--erased", 8, exit_code=1)
     assert "--erased: expected fewer than the 8 clusters, found 8" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("experiment", "way", "wrong"),
+    ("experiment", "completion", "wrong"),
     [
-        (capacity_runs.dense(8, 256, 4, [15_000]), capacity_runs.Way(iterations=1), 0),
-        (capacity_runs.sparse([90_009]), capacity_runs.Way(iterations=1, guided=False), 0),
-        (capacity_runs.noisy(8, 256, [15_000]), capacity_runs.Way(iterations=1), 1),
+        (dense_experiment(8, 256, 4, [15_000]), Completion(iterations=1), 0),
+        (sparse_experiment([90_009]), Completion(iterations=1, guided=False), 0),
+        (noisy_experiment(8, 256, [15_000]), Completion(iterations=1), 1),
     ],
     ids=["dense", "sparse", "noisy"],
 )
-def test_theory_is_within_three_standard_errors(experiment, way, wrong):
+def test_theory_is_within_three_standard_errors(experiment, completion, wrong):
     cues = 1500
-    points = capacity_runs.summarize(capacity_runs.run(experiment, 0, cues))
-    (point,) = (point for point in points if (point.way, point.wrong) == (way, wrong))
-    draw = 0.003  # of one network
-    assert abs(point.mean - point.theory) < 3 * math.sqrt(point.theory * (1 - point.theory) / cues) + draw
+    points = summarize(run(experiment, 0, cues))
+    (point,) = (point for point in points if (point.completion, point.wrong) == (completion, wrong))
+    between_networks = 0.003
+    assert abs(point.mean - point.theory) < 3 * math.sqrt(point.theory * (1 - point.theory) / cues) + between_networks
 
 
-def test_a_point_has_bars_around_its_mean_and_none_below_nothing():
+def test_the_bar_of_a_point_is_around_its_mean_and_not_below_zero():
     def row(errors, seed):
-        way = {"rule": "gwsta", "iterations": 4, "guided": True}
-        return {"experiment": "dense", "wrong": 0, "messages": 9, **way, "theory": 0.1, "cues": 100, "errors": errors,
-                "seed": seed}  # fmt: skip
+        about = {"experiment": "dense", "wrong": 0, "messages": 9, "rule": "gwsta", "iterations": 4, "guided": True}
+        return {**about, "theory": 0.1, "cues": 100, "errors": errors, "seed": seed}
 
-    (alike,) = capacity_runs.summarize([row(10, 0), row(10, 1)])
-    (apart,) = capacity_runs.summarize([row(0, 0), row(20, 1)])
-    (never,) = capacity_runs.summarize([row(0, 0), row(0, 1)])
+    (alike,) = summarize([row(10, 0), row(10, 1)])
+    (apart,) = summarize([row(0, 0), row(20, 1)])
+    (never,) = summarize([row(0, 0), row(0, 1)])
     assert (alike.mean, alike.low, alike.high, alike.cues, alike.networks) == (0.1, 0.1, 0.1, 200, 2)
     assert (apart.mean, apart.low, apart.high) == (0.1, 0.0, 0.2)
     assert 0 < apart.bar[0] < alike.bar[0] < 0.1 < alike.bar[1] < apart.bar[1]
     assert (never.mean, never.bar) == (0, (0.0, 3 / 200))
 
 
-def test_one_noisy_round_without_noise_or_in_an_empty_network_is_right():
-    assert capacity_runs.one_step_noisy_error(0.0, 8, 256, 3) == pytest.approx(0)
-    assert capacity_runs.one_step_noisy_error(1.0, 8, 256, 3) == pytest.approx(1)
+def test_one_noisy_round_is_right_in_an_empty_network_and_wrong_in_a_full_one():
+    assert one_step_noisy_error(0.0, 8, 256, 3) == pytest.approx(0)
+    assert one_step_noisy_error(1.0, 8, 256, 3) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("units", [64, 40])
-def test_the_plain_memory_recalls_the_same(units):
+def test_the_baseline_memory_recalls_the_same(units):
     rng = np.random.default_rng(1)
     messages = random_messages(rng, 900, 6, units, 6)
     cues, _ = make_cues(rng, messages, 500, units, erased=3)
-    bits, answer, memory = capacity_plain.empty(6, units), np.empty_like(cues), CliqueMemory(6, units)
-    capacity_plain.store(bits, messages, units)
+    bits, answer, memory = baseline_memory.empty(6, units), np.empty_like(cues), CliqueMemory(6, units)
+    baseline_memory.store(bits, messages, units)
     memory.store(messages)
-    capacity_plain.recall(bits, cues, units, answer)
+    baseline_memory.recall(bits, cues, units, answer)
     assert np.array_equal(answer, memory.recall(cues).messages)
     assert 0 < (answer < 0).any(axis=1).mean() < 1
 
 
 @pytest.mark.parametrize("guided", [True, False])
-def test_cues_lack_and_spoil_as_many_symbols_as_said(guided):
+def test_cues_have_the_given_numbers_of_erased_and_wrong_symbols(guided):
     rng = np.random.default_rng(2)
     messages = random_messages(rng, 50, 10, 7, 6)
     assert ((messages >= 0).sum(axis=1) == 6).all()
@@ -203,27 +202,27 @@ def test_ratios_are_taken_within_a_round():
 
     rows = [row("recall", turn, rate) for turn, rate in ((0, 10), (0, 20), (0, 90), (1, 100))]
     rows += [row(name, turn, rate, "FAISS") for name, rate in (("flat", 2), ("IndexBinaryIVF", 5)) for turn in (0, 1)]
-    assert capacity_report.ratios(rows, "recall", "flat") == [10, 50]
-    assert capacity_report.best(rows, "headline", 9, inverted=False) == "flat"
-    assert capacity_report.best(rows, "headline", 9, inverted=True) == "IndexBinaryIVF"
-    assert capacity_report.best(rows, "headline", 8, inverted=True) == ""
+    assert ratios(rows, "recall", "flat") == [10, 50]
+    assert fastest_faiss(rows, "headline", 9, inverted=False) == "flat"
+    assert fastest_faiss(rows, "headline", 9, inverted=True) == "IndexBinaryIVF"
+    assert fastest_faiss(rows, "headline", 8, inverted=True) == ""
 
 
-def test_what_an_index_would_hold_is_told_by_its_growth():
+def test_messages_in_a_number_of_bytes_are_extrapolated_from_two_sizes():
     points = [{"what": "flat", "units": 4, "messages": m, "bytes": 1000 + 16 * m} for m in (10, 50)]
-    assert capacity_report.holds(points, "flat", 4, 1000 + 16 * 77) == 77
-    assert capacity_report.holds(points, "flat", 4, 500) == 0
-    assert capacity_report.holds([{**points[0], "bytes": 160}], "flat", 4, 800) == 50
+    assert messages_in(1000 + 16 * 77, points, "flat", 4) == 77
+    assert messages_in(500, points, "flat", 4) == 0
+    assert messages_in(800, [{**points[0], "bytes": 160}], "flat", 4) == 50
 
 
-def test_real_features_are_measured_beside_theory():
+def test_real_features_err_more_than_random_messages():
     rng = np.random.default_rng(0)
-    crowds = rng.normal(size=(20, 64)).astype(np.float32)[rng.integers(0, 20, 3000)]
-    alike = capacity_features.measure(crowds + 0.05 * rng.normal(size=crowds.shape).astype(np.float32))
-    unlike = capacity_features.measure(rng.normal(size=(3000, 64)).astype(np.float32))
+    centres = rng.normal(size=(20, 64)).astype(np.float32)[rng.integers(0, 20, 3000)]
+    alike = measure_features(centres + 0.05 * rng.normal(size=centres.shape).astype(np.float32))
+    unlike = measure_features(rng.normal(size=(3000, 64)).astype(np.float32))
     assert [row["items"] for row in alike] == [row["items"] for row in unlike] == [1000, 1500]
     assert alike[-1]["density"] < unlike[-1]["density"]
     assert alike[-1]["measured_error"] + alike[-1]["alike"] > unlike[-1]["measured_error"] + unlike[-1]["alike"]
-    told = capacity_features.tell(unlike)[-1]
-    assert told[0] == "1,500"
-    assert float(told[2]) == pytest.approx(1 - (1 - 1 / 256**2) ** 1500, abs=1e-4)
+    cells = table_rows(unlike)[-1]
+    assert cells[0] == "1,500"
+    assert float(cells[2]) == pytest.approx(1 - (1 - 1 / 256**2) ** 1500, abs=1e-4)

@@ -1,15 +1,14 @@
-"""FAISS as an opponent: every index finds what it has to find. It runs in processes of its own, beside numba's."""
+"""FAISS completing cliques: every index finds what it must. It runs in processes of its own, without numba."""
 
 from __future__ import annotations
-
-import importlib.util
 
 import numpy as np
 import pytest
 
-from assocmem.bench.common import run_function
+from assocmem.bench.processes import run_function
+from tests.bench.conftest import FAISS
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("faiss") is None, reason="needs assocmem[bench]")
+pytestmark = pytest.mark.skipif(not FAISS, reason="needs assocmem[bench]")
 
 CLUSTERS, UNITS, MESSAGES, CUES, ERASED = 8, 256, 500, 60, 4
 BYTES = {
@@ -35,10 +34,10 @@ def _cues(messages, erased=ERASED, wrong=0):
     rows = rng.integers(0, len(messages), CUES)
     cues = messages[rows]
     for cue in cues:
-        hit = rng.permutation(messages.shape[1])
-        cue[hit[:erased]] = -1
-        spoilt = hit[erased : erased + wrong]
-        cue[spoilt] = (cue[spoilt] + 1 + rng.integers(0, 200, wrong)) % UNITS
+        places = rng.permutation(messages.shape[1])
+        cue[places[:erased]] = -1
+        replaced = places[erased : erased + wrong]
+        cue[replaced] = (cue[replaced] + 1 + rng.integers(0, 200, wrong)) % UNITS
     return cues, rows
 
 
@@ -58,7 +57,7 @@ def erasures(tmp_path_factory):
     return _measure(tmp_path_factory.mktemp("erasures"), messages, *_cues(messages))
 
 
-def test_erased_symbols_cost_no_index_an_error(erasures):
+def test_erased_symbols_cause_no_error(erasures):
     assert {name: figures["error"] for name, figures in erasures.items()} == dict.fromkeys(BYTES, 0)
 
 
@@ -76,7 +75,7 @@ def test_rates_are_those_of_the_repetitions(erasures):
 
 
 @pytest.mark.parametrize("wrong", [2, 6])
-def test_wrong_symbols_make_shares_of_errors(tmp_path, wrong):
+def test_wrong_symbols_cause_errors(tmp_path, wrong):
     messages = _messages()
     found = _measure(tmp_path, messages, *_cues(messages, erased=0, wrong=wrong))
     assert all(0 <= figures["tied"] <= figures["error"] <= 1 for figures in found.values())
@@ -98,7 +97,7 @@ def test_a_tie_with_another_message_is_an_error_and_one_with_the_same_is_not(tmp
     assert {figures["error"] for figures in found.values()} == {1}
 
 
-def test_an_index_that_cannot_be_is_reported_and_the_others_are_measured(tmp_path):
+def test_an_impossible_index_is_reported_and_the_others_are_measured(tmp_path):
     messages = _messages(units=70_000)
     found = _measure(tmp_path, messages, *_cues(messages), units=70_000)
     skipped = {name: figures["skipped"] for name, figures in found.items() if "skipped" in figures}
@@ -107,7 +106,7 @@ def test_an_index_that_cannot_be_is_reported_and_the_others_are_measured(tmp_pat
     assert {figures["error"] for name, figures in found.items() if name not in skipped} == {0}
 
 
-def test_an_index_that_would_be_too_large_is_reported(tmp_path):
+def test_an_index_that_is_too_large_is_reported(tmp_path):
     messages = np.random.default_rng(0).integers(0, 2048, (4500, 64), dtype=np.int32)
     found = _measure(tmp_path, messages, *_cues(messages, erased=56), units=2048)
     assert found["exact, one-hot"] == {"name": "exact, one-hot", "skipped": "would take 2.4 GB, more than 2.1 GB"}

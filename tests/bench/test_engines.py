@@ -1,4 +1,4 @@
-"""``assocmem bench engines``: where the two engines cross, and a whole run over a handful of items."""
+"""``assocmem bench engines``: where the two engines cross, and a small run from end to end."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import json
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from assocmem.bench import engines
-from assocmem.cli.main import app
 from assocmem.index.store import snapshot
 
 
-def rows(*figures):
+def _rows(*figures):
     return [{"items": n, "answer_ms": {"scan": [scan], "pools": [pools]}} for n, scan, pools in figures]
 
 
@@ -27,19 +25,18 @@ def rows(*figures):
     ],
 )
 def test_engines_cross_between_the_last_loss_and_the_first_gain(figures, expected):
-    assert engines._crossing(rows(*figures), "answer_ms") == expected
+    assert engines.crossing(_rows(*figures), "answer_ms") == expected
 
 
 def test_sizes_are_numbers():
-    assert engines._sizes("300, 20") == [20, 300]
+    assert engines.parse_sizes("300, 20") == [20, 300]
     with pytest.raises(typer.BadParameter, match="expected numbers as in"):
-        engines._sizes("many")
+        engines.parse_sizes("many")
 
 
-def test_a_small_run(tmp_path):
+def test_a_small_run(tmp_path, run_bench):
     threshold = snapshot.POOLED_FROM
-    result = CliRunner().invoke(app, ["bench", "engines", "--items", "40", "--rounds", "1", "--out", str(tmp_path)])
-    assert result.exit_code == 0, result.output
+    result = run_bench("engines", "--items", 40, "--rounds", 1, "--out", tmp_path)
     assert "a process is as quick by pools from" in result.stdout
     kept = json.loads((tmp_path / "engines.json").read_text())
     assert [len(kept["rows"][0]["process_s"][engine]) for engine in engines.ENGINES] == [1, 1]

@@ -1,4 +1,4 @@
-"""Our own engines in the recall benchmark. Run in processes of their own, as the others do."""
+"""Adapters of assocmem's own engines for the recall benchmark; like all others, they run in processes of their own."""
 
 from __future__ import annotations
 
@@ -6,108 +6,108 @@ from typing import Any
 
 import numpy as np
 
-from assocmem._numerics.types import I64
-from assocmem.bench.recall.engine import Array, Engine, Setting, Size, Task, UnableError
+from assocmem._numerics.types import I64, AnyArray
+from assocmem.bench.recall.adapter import EngineAdapter, IndexSize, IndexTask, Setting, UnsupportedError
 
-FIRST = 1000
-"""Items whose mean is known before the first is added."""
+MEAN_ITEMS = 1000
+"""The mean of so many first items is known before the first one is added."""
 
 
-class Clique(Engine):
+class CliqueIndexAdapter(EngineAdapter):
     """`assocmem.CliqueIndex`.
 
     Parameters
     ----------
-    task
+    task : IndexTask
     mapped : bool
-        Save it, and load it again with its features mapped from the file.
+        Save the index, and load it again with its features memory-mapped.
     """
 
     jitted = True
 
-    def __init__(self, task: Task, mapped: bool = False) -> None:
+    def __init__(self, task: IndexTask, mapped: bool = False) -> None:
         super().__init__(task)
         self.mapped, self.effort, self.path = mapped, 0.1, task.folder / "index.h5"
 
-    def fit(self, x: Array) -> None:
-        """Add, the mean of the first items taken off; there is nothing to train."""
+    def fit(self, x: AnyArray) -> None:
+        """Add the items; the mean of the first ones is subtracted. There is no training."""
         import assocmem
 
         self.index: Any = assocmem.CliqueIndex(
             self.task.dim,
             "cosine" if self.task.metric == "angular" else "l2",
-            features="uint8" if self.task.whole else "float16",
-            mean=x[:FIRST].mean(axis=0),
+            features="uint8" if self.task.fits_uint8 else "float16",
+            mean=x[:MEAN_ITEMS].mean(axis=0),
         )
         self.index.add(np.asarray(x, np.float32))
 
     def finish(self) -> None:
-        """Save, and where it is to be mapped, load it again."""
+        """Save the index, and load it again if it shall be memory-mapped."""
         self.index.save(self.path)
         if self.mapped:
             self.index = type(self.index).load(self.path, mmap=True)
 
-    def use(self, setting: Setting) -> None:
+    def set_parameters(self, setting: Setting) -> None:
         """Set the effort."""
         self.effort = setting["effort"]
 
-    def batch_query(self, queries: Array, k: int) -> I64:
+    def batch_query(self, queries: AnyArray, k: int) -> I64:
         """Search."""
         found: I64 = self.index.search(np.asarray(queries, np.float32), k, effort=self.effort)[1]
         return found
 
-    def size(self) -> Size:
+    def size(self) -> IndexSize:
         """Count its arrays in memory, and its file."""
-        return Size(int(self.index.memory_bytes), self.path.stat().st_size)
+        return IndexSize(int(self.index.memory_bytes), self.path.stat().st_size)
 
-    def add(self, x: Array, ids: I64) -> None:
-        """Add."""
+    def add(self, x: AnyArray, ids: I64) -> None:
+        """Add items."""
         self.index.add(np.asarray(x, np.float32), ids)
 
     def remove(self, ids: I64) -> None:
-        """Remove."""
+        """Remove items."""
         self.index.remove(ids)
 
 
-class Exhaustive(Engine):
-    """Every code scored, the best compared by their features: what collections are searched by.
+class ExhaustiveAdapter(EngineAdapter):
+    """Scores every code and compares the best by their features, as small collections are searched.
 
     Parameters
     ----------
-    task
+    task : IndexTask
     clusters : int
         Clusters of a code; two take a byte.
     """
 
     jitted = True
 
-    def __init__(self, task: Task, clusters: int = 128) -> None:
+    def __init__(self, task: IndexTask, clusters: int = 128) -> None:
         super().__init__(task)
         if task.metric != "angular":
-            raise UnableError("compares angles only")
+            raise UnsupportedError("compares angles only")
         self.clusters, self.candidates = clusters, 300
 
-    def fit(self, x: Array) -> None:
-        """Encode."""
+    def fit(self, x: AnyArray) -> None:
+        """Encode the items."""
         from assocmem.codes.winner_codes import CliqueCoder
         from assocmem.search.exhaustive import Block
 
         self.coder = CliqueCoder(self.task.dim, clusters=self.clusters)
         self.block = Block(np.arange(len(x)), self.coder.encode(x), x.astype(np.float16))
-        self.use({"candidates": self.candidates})
+        self.set_parameters({"candidates": self.candidates})
 
-    def use(self, setting: Setting) -> None:
-        """Set how many are compared by their features."""
+    def set_parameters(self, setting: Setting) -> None:
+        """Set how many items are compared by their features."""
         from assocmem.search.exhaustive import ExhaustiveEngine
 
         self.engine = ExhaustiveEngine(self.coder, [self.block], candidates=int(setting["candidates"]))
 
-    def batch_query(self, queries: Array, k: int) -> I64:
+    def batch_query(self, queries: AnyArray, k: int) -> I64:
         """Search."""
         return self.engine.search(queries, k)[1]
 
-    def size(self) -> Size:
+    def size(self) -> IndexSize:
         """Count codes, ids and features; in a collection, the features stay on disk."""
         small = self.block.codes.nbytes + self.block.ids.nbytes
         whole = small + np.asarray(self.block.features).nbytes
-        return Size(whole, whole)
+        return IndexSize(whole, whole)
