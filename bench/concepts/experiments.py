@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from assocmem._numerics.types import F64, I64
 from assocmem.bench.concepts import metrics
 from assocmem.bench.concepts.assocmem_learner import CHOOSERS, AssocmemLearner
 from assocmem.bench.concepts.dataset import LabelledData, Split, class_groups, first_of_each, split_classes
-from assocmem.bench.concepts.learner import Learner
+from assocmem.bench.concepts.learner import MakeLearner, accuracy, teach
 from assocmem.bench.concepts.offline_learner import OfflineLogisticLearner, cross_validate
 from assocmem.bench.concepts.streaming_learners import (
     NearestMeanLearner,
@@ -27,7 +27,6 @@ from assocmem.bench.concepts.streaming_learners import (
 )
 
 Row = dict[str, Any]
-Make = Callable[[LabelledData, int], Learner]
 Tables = dict[str, list[Row]]
 ASSOCMEM, CODES, COUNTS = "assocmem", "assocmem, 64-byte codes", "assocmem, counts"
 OFFLINE = "logistic regression, offline"
@@ -59,9 +58,9 @@ class ConceptsPlan:
 QUICK = ConceptsPlan(seeds=2, shots=(1, 5), code_bytes=(1, 4, 16, 64), labels=30, most=24, widths=PROJECTIONS[:1])
 
 
-def plan_learners(plan: ConceptsPlan) -> dict[str, Make]:
+def plan_learners(plan: ConceptsPlan) -> dict[str, MakeLearner]:
     """Return the learners by name; those of FAISS and scikit-learn if they are installed."""
-    found: dict[str, Make] = {
+    found: dict[str, MakeLearner] = {
         ASSOCMEM: AssocmemLearner,
         CODES: partial(AssocmemLearner, code_bytes=64, on_axes=True),
         COUNTS: partial(AssocmemLearner, reader="counts"),
@@ -102,17 +101,7 @@ def run(data: LabelledData, seed: int, plan: ConceptsPlan) -> Tables:
     return {name: [{"set": data.name, "seed": seed, **row} for row in rows] for name, rows in found.items()}
 
 
-def teach(learner: Learner, data: LabelledData, rows: I64) -> None:
-    """Teach rows of the set, in their order."""
-    learner.teach(data.x[rows], data.y[rows], rows)
-
-
-def accuracy(learner: Learner, data: LabelledData, rows: I64) -> float:
-    """Return the share of rows that are answered correctly."""
-    return float(metrics.is_correct(learner.scores(data.x[rows]), data.y[rows]).mean())
-
-
-def class_by_class(data: LabelledData, split: Split, seed: int, name: str, make: Make) -> list[Row]:
+def class_by_class(data: LabelledData, split: Split, seed: int, name: str, make: MakeLearner) -> list[Row]:
     """Teach the groups of classes one after another, each once; test all classes so far after each."""
     learner, rows = make(data, seed), []
     known: list[int] = []
@@ -156,7 +145,9 @@ def _max_difference(one: F64, other: F64) -> float:
     return float(np.abs(np.where(one == other, 0.0, one - other)).max(initial=0.0))
 
 
-def shots(data: LabelledData, split: Split, seed: int, learners: dict[str, Make], counts: Sequence[int]) -> list[Row]:
+def shots(
+    data: LabelledData, split: Split, seed: int, learners: dict[str, MakeLearner], counts: Sequence[int]
+) -> list[Row]:
     """Teach a few examples of each class."""
     rows = []
     for count in counts:
@@ -166,7 +157,7 @@ def shots(data: LabelledData, split: Split, seed: int, learners: dict[str, Make]
     return rows
 
 
-def _teach_and_test(data: LabelledData, split: Split, seed: int, make: Make, rows: I64) -> float:
+def _teach_and_test(data: LabelledData, split: Split, seed: int, make: MakeLearner, rows: I64) -> float:
     learner = make(data, seed)
     teach(learner, data, rows)
     learner.ready()
@@ -213,7 +204,7 @@ def checkpoints(most: int) -> list[int]:
 
 
 def calibration_and_novelty(
-    data: LabelledData, split: Split, seed: int, learners: dict[str, Make]
+    data: LabelledData, split: Split, seed: int, learners: dict[str, MakeLearner]
 ) -> tuple[list[Row], list[Row]]:
     """Compare probabilities with accuracy; with three classes or more, leave a third out and test with them too."""
     rows, bins = [], []

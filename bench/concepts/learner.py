@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 
 from assocmem._numerics.types import F32, F64, I64
 from assocmem.bench.concepts.dataset import LabelledData
+from assocmem.bench.concepts.metrics import is_correct
 
 
 class Learner:
@@ -56,3 +60,17 @@ class Learner:
 
     def close(self) -> None:
         """End everything that was started, such as processes."""
+
+
+MakeLearner: TypeAlias = Callable[[LabelledData, int], Learner]
+"""Makes a learner of data and seed."""
+
+
+def teach(learner: Learner, data: LabelledData, rows: I64) -> None:
+    """Teach rows of the data, in their order."""
+    learner.teach(data.x[rows], data.y[rows], rows)
+
+
+def accuracy(learner: Learner, data: LabelledData, rows: I64) -> float:
+    """Return the share of rows that are answered correctly."""
+    return float(is_correct(learner.scores(data.x[rows]), data.y[rows]).mean())

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from assocmem._numerics.types import F32
 from assocmem.bench.concepts.dataset import LabelledData, Split
-from assocmem.bench.concepts.experiments import teach
 from assocmem.bench.concepts.faiss_learner import FaissNeighboursLearner
-from assocmem.bench.concepts.learner import Learner
+from assocmem.bench.concepts.learner import Learner, MakeLearner, teach
 from assocmem.bench.concepts.streaming_learners import RIDGES, RandomProjectionsLearner
 
 SINGLES = 50
@@ -21,7 +19,7 @@ FEW = 5
 """Examples taught one at a time by RanPAC, where each updates a Gram matrix of up to 10,000 x 10,000."""
 
 
-def measure(data: LabelledData, split: Split, make: Callable[[LabelledData, int], Learner]) -> dict[str, Any]:
+def measure(data: LabelledData, split: Split, make: MakeLearner) -> dict[str, Any]:
     """Time a learner.
 
     Returns

@@ -57,7 +57,7 @@ def partial(
 
     Example: assocmem bench partial photos-angular.hdf5
     """
-    from assocmem.bench.partial import missing_numbers, report
+    from assocmem.bench.partial import covered_pictures, missing_numbers
 
     load = load_average()
     task = missing_numbers.read_task(file, items, queries)
@@ -71,9 +71,9 @@ def partial(
     path = write_json(out, f"partial-{file.stem}", {"load": load, **about, "rows": rows, "masks": covered})
     picture = ""
     if installed("matplotlib", "no picture is drawn"):
-        picture = report.draw(out / f"partial-{file.stem}.png", rows, about).name
-    sections = [report.missing_section(rows, pattern) for pattern in missing_numbers.PATTERNS]
-    sections += [report.covered_section(covered)] if covered else []
+        picture = missing_numbers.draw(out / f"partial-{file.stem}.png", rows, about).name
+    sections = [missing_numbers.section(rows, pattern) for pattern in missing_numbers.PATTERNS]
+    sections += [covered_pictures.section(covered)] if covered else []
     line = f"`assocmem bench partial {file.name}`: {about['items']:,} items, {about['queries']} queries."
     heading = [line, *machine_lines(load)]
     page = write_page(out / f"partial-{file.stem}.md", "Partial cues", heading, sections, picture)

@@ -10,6 +10,7 @@ import PIL.Image
 
 from assocmem._numerics.types import F32
 from assocmem.bench.inputs import unit_rows_float32
+from assocmem.bench.tables import Section
 from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.masked import MaskedExtractor
 
@@ -118,3 +119,10 @@ def _describe(pictures: list[Image], extractors: list[Extractor]) -> F32:
         for picture, extractor in zip(pictures, extractors, strict=True)
     ]
     return unit_rows_float32(np.stack(features))
+
+
+def section(rows: list[dict[str, Any]]) -> Section:
+    """Tabulate recall by covered area and strategy."""
+    cells = [(f"{row['area']:.0%}", *(f"{row['recall'][name]:.3f}" for name in STRATEGIES)) for row in rows]
+    note = f"{rows[0]['pictures']} photographs, each asked for among {rows[0]['items']:,} items."
+    return Section("Recall@1 of the original, part of the picture covered", ("covered", *STRATEGIES), cells, [note])

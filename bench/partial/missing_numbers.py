@@ -11,6 +11,7 @@ import numpy as np
 
 from assocmem._numerics.types import F32, I64, Bools
 from assocmem.bench.inputs import unit_rows_float32
+from assocmem.bench.tables import Section
 from assocmem.codes.missing_values import MOMENT_ROWS, NEIGHBOURS, Moments, impute
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import InputError
@@ -25,6 +26,9 @@ PATTERNS = AT_RANDOM, IN_ONE_PIECE = ("at random", "in one piece")
 ZEROS, KNOWN, WHOLE_BLOCKS, REGRESSION, NEAREST, BOTH, ENGINE = STRATEGIES = (
     "zeros", "known alone", "whole blocks", "regression", "mean of nearest", "both", "search",
 )  # fmt: skip
+COLOURS = ("#8C8C8C", "#56B4E9", "#CC79A7", "#E69F00", "#009E73", "#0072B2", "#D55E00")
+MARKERS = "xsv^Do*"
+"""Of the strategies in the picture, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +143,38 @@ def _fill_means(queries: F32, known: Bools, means: F32, angular: bool) -> F32:
         scale = row[known] @ mean[known] / max(mean[known] @ mean[known], 1e-30) if angular else 1.0
         row[~known] = scale * mean[~known]
     return out
+
+
+def section(rows: list[dict[str, Any]], pattern: str) -> Section:
+    """Tabulate recall by share and strategy, for numbers missing in one pattern."""
+    chosen = [row for row in rows if row["pattern"] == pattern]
+    names = [name for name in STRATEGIES if any(name in row["recall"] for row in chosen)]
+    cells = [
+        (f"{row['share']:.0%}", *(f"{row['recall'][n]:.3f}" if n in row["recall"] else "" for n in names))
+        for row in chosen
+    ]
+    times = [row["complete_ms"] for row in chosen]
+    note = f"Completing a batch took {min(times):.1f} to {max(times):.1f} ms per query, the search of it not counted."
+    return Section(f"Recall@10, numbers missing {pattern}", ("missing", *names), cells, [note])
+
+
+def draw(path: Path, rows: list[dict[str, Any]], about: dict[str, Any]) -> Path:
+    """Draw recall against the share of numbers missing, a panel per pattern. Needs matplotlib."""
+    from matplotlib.figure import Figure
+
+    from assocmem.bench.plots import draw_grid, save
+
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    panels = figure.subplots(1, len(PATTERNS), sharey=True)
+    for axes, pattern in zip(panels, PATTERNS, strict=True):
+        for name, colour, marker in zip(STRATEGIES, COLOURS, MARKERS, strict=True):
+            points = [(r["share"], r["recall"][name]) for r in rows if r["pattern"] == pattern and name in r["recall"]]
+            if points:
+                axes.plot(*zip(*points, strict=True), color=colour, marker=marker, label=name, linewidth=1.4)
+        axes.set(title=f"missing {pattern}", xlabel="share of the query's numbers missing", xlim=(0, 1), ylim=(0, 1))
+        draw_grid(axes, below=False)
+    panels[0].set_ylabel("recall@10")
+    drawn = {text: line for axes in panels for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    panels[0].legend(list(drawn.values()), list(drawn), fontsize=8)
+    figure.suptitle(f"{about['file']}: {about['items']:,} items, {about['queries']} queries", fontsize=10)
+    return save(figure, path)
