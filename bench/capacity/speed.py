@@ -25,7 +25,7 @@ MODULE = "assocmem.bench.capacity.speed"
 """This module, for processes that call its functions."""
 REPETITIONS = 5
 CUES, COPIES = 20_000, 5
-"""Cues of a task, and how often they are repeated in a timed batch: so many that starting threads takes no time."""
+"""Cues of a task, and how often they are repeated in a timed batch, so that the time to start threads is negligible."""
 COUNTED_CUES = 500
 """Cues of a batch that needs unit counts, which is slower."""
 MAX_PLANNED = 1 << 28

@@ -24,7 +24,7 @@ class AssocmemLearner(Learner):
     data, seed
         As for `Learner`.
     code_bytes : int, optional
-        Examples are stored as codes of so many bytes; by default as float16 vectors.
+        Bytes of the codes that examples are stored as; by default they are stored as float16 vectors.
     reader : str, optional
         As for `assocmem.ConceptMemory.nearest`.
     on_axes : bool

@@ -82,12 +82,9 @@ def concepts(
     plan = QUICK if quick else ConceptsPlan()
     plan = plan if seeds is None else replace(plan, seeds=seeds)
     sets = [_measure(data, plan) for data in _load_sets(folder, stamps, only or (("digits",) if quick else SETS))]
-    if not sets:
-        raise InputError("expected something to learn, found none; name a DIR of pictures, or install scikit-learn")
     say("many concepts ...")
     scale = many_concepts.measure(quick)
-    about = {"plan": asdict(plan), "load": load, "scale": scale, "seconds": time.perf_counter() - started}
-    _report(sets, about, out)
+    _report(sets, {"plan": asdict(plan), "load": load, "scale": scale, "seconds": time.perf_counter() - started}, out)
 
 
 def _load_sets(folder: Path | None, stamps: Path | None, names: Sequence[str]) -> list[LabelledData]:
@@ -108,7 +105,10 @@ def _load_sets(folder: Path | None, stamps: Path | None, names: Sequence[str]) -
             found += dataset.from_stamps(place, say)
         else:
             say(f"{place} is missing, so stamps are left out: `apt install tuxpaint-stamps-default`, or --stamps DIR")
-    return [data for data in found if data is not None]
+    sets = [data for data in found if data is not None]
+    if not sets:
+        raise InputError("expected something to learn, found none; name a DIR of pictures, or install scikit-learn")
+    return sets
 
 
 def _measure(data: LabelledData, plan: ConceptsPlan) -> SetResults:

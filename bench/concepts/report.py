@@ -60,7 +60,7 @@ def verdict_section(sets: Sequence[SetResults]) -> Section:
         "its favour.",
         f"Ours is behind on: {'; '.join(behind)}." if behind else "Ours is nowhere behind in the mean.",
     ]
-    return Section("Verdict", ("set", "what", "ours", "beside it", "which", "difference"), rows, notes)
+    return Section("Verdict", ("set", "what", "ours", "compared with", "which", "difference"), rows, notes)
 
 
 def _compare(results: SetResults, what: str, table: str, column: str, other: str, **wanted: int) -> Line:
@@ -74,7 +74,7 @@ def _accuracy_lines(results: SetResults) -> list[Line]:
     best = results.best("classes", "accuracy", results.rivals, step=last)
     lines: list[Line] = [_compare(results, "accuracy, class by class", "classes", "accuracy", best, step=last)]
     if OFFLINE in results.methods:
-        lines.append(_compare(results, "accuracy beside the bound", "classes", "accuracy", OFFLINE, step=last))
+        lines.append(_compare(results, "accuracy compared with the bound", "classes", "accuracy", OFFLINE, step=last))
     pair = [results.values("classes", "forgetting", method=method, step=last) for method in (ASSOCMEM, best)]
     lines.append((results.name, "forgetting", *map(mean_and_deviation, pair), best, ""))
     return lines

@@ -6,14 +6,17 @@ import importlib.util
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assocmem.bench.processes import load_average
+from assocmem.bench.processes import installed, load_average
 from assocmem.bench.records import DEFAULT_OUT, OutOption, write_json
 from assocmem.cli.common import guarded
 from assocmem.cli.output import emit, say
+
+if TYPE_CHECKING:
+    from assocmem.bench.tables import Section
 
 FEW = 100
 """Originals below which methods are hard to compare: one of them is more than one per cent."""
@@ -80,11 +83,18 @@ def duplicates(
     about += f"{len(task.alterations)} copies of each, seed {seed}."
     if asked < FEW:
         say(f"only {asked} originals: too few to compare methods; name a FOLDER of {FEW * 2} photographs or more")
-    taken = {"seconds": time.perf_counter() - started, "load": load}
-    paths = [write_json(out, "duplicates", {"about": about, **taken, "copies": rows, "grouping": timed})]
-    paths.append(report.write_markdown(out / "duplicates.md", sections, about, load))
+    figures = {"about": about, "seconds": time.perf_counter() - started, "load": load, "copies": rows}
+    _report({**figures, "grouping": timed}, sections, out)
+
+
+def _report(figures: dict[str, Any], sections: list[Section], out: Path) -> None:
+    from assocmem.bench.duplicates import report
+
+    about, rows = figures["about"], figures["copies"]
+    paths = [write_json(out, "duplicates", figures)]
+    paths.append(report.write_markdown(out / "duplicates.md", sections, about, figures["load"]))
     for section in (sections[0], *sections[3:]):
         section.print()
-    if importlib.util.find_spec("matplotlib"):
+    if installed("matplotlib", "no picture is drawn"):
         paths.append(report.draw(out / "duplicates.png", rows))
     emit(f"\n{about} Raw figures, all tables, picture: {', '.join(map(str, paths))}")

@@ -55,7 +55,7 @@ def verdict_section(rows: Sequence[Row]) -> Section:
             behind.append(f"{copy} ({recall - other:+.3f})")
     verdict = f"below the best of others on: {', '.join(behind)}" if behind else "nowhere below the best of others"
     headers = ("copy", "recall@1", "best of others", "which", "difference")
-    title = "Recall@1 of the original, beside the best of others"
+    title = "Recall@1 of the original, compared with the best of others"
     return Section(title, headers, lines, [f"assocmem is {verdict}.", NOTE])
 
 

@@ -74,9 +74,7 @@ def growth(
     compared = fidelity.compare(real, held_out, source, say) if file is not None and not quick else []
     rows = _grow(source, tuple(sorted(set(items or (QUICK_ITEMS if quick else ITEMS)))), peers_to, rounds, out, quick)
     claims = report.judge_claims(rows, generator.TRUSTED * len(source.real.x))
-    stages = [section for section in [report.search_stages_section(rows)] if section is not None]
-    sections = [report.claims_section(claims), report.measured_section(rows, RECALL), report.exponents_section(rows)]
-    sections += [*stages, *([] if quick else [report.billion_section(rows, RECALL)])]
+    sections = report.sections(claims, rows, RECALL, extrapolate=not quick)
     sections += [fidelity.section(compared)] if compared else []
     about = {"load": load, "source": real.name, "dim": real.x.shape[1], "seeds": len(source.real.x)}
     about |= {"neighbours": source.neighbours.shape[1], "reach": source.reach, "rounds": rounds, "quick": quick}

@@ -163,7 +163,7 @@ def fit_generator(
     queries : float32 (nq, dim)
         Other vectors of the same kind.
     parents : int
-        At most so many real vectors are parents.
+        Real vectors that are parents, at most.
 
     Returns
     -------

@@ -74,6 +74,18 @@ def fit_growth(rows: Sequence[Row], name: str, engine: str = ASSOCMEM) -> PowerL
 # Tables of what was measured
 
 
+def sections(claims: Sequence[Claim], rows: Sequence[Row], recall: float, *, extrapolate: bool) -> list[Section]:
+    """Return all tables, the claims first; ``extrapolate``: to a billion items."""
+    stages = search_stages_section(rows)
+    return [
+        claims_section(claims),
+        measured_section(rows, recall),
+        exponents_section(rows),
+        *([] if stages is None else [stages]),
+        *([billion_section(rows, recall)] if extrapolate else []),
+    ]
+
+
 def measured_section(rows: Sequence[Row], recall: float) -> Section:
     """Tabulate what was measured, a line per engine and size."""
     headers = ("index", "items", "us per query", "asked alone", "at", "add: us each", "one more, us",
@@ -210,8 +222,8 @@ def billion_section(rows: Sequence[Row], recall: float) -> Section:
         _extrapolated("one item less, us", fit_growth(rows, "remove_us"), 1),
     ]
     notes = [
-        f"Extrapolated from at most {last['items']:,} items, {BILLION / last['items']:,.0f} times fewer: nobody "
-        "measured this. Between: two standard errors of the fit, which know nothing of what may change: caches that no "
+        f"Extrapolated from at most {last['items']:,} items, {BILLION / last['items']:,.0f} times fewer: this was not "
+        "measured. Between: two standard errors of the fit, which do not account for what may change: caches that no "
         "longer hold the codes, and groups of pools, all of which are looked at for every query.",
     ]
     return Section("A billion, on paper", ("", "by the fit", "between"), lines, notes)

@@ -57,7 +57,7 @@ def partial(
 
     Example: assocmem bench partial photos-angular.hdf5
     """
-    from assocmem.bench.partial import covered_pictures, missing_numbers
+    from assocmem.bench.partial import missing_numbers
 
     load = load_average()
     task = missing_numbers.read_task(file, items, queries)
@@ -68,15 +68,24 @@ def partial(
             rows.append(missing_numbers.measure(task, pattern, share))
     about = {"file": file.name, "items": len(task.base), "queries": len(task.queries), "cosine": task.angular}
     covered = [] if pictures is None else _measure_covered(pictures, file)
-    path = write_json(out, f"partial-{file.stem}", {"load": load, **about, "rows": rows, "masks": covered})
+    _report(rows, covered, about, load, out)
+
+
+def _report(
+    rows: list[dict[str, Any]], covered: list[dict[str, Any]], about: dict[str, Any], load: float, out: Path
+) -> None:
+    from assocmem.bench.partial import covered_pictures, missing_numbers
+
+    name = f"partial-{Path(about['file']).stem}"
+    path = write_json(out, name, {"load": load, **about, "rows": rows, "masks": covered})
     picture = ""
     if installed("matplotlib", "no picture is drawn"):
-        picture = missing_numbers.draw(out / f"partial-{file.stem}.png", rows, about).name
+        picture = missing_numbers.draw(out / f"{name}.png", rows, about).name
     sections = [missing_numbers.section(rows, pattern) for pattern in missing_numbers.PATTERNS]
     sections += [covered_pictures.section(covered)] if covered else []
-    line = f"`assocmem bench partial {file.name}`: {about['items']:,} items, {about['queries']} queries."
+    line = f"`assocmem bench partial {about['file']}`: {about['items']:,} items, {about['queries']} queries."
     heading = [line, *machine_lines(load)]
-    page = write_page(out / f"partial-{file.stem}.md", "Partial cues", heading, sections, picture)
+    page = write_page(out / f"{name}.md", "Partial cues", heading, sections, picture)
     for section in sections:
         section.print()
     emit(f"\ntables: {page}; raw figures: {path}" + (f"; picture: {out / picture}" if picture else ""))

@@ -10,7 +10,7 @@ from assocmem._numerics.types import I64, AnyArray
 from assocmem.bench.recall.adapter import EngineAdapter, IndexSize, IndexTask, Setting, UnsupportedError
 
 MEAN_ITEMS = 1000
-"""The mean of so many first items is known before the first one is added."""
+"""Items whose mean is subtracted: the first ones, known before any is added."""
 
 
 class CliqueIndexAdapter(EngineAdapter):

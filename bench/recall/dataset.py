@@ -61,9 +61,9 @@ def read(path: Path, items: int | None = None, queries: int | None = None, say: 
     ----------
     path : Path
     items : int, optional
-        Only so many vectors, the first ones.
+        Use only the first ``items`` vectors.
     queries : int, optional
-        Only so many queries, from all parts of the file.
+        Use only this number of queries, from all parts of the file.
     say : function of a line
         Prints what takes long.
 
@@ -205,7 +205,7 @@ def from_pictures(folder: Path, scratch: Path, items: int | None, queries: int |
     scratch : Path
         For a collection.
     items, queries : int, optional
-        At most so many; by default all, of which a tenth are queries.
+        Upper bounds; by default all pictures are used, a tenth of them as queries.
     say : function of a line
 
     Raises

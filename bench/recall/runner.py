@@ -24,7 +24,7 @@ from assocmem.errors import AssocmemError
 K, MANY = 10, 100
 """Neighbours asked for: when engines are timed, and once more per setting."""
 SLACK = 1.5
-"""Settings up to so many times slower than the front are kept: one timing may be off by as much."""
+"""Settings slower than the front by up to this factor are kept: a single timing may be off by as much."""
 ENOUGH, MIN_GAIN = 0.9995, 0.0005
 """A sweep of settings ends at the recall `ENOUGH`; one of several also when two steps in a row gain less than
 `MIN_GAIN`."""

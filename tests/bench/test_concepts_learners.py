@@ -79,7 +79,7 @@ def test_oracle_shrinkage_is_that_of_scikit_learn():
     assert oas_shrinkage(np.eye(3), 5) == 1
 
 
-def test_streaming_lda_with_oracle_shrinkage_tells_blobs_apart():
+def test_streaming_lda_with_oracle_shrinkage_separates_blobs():
     some = blobs(dim=40)
     learner = taught(partial(StreamingLDALearner, shrinkage=None), some, [np.arange(len(some.y))])
     assert metrics.is_correct(learner.scores(some.x), some.y).mean() > 0.95
