@@ -304,7 +304,7 @@ class Collection:
         """
         from assocmem.index.query.near_duplicates import find_query_originals
 
-        return find_query_originals(self._session, self.searcher.read(query), k)
+        return find_query_originals(self._session, lambda: self.searcher.read(query), k)
 
     # Teach
 

@@ -72,6 +72,7 @@ def find_problems(session: Session, progress: Callable[[int, int], Any] | None =
     Every checksum is checked, every code compared with a fresh encoding of its feature, every item of the catalog
     looked up in its segment.
     """
+    session.made_with()  # refuses a closed session
     coder = session.coder
     with closing(Catalog(session.folder)) as catalog:
         problems = catalog.integrity()

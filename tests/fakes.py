@@ -1,4 +1,4 @@
-"""Quick stand-ins: an extractor that needs no weights, pictures that it tells apart, and files that have suffered."""
+"""Quick substitutes: an extractor that needs no weights, pictures that it distinguishes, and damaged files."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+import assocmem
 from assocmem.extractors.base import Extraction
 
 
 class ColourExtractor:
     """Describes a picture by the colours of a 6 x 6 grid; its logits name the strongest of 1,000 grid sums.
 
-    ``seen`` counts the pictures it was shown: what was recognised is not shown again.
+    ``seen`` counts the pictures that it described; with ``fail_after``, it is interrupted by Ctrl-C after that many.
     """
 
     name = "fake:colour"
@@ -41,6 +42,17 @@ class ColourExtractor:
         return Extraction(features, 4 * features @ self._classes)
 
 
+def open_photos(folder, extractor=None):
+    """Open a collection whose network is the colour extractor."""
+    return assocmem.open(folder, extractor=extractor or ColourExtractor())
+
+
+def taught_concept(photos, file):
+    """Return the taught concept that a file is recognised as; None if there is none."""
+    shown = [hit for hit in photos.concepts(file) if hit.source == "taught"]
+    return shown[0].concept if shown else None
+
+
 def picture(seed: int) -> Image.Image:
     """A blurred patchwork; two seeds give pictures far apart."""
     patches = np.random.default_rng(seed).integers(0, 255, (6, 6, 3), dtype=np.uint8)
@@ -56,8 +68,21 @@ def pictures(folder: Path, seeds) -> list[Path]:
     return paths
 
 
+def altered(folder: Path, seeds) -> None:
+    """Write near copies of pictures: shrunk, and compressed in two ways, in turn."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        original = picture(seed)
+        if seed % 3 == 0:
+            original.resize((48, 36)).save(folder / f"{seed:04d}-small.png")
+        elif seed % 3 == 1:
+            original.save(folder / f"{seed:04d}-jpeg.jpg", quality=40)
+        else:
+            original.resize((96, 72)).save(folder / f"{seed:04d}-same.webp", quality=50)
+
+
 def damage(path: Path) -> Iterator[None]:
-    """Remove a file, empty it, cut it short, flip one of its bits: each in turn, seeded."""
+    """Remove a file, empty it, cut it short, flip one of its bits: one after the other, seeded."""
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
     damages = [None, b"", b"no HDF5", whole[: len(whole) // 2], whole[:-1]]
@@ -73,7 +98,7 @@ def damage(path: Path) -> Iterator[None]:
 
 
 def kin(seed: int, which: int) -> Image.Image:
-    """One of many pictures of a kind: alike, and no copies of each other."""
+    """One of many pictures of a kind: they are similar, and no near copies of each other."""
     return Image.blend(picture(seed), picture(1000 * seed + 500 + which), 0.45)
 
 

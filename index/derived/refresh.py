@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import h5py
 
-from assocmem.index.derived.files import MESSAGES, read_kept
+from assocmem.index.derived.files import CLIQUES, FAMILIARITY, LABEL_COUNTS, MESSAGES, POOLS, read_kept
 from assocmem.index.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -28,10 +28,20 @@ REBUILT_UP_TO = 4096
 
 
 def refresh_if_due(snapshot: Snapshot, folder: Path, coder: CliqueCoder, message_coder: MessageCoder) -> None:
-    """Replace the files of all derived memories if enough has changed; used under the writer's lock."""
+    """Replace the files of all derived memories if enough has changed or some are missing; for the writer."""
     added, removed = changes_since_refresh(snapshot, folder)
-    if added >= REFRESH_AT or (removed and len(snapshot) > REBUILT_UP_TO):
+    if added >= REFRESH_AT or (removed and len(snapshot) > REBUILT_UP_TO) or not _complete(snapshot, folder):
         refresh(snapshot, folder, coder, message_coder)
+
+
+def _complete(snapshot: Snapshot, folder: Path) -> bool:
+    """Return whether all files are of one generation, or all are missing.
+
+    Otherwise a writer was killed while it replaced them, or somebody removed one: it would be missing for long.
+    """
+    names = [LABEL_COUNTS, CLIQUES, MESSAGES, *([POOLS] if snapshot.large else [])]
+    generations = {read_kept(folder / name, lambda file: int(file.attrs["generation"])) for name in names}
+    return len(generations) == 1 and (folder / FAMILIARITY).exists() == (folder / MESSAGES).exists()
 
 
 def changes_since_refresh(snapshot: Snapshot, folder: Path) -> tuple[int, int]:

@@ -58,7 +58,7 @@ class Writer:
         for path in self.folder.iterdir():
             if path.name not in live and path.suffix in (".h5", ".tmp"):
                 remove_file(path)
-        for path in self.folder.parent.glob(".memory-*.tmp"):
+        for path in self.folder.parent.glob("*memory-*.tmp"):  # earlier versions wrote them without a dot
             remove_file(path)
 
     # Adding

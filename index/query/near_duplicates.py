@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +32,7 @@ def find_copies(
 ) -> list[Copies]:
     """See ``Collection.duplicates``."""
     if not LEAST <= least <= 1 + 1 - SKETCH_THRESHOLD:
-        raise InputError(f"least: expected a likeness from {LEAST} to {2 - SKETCH_THRESHOLD}, found {least}")
+        raise InputError(f"least: expected a similarity from {LEAST} to {2 - SKETCH_THRESHOLD}, found {least}")
     chosen = session.ids_below(paths) if paths else None
     ours = _library(session, chosen)
     if against is None:
@@ -49,10 +49,10 @@ def find_copies(
     return _with_paths(session, other, [([(item, 2 - SKETCH_THRESHOLD)], ranked) for item, ranked in found])
 
 
-def find_query_originals(session: Session, asked: Query, k: int) -> list[Hit]:
-    """See ``Collection.originals``."""
+def find_query_originals(session: Session, ask: Callable[[], Query], k: int) -> list[Hit]:
+    """See ``Collection.originals``; ``ask`` reads the picture or video."""
     check_k(k)
-    snapshot = session.snapshot()
+    asked, snapshot = ask(), session.snapshot()
     library = _bare_library(snapshot, snapshot.living_ids(), session.coder)
     similarity, rows = find_originals(
         asked.features, asked.sketches(), library.items, session.coder, min(k, max(1, len(library)))

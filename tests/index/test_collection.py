@@ -1,4 +1,4 @@
-"""A collection from outside: what goes in is found, what changed is read again, what is gone is gone."""
+"""A collection as programs use it: pictures are found, changed files are read again, removed ones are not found."""
 
 from __future__ import annotations
 
@@ -11,20 +11,10 @@ import pytest
 from PIL import Image
 
 import assocmem
+from assocmem.data.imagenet import imagenet_labels
 from assocmem.errors import CollectionError, InputError, LockedError, MediaError, MismatchError, UnknownConceptError
 from assocmem.index.store.lock import writer_lock
-from tests.fakes import ColourExtractor, picture, pictures
-
-
-@pytest.fixture
-def extractor():
-    return ColourExtractor()
-
-
-@pytest.fixture
-def photos(tmp_path, extractor):
-    with assocmem.open(tmp_path / "photos.amem", extractor=extractor) as collection:
-        yield collection
+from tests.fakes import ColourExtractor, open_photos, picture, pictures
 
 
 def _names(hits):
@@ -66,7 +56,7 @@ def test_indexing_again_reads_only_what_is_new_or_changed(photos, extractor, tmp
     third = photos.add([tmp_path / "in"])
     assert (third.indexed, third.unchanged, third.items, extractor.seen) == (2, 5, 7, 8)
     assert _names(photos.search(np.asarray(picture(100)), k=1)) == ["0000.png"]
-    assert photos.search(np.asarray(picture(0)), k=1)[0].score < 0.9  # what the file held before is gone
+    assert photos.search(np.asarray(picture(0)), k=1)[0].score < 0.9  # the old content is gone
 
 
 def test_a_touched_file_is_not_read_by_the_network_again(photos, extractor, tmp_path):
@@ -166,13 +156,13 @@ def test_items_of_files_that_are_gone(photos, tmp_path):
     assert len(photos) == 3
 
 
-def test_what_cannot_be_read_is_reported_and_stops_nothing(photos, tmp_path):
+def test_files_that_cannot_be_read_are_reported_and_stop_nothing(photos, tmp_path):
     folder = tmp_path / "in"
     good = pictures(folder, range(3))
     (folder / "empty.jpg").touch()
     (folder / "text.png").write_text("not a picture at all")
     (folder / "cut.png").write_bytes(good[0].read_bytes()[:400])
-    (folder / "notes.txt").write_text("ordinary files are not our business")
+    (folder / "notes.txt").write_text("other files are not reported")
     report = photos.add([folder, tmp_path / "nowhere"])
     assert report.indexed == 3
     reasons = {os.path.basename(failure.path): failure.reason for failure in report.failed}
@@ -191,7 +181,7 @@ def test_what_cannot_be_read_is_reported_and_stops_nothing(photos, tmp_path):
     assert {os.path.basename(f.path) for f in photos.failures()} == {"text.png"}
 
 
-def test_names_that_are_no_utf8(photos, tmp_path):
+def test_names_that_are_not_utf8(photos, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     raw = os.fsencode(folder) + b"/caf\xe9.png"
@@ -208,8 +198,6 @@ def test_names_that_are_no_utf8(photos, tmp_path):
 
 
 def test_words_find_items_of_a_concept(photos, tmp_path):
-    from assocmem.data.imagenet import imagenet_labels
-
     paths = pictures(tmp_path / "in", range(12))
     photos.add([tmp_path / "in"])
     best = photos.concepts(paths[4], k=1)[0]
@@ -218,12 +206,12 @@ def test_words_find_items_of_a_concept(photos, tmp_path):
     assert "0004.png" in _names(hits)
     assert all(0 < hit.score <= 1 for hit in hits)
     assert best.source == "imagenet"
-    assert best.concept in photos.common_concepts(k=100)
+    assert best.concept in photos.searcher.common_concepts(k=100)
     photos.remove([paths[4]])
     assert "0004.png" not in _names(photos.search(label.synonyms[0]))
 
 
-def test_words_that_mean_nothing_name_the_nearest(photos, tmp_path):
+def test_unknown_words_name_the_nearest_concepts(photos, tmp_path):
     pictures(tmp_path / "in", range(2))
     photos.add([tmp_path / "in"])
     with pytest.raises(UnknownConceptError, match="golden retriever") as caught:
@@ -231,7 +219,7 @@ def test_words_that_mean_nothing_name_the_nearest(photos, tmp_path):
     assert caught.value.nearest[0] == "golden retriever"
 
 
-def test_a_path_that_does_not_exist_is_no_concept(photos, tmp_path):
+def test_a_path_that_does_not_exist_is_not_a_concept(photos, tmp_path):
     pictures(tmp_path / "in", range(2))
     photos.add([tmp_path / "in"])
     for query in ("missing.jpg", str(tmp_path / "tabby")):
@@ -241,7 +229,7 @@ def test_a_path_that_does_not_exist_is_no_concept(photos, tmp_path):
 
 def test_concepts_need_no_collection(tmp_path, extractor):
     picture(3).save(tmp_path / "p.png")
-    with assocmem.open(tmp_path / "new.amem", extractor=extractor) as photos:
+    with open_photos(tmp_path / "new.amem", extractor) as photos:
         found = photos.concepts(tmp_path / "p.png", k=7)
     assert [hit.rank for hit in found] == list(range(1, 8))
     assert 1 >= found[0].score >= found[-1].score >= 0
@@ -251,9 +239,9 @@ def test_concepts_need_no_collection(tmp_path, extractor):
 def test_a_reader_sees_what_a_writer_commits(tmp_path):
     folder = tmp_path / "photos.amem"
     paths = pictures(tmp_path / "in", range(10))
-    with assocmem.open(folder, extractor=ColourExtractor()) as writer:
+    with open_photos(folder) as writer:
         writer.add(paths[:5])
-        with assocmem.open(folder, extractor=ColourExtractor()) as reader:
+        with open_photos(folder) as reader:
             assert len(reader.search(paths[0])) == 5
             writer.add(paths[5:])
             assert len(reader.search(paths[0])) == 10
@@ -261,7 +249,7 @@ def test_a_reader_sees_what_a_writer_commits(tmp_path):
             assert len(reader.search(paths[0])) == 9
 
 
-def test_a_second_writer_is_told_who_the_first_is(photos, tmp_path):
+def test_a_second_writer_gets_the_name_of_the_first(photos, tmp_path):
     paths = pictures(tmp_path / "in", range(2))
     photos.add(paths[:1])
     with writer_lock(photos.folder), pytest.raises(LockedError, match=rf"process {os.getpid()} on"):
@@ -274,7 +262,7 @@ def test_another_extractor_is_refused_and_nothing_written(photos, tmp_path):
     paths = pictures(tmp_path / "in", range(3))
     photos.add(paths[:2])
     generation = photos.info().generation
-    with assocmem.open(photos.folder, extractor=ColourExtractor("colour-2")) as other:
+    with open_photos(photos.folder, ColourExtractor("colour-2")) as other:
         with pytest.raises(MismatchError, match=r"made with extractor colour-1, but this is colour-2"):
             other.add(paths)
         with pytest.raises(MismatchError, match="colour-2"):
@@ -291,16 +279,16 @@ def test_a_newer_format_is_refused(photos, tmp_path):
         assocmem.open(photos.folder)
 
 
-def test_a_directory_that_holds_something_else_is_refused(tmp_path):
+def test_a_directory_with_other_files_is_refused(tmp_path):
     (tmp_path / "something").write_text("mine")
     with pytest.raises(CollectionError, match="expected a collection or an empty directory"):
         assocmem.open(tmp_path)
     assert os.listdir(tmp_path) == ["something"]
 
 
-def test_asking_where_there_is_no_collection(tmp_path):
+def test_questions_without_a_collection_are_refused(tmp_path):
     picture(0).save(tmp_path / "p.png")
-    with assocmem.open(tmp_path / "none.amem", extractor=ColourExtractor()) as photos:
+    with open_photos(tmp_path / "none.amem") as photos:
         assert len(photos) == 0
         for question in (lambda: photos.search(tmp_path / "p.png"), photos.info, photos.verify):
             with pytest.raises(CollectionError, match="there is no collection yet"):
@@ -310,23 +298,23 @@ def test_asking_where_there_is_no_collection(tmp_path):
 def test_the_collections_own_directory_is_not_indexed(tmp_path):
     folder = tmp_path / "in"
     paths = pictures(folder, range(3))
-    with assocmem.open(folder / "photos.amem", extractor=ColourExtractor()) as photos:
+    with open_photos(folder / "photos.amem") as photos:
         photos.add([folder])
         picture(9).save(photos.folder / "inside.png")
         assert photos.add([folder]).indexed == 0
         assert len(photos) == len(paths)
 
 
-def test_ctrl_c_keeps_what_was_finished(tmp_path):
+def test_ctrl_c_keeps_finished_files(tmp_path):
     folder = tmp_path / "in"
     pictures(folder, range(60))
-    with assocmem.open(tmp_path / "a.amem", extractor=ColourExtractor(fail_after=30)) as photos:
+    with open_photos(tmp_path / "a.amem", ColourExtractor(fail_after=30)) as photos:
         report = photos.add([folder])
         assert report.interrupted
         assert 0 < report.indexed <= 30
         assert photos.verify() == []
     rest = ColourExtractor()
-    with assocmem.open(tmp_path / "a.amem", extractor=rest) as photos:
+    with open_photos(tmp_path / "a.amem", rest) as photos:
         second = photos.add([folder])
         assert report.indexed + second.indexed == 60
         assert rest.seen == second.indexed
@@ -360,7 +348,7 @@ def test_threads_change_nothing(tmp_path):
     (folder / "0005x.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     answers = []
     for threads in (1, 4):
-        with assocmem.open(tmp_path / f"{threads}.amem", extractor=ColourExtractor()) as photos:
+        with open_photos(tmp_path / f"{threads}.amem") as photos:
             report = photos.add([folder], threads=threads)
             answers.append((report.indexed, report.failed, photos.search(np.asarray(picture(3)), k=40)))
     assert answers[0] == answers[1]

@@ -1,75 +1,76 @@
-"""Killed at any moment: the collection stays whole, and the next run ends where an undisturbed one does."""
+"""Killed at any moment: the collection stays intact, and the next run ends like an undisturbed one."""
 
 from __future__ import annotations
 
-import os
+import json
 import random
 import signal
-import subprocess
-import sys
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import assocmem
+from assocmem.index.derived.files import CLIQUES, FAMILIARITY, LABEL_COUNTS, MESSAGES
 from assocmem.index.store.catalog import NAME, Catalog
 from assocmem.index.store.segments import read_segment
-from tests.fakes import ColourExtractor, pictures
+from tests.fakes import open_photos, pictures
 from tests.media import scenes, write_video
+from tests.processes import start_python
 
-ROOT = Path(__file__).resolve().parents[2]
 CHILD = """if 1:
-    import os, sys
-    import assocmem
-    from assocmem.index.ingest.decode import run as adding
-    from assocmem.index.store import database
-    from assocmem.index.store import disk
-    from assocmem.index.store import segments
-    from assocmem.index.ingest.decode import writer
-    from tests.fakes import ColourExtractor
+    import json, os, stat, sys
+    from pathlib import Path
+    from assocmem.index.derived import refresh
+    from assocmem.index.ingest import indexer
+    from assocmem.index.store.catalog import Catalog
+    from tests.fakes import open_photos
 
-    collection, folder, batch, point, count = sys.argv[1:]
-    adding.BATCH_ITEMS = int(batch)
-    calls = 0
+    collection, folder, batch, refresh_at, point, count = sys.argv[1:]
+    indexer.BATCH_ITEMS = int(batch)
+    refresh.REFRESH_AT = int(refresh_at)
+    calls = {"sync": 0, "rename": 0, "commit": 0, "unlink": 0}
 
-    def deadly(function, when=lambda *arguments: True):
+    def deadly(name, function, what):
         # As if the power failed right before the call: nothing is cleaned up, nothing is flushed.
         def call(*arguments, **options):
-            global calls
-            calls += bool(when(*arguments))
-            if calls == int(count):
+            target = what(*arguments)
+            calls[name] += target is not None
+            if (name, calls[name]) == (point, int(count)):
+                print("killed", target, flush=True)
                 os._exit(9)
             return function(*arguments, **options)
         return call
 
-    if point == "sync":
-        disk.sync = segments.sync = writer.sync = database.sync = deadly(disk.sync)
-    elif point == "rename":
-        segments.Path.rename = deadly(segments.Path.rename)
-    elif point == "commit":
-        database.Database._change = deadly(database.Database._change, lambda db, sql, *_: sql == "COMMIT")
-    elif point == "unlink":
-        segments.Path.unlink = deadly(segments.Path.unlink, lambda path, **_: path.suffix == ".h5")
+    def kind(descriptor):
+        return "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
 
-    with assocmem.open(collection, extractor=ColourExtractor()) as photos:
+    def target(path, new):
+        return Path(new).name
+
+    # The system's own calls: no module can be left out.
+    os.fsync = deadly("sync", os.fsync, kind)
+    Path.rename = deadly("rename", Path.rename, target)
+    Path.replace = deadly("rename", Path.replace, target)
+    Path.unlink = deadly("unlink", Path.unlink, lambda path, **_: path.name if path.stem.isdigit() else None)
+    Catalog.change = deadly("commit", Catalog.change, lambda db, sql, *_: sql if sql == "COMMIT" else None)
+
+    with open_photos(collection) as photos:
         print("opened", flush=True)
         report = photos.add([folder], progress=lambda step: print(step.done, flush=True))
         print("done", report.items, flush=True)
+    print(json.dumps(calls))
 """
+SELDOM, ALWAYS = 10**6, 1
+"""New items from which on the files of derived memories are replaced."""
 
 
-def start(collection, folder, batch, point="", count=0):
+def start(collection, folder, batch, refresh_at=SELDOM, point="", count=0):
     """Start a run in a process of its own, which commits every ``batch`` items."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    arguments = [collection, folder, batch, point, count]
-    command = [sys.executable, "-W", "error", "-c", CHILD, *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    return start_python(CHILD, collection, folder, batch, refresh_at, point, count)
 
 
 def state(folder):
-    """Every item with what is stored of it; the numbers of items and segments are left out: they may differ."""
+    """Every item with its stored values; the numbers of items and segments may differ and are left out."""
     items = {}
     with closing(Catalog(folder)) as catalog:
         for number in catalog.segments():
@@ -89,32 +90,33 @@ def state(folder):
 
 
 def check(folder):
-    """Whole, whatever happened; before the first commit there may be nothing yet."""
-    with assocmem.open(folder, extractor=ColourExtractor()) as photos:
+    """Check that a collection is intact; before the first commit it may be missing. Returns the number of items."""
+    with open_photos(folder) as photos:
         if (folder / NAME).exists():
             assert photos.verify() == []
         return len(photos)
 
 
 def finish(folder, media, expected):
-    """An undisturbed run ends with the same items, and leaves nothing over."""
-    with assocmem.open(folder, extractor=ColourExtractor()) as photos:
+    """Check that an undisturbed run ends with the same items, and leaves nothing over."""
+    with open_photos(folder) as photos:
         report = photos.add([media])
         assert (report.failed, report.interrupted, report.items) == ([], False, len(expected))
         assert photos.verify() == []
         assert photos.add([media]).indexed == 0
-        live = {f"{segment.number:08d}.h5" for segment in photos.refresh().segments}
+    with closing(Catalog(folder)) as catalog:
+        live = {f"{number:08d}.h5" for number in catalog.segments()}
     assert state(folder) == expected
     assert {path.name for path in (folder / "segments").iterdir()} == live
     assert not list(folder.glob("*.tmp*"))
 
 
 def undisturbed(folder, seeds):
-    """Pictures and a video of three shots, and the items of a collection of them that was never disturbed."""
+    """Make pictures and a video of three shots; returns their folder, and the items of a collection of them."""
     media = folder / "media"
     pictures(media, seeds)
     write_video(media / f"{max(seeds):04d}.mp4", scenes([30, 30, 30]))
-    with assocmem.open(folder / "photos.amem", extractor=ColourExtractor()) as photos:
+    with open_photos(folder / "photos.amem") as photos:
         assert photos.add([media]).items == len(seeds) + 3
     return media, state(folder / "photos.amem")
 
@@ -142,7 +144,7 @@ def test_killed_twenty_times_the_run_goes_on_and_ends_the_same(tmp_path, many):
                 for _ in range(moments.randrange(40)):
                     child.stdout.readline()
                 child.kill()
-            finished = child.returncode == 0  # it was quicker than we
+            finished = child.returncode == 0  # it ended before it was killed
             kills += child.returncode == -signal.SIGKILL
             before, stored = stored, check(folder)
             assert before <= stored <= len(expected)
@@ -150,21 +152,56 @@ def test_killed_twenty_times_the_run_goes_on_and_ends_the_same(tmp_path, many):
     assert runs < 20
 
 
-# The numbers count the calls of one run. Its 36 items make nine segments, which are merged in the end: the new folder,
-# the catalog and the segments' folder sync once each, each of ten segments syncs twice and is renamed once; the first
-# COMMIT only reads, then come nine batches, the failures, and, thirteenth, the merge.
-@pytest.mark.parametrize(
-    ("point", "count"),
-    [("sync", n) for n in (1, 2, 4, 5, 9)]
-    + [("rename", n) for n in (1, 2, 11)]
-    + [("commit", n) for n in (2, 3, 13)]
-    + [("unlink", n) for n in (1, 5)],
-)
-def test_a_run_that_ends_at_the_worst_moment_goes_on_and_ends_the_same(tmp_path, few, point, count):
+# The numbers count the calls of one run. Its 36 items make nine segments, which are merged at the end. The syncs: the
+# folder's parent, the catalog and its folder, the collection's folder, then twice for each of ten segments. The first
+# COMMIT only reads, then come nine batches, the merge, before nine segments are removed, and another that only reads.
+CALLS = {"sync": 24, "rename": 11, "commit": 12, "unlink": 9}
+SEGMENTS = [f"{number:08d}.h5" for number in range(1, 11)]
+KILLS = [
+    *[("sync", n, "folder" if n in (1, 3, 4, 6) else "file") for n in (1, 2, 3, 4, 5, 6, 9)],
+    *[("rename", 1, NAME), ("rename", 2, SEGMENTS[0]), ("rename", 11, SEGMENTS[9])],
+    *[("commit", n, "COMMIT") for n in (2, 3, 11)],
+    *[("unlink", 1, SEGMENTS[0]), ("unlink", 5, SEGMENTS[4])],
+]
+
+
+def test_the_kill_points_are_all_calls_of_an_undisturbed_run(tmp_path, few):
+    media, expected = few
+    for refresh_at, more in ((SELDOM, {}), (ALWAYS, {"sync": 24 + 2 * 4, "rename": 11 + 4})):
+        folder = tmp_path / f"{refresh_at}.amem"
+        with start(folder, media, 4, refresh_at) as child:
+            lines = child.stdout.read().splitlines()
+        assert lines[-2] == f"done {len(expected)}"
+        assert json.loads(lines[-1]) == CALLS | more
+        assert len(list(folder.glob("memory-*.h5"))) == (4 if more else 0)
+
+
+@pytest.mark.parametrize(("point", "count", "target"), KILLS)
+def test_a_run_that_ends_at_the_worst_moment_goes_on_and_ends_the_same(tmp_path, few, point, count, target):
     media, expected = few
     folder = tmp_path / "photos.amem"
-    with start(folder, media, 4, point, count) as child:
-        child.stdout.read()
-    assert child.returncode == 9
+    with start(folder, media, 4, SELDOM, point, count) as child:
+        last = child.stdout.read().splitlines()[-1]
+    assert (child.returncode, last) == (9, f"killed {target}")
     check(folder)
     finish(folder, media, expected)
+
+
+FILES = [LABEL_COUNTS, CLIQUES, FAMILIARITY, MESSAGES]
+
+
+@pytest.mark.parametrize(
+    ("point", "count", "target"),
+    [("rename", 12 + n, FILES[n]) for n in range(4)] + [("sync", 25, "file"), ("sync", 30, "folder")],
+)
+def test_a_run_that_ends_between_derived_files_is_completed_by_the_next(tmp_path, few, point, count, target):
+    media, expected = few
+    folder = tmp_path / "photos.amem"
+    with start(folder, media, 4, ALWAYS, point, count) as child:
+        last = child.stdout.read().splitlines()[-1]
+    assert (child.returncode, last) == (9, f"killed {target}")
+    assert check(folder) == len(expected)
+    assert len(list(folder.glob(".memory-*.tmp"))) == (target != "folder")
+    finish(folder, media, expected)
+    if len(list(folder.glob("memory-*.h5"))) > 0:  # if none was replaced, none is missing
+        assert {path.name for path in folder.glob("memory-*.h5")} == set(FILES)

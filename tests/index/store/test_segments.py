@@ -1,10 +1,8 @@
-"""Segments: what is written is read; what is damaged is named, and never taken for data."""
+"""Segments: what is written is read; damage is named, and damaged values are never returned."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -18,7 +16,6 @@ from hypothesis import strategies as st
 
 from assocmem.codes.dct_sketches import SKETCH_LENGTH
 from assocmem.errors import CollectionError, DamagedError, MismatchError
-from assocmem.index.store import disk, segments
 from assocmem.index.store.segments import (
     SegmentData,
     checked_chunks,
@@ -27,8 +24,8 @@ from assocmem.index.store.segments import (
     segment_path,
     write_segment,
 )
+from tests.processes import run_python
 
-ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = SegmentData.__slots__
 
 
@@ -101,7 +98,7 @@ def test_rows_outside_are_refused(tmp_path):
             features[np.array([0, row])]
 
 
-def test_living_rows_come_whole_and_in_order(tmp_path):
+def test_living_rows_are_complete_and_in_order(tmp_path):
     data = make(2500)
     write_segment(tmp_path, 1, 2500, [data])
     segment = read_segment(tmp_path, 1)
@@ -132,13 +129,16 @@ def test_parts_whose_columns_do_not_fit_are_refused(tmp_path):
 
 
 def test_what_is_written_is_on_the_disk_before_its_name_is(tmp_path, monkeypatch):
-    """What a kill cannot show: only the power's failing would tell a file that was not synced."""
+    """A kill cannot show this: only a power failure distinguishes a file that was not synced."""
     events = []
-    rename = Path.rename
-    monkeypatch.setattr(segments, "sync", lambda path: events.append(("sync", path.name)))
-    monkeypatch.setattr(Path, "rename", lambda path, to: events.append(("rename", path.name)) or rename(path, to))
+    replace_file = Path.replace
+    monkeypatch.setattr("assocmem._storage.hdf5.sync", lambda path: events.append(("sync", path.name)))
+    monkeypatch.setattr(
+        Path, "replace", lambda path, to: events.append(("replace", path.name, to.name)) or replace_file(path, to)
+    )
     write_segment(tmp_path, 1, 50, [make(50)])
-    assert events == [("sync", "00000001.tmp"), ("rename", "00000001.tmp"), ("sync", tmp_path.name)]
+    temporary = f".00000001.h5.{os.getpid()}.tmp"
+    assert events == [("sync", temporary), ("replace", temporary, "00000001.h5"), ("sync", tmp_path.name)]
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
@@ -155,7 +155,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
     def no_sync(path):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(segments, "sync", no_sync)
+    monkeypatch.setattr("assocmem._storage.hdf5.sync", no_sync)
     with pytest.raises(CollectionError, match=r"cannot be written \(Input/output error\)"):
         write_segment(tmp_path, 1, 50, [make(50)])
     assert os.listdir(tmp_path) == ["00000001.h5"]
@@ -163,30 +163,27 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
 
 
 def test_a_disk_without_room_is_noticed_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(disk, "SPARE_BYTES", 2**70)
+    monkeypatch.setattr("assocmem.index.store.disk.SPARE_BYTES", 2**70)
     with pytest.raises(CollectionError, match=r"MB of free space, found .* MB; make room"):
         write_segment(tmp_path, 1, 50, [make(50)])
     assert os.listdir(tmp_path) == []
 
 
 def test_a_disk_that_fills_up_on_the_way_is_named(tmp_path):
-    # A child process, because HDF5 never lets go of a file that it could not write.
+    # A child process, because HDF5 never closes a file that it could not write.
     script = """if 1:
         import resource, sys
         from pathlib import Path
         from assocmem.errors import CollectionError
         from assocmem.index.store.segments import write_segment
-        from tests.test_segments import make
+        from tests.index.store.test_segments import make
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
         try:
             write_segment(Path(sys.argv[1]), 1, 3000, [make(3000)])
         except CollectionError as error:
             print(error)
     """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=120
-    )
+    done = run_python(script, tmp_path, timeout=120)
     assert "cannot be written (File too large)" in done.stdout, done.stderr
     assert done.stderr == ""  # HDF5 complains there, and only there, about datasets that it closes without a flush
     assert os.listdir(tmp_path) == []
@@ -217,15 +214,13 @@ def test_a_file_cut_short_anywhere_is_named(tmp_path):
     whole = path.read_bytes()
     for length in np.linspace(0, len(whole) - 1, 60).astype(int):
         path.write_bytes(whole[:length])
-        with pytest.raises(
-            DamagedError, match=r"00000001\.h5: expected a complete segment, found damage \(.+\); restore"
-        ):
+        with pytest.raises(DamagedError, match=r"00000001\.h5: expected a complete segment, found damage \(.+\); res"):
             read_segment(tmp_path, 1)
         with pytest.raises(DamagedError):
             list(checked_chunks(tmp_path, 1))
 
 
-def test_other_files_are_no_segments(tmp_path):
+def test_other_files_are_refused(tmp_path):
     path = segment_path(tmp_path, 1)
     for content in (b"", b"not HDF5", b"\x89HDF\r\n\x1a\n", bytes(5000)):
         path.write_bytes(content)
@@ -245,13 +240,13 @@ def test_other_files_are_no_segments(tmp_path):
         list(checked_chunks(tmp_path, 1))
 
 
-def test_a_flipped_bit_is_never_taken_for_data(tmp_path):
+def test_a_flipped_bit_never_changes_what_is_read(tmp_path):
     data = make(150)
     path = write_segment(tmp_path, 1, 150, [data])
     whole = path.read_bytes()
     rng = np.random.default_rng(7)
     outcomes = Counter()
-    # Every byte that is structure rather than rows would be too many; so random ones, and the first of them all.
+    # All bytes would take too long: some of the first, which are all structure, and random ones.
     for place in [*range(0, 600, 3), *rng.integers(0, len(whole), 600).tolist()]:
         damaged = bytearray(whole)
         damaged[place] ^= 1 << int(rng.integers(8))

@@ -1,4 +1,4 @@
-"""Verify: a whole collection is clean, every kind of damage is named, and leftovers of a kill are no damage."""
+"""``verify``: an intact collection has no problems, every kind of damage is named, leftovers of a kill are none."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-import assocmem
 from assocmem.errors import DamagedError
-from assocmem.index.derived.files import CONCEPTS
+from assocmem.index.derived.files import LABEL_COUNTS
 from assocmem.index.store.segments import SegmentData, read_segment, segment_path, write_segment
-from tests.fakes import ColourExtractor, pictures
+from tests.fakes import open_photos, pictures
 
 
 @pytest.fixture(scope="module")
@@ -22,18 +21,21 @@ def template(tmp_path_factory):
     """A collection of two segments; some of its items are dead."""
     folder = tmp_path_factory.mktemp("template")
     paths = pictures(folder / "in", range(30))
-    with assocmem.open(folder / "photos.amem", extractor=ColourExtractor()) as photos:
+    with pytest.MonkeyPatch.context() as patch, open_photos(folder / "photos.amem") as photos:
+        # With files of derived memories, which 30 pictures would not have.
+        patch.setattr("assocmem.index.derived.refresh.REFRESH_AT", 1)
+        patch.setattr("assocmem.index.derived.refresh.REBUILT_UP_TO", -1)
         photos.add(paths[:20])
         photos.add(paths[20:])
         photos.remove(paths[3:6])
-        assert [len(segment.ids) for segment in photos.refresh().segments] == [20, 10]
+    assert [len(read_segment(folder / "photos.amem" / "segments", number).ids) for number in (1, 2)] == [20, 10]
     return folder
 
 
 @pytest.fixture
 def photos(template, tmp_path):
     shutil.copytree(template / "photos.amem", tmp_path / "photos.amem")
-    with assocmem.open(tmp_path / "photos.amem", extractor=ColourExtractor()) as collection:
+    with open_photos(tmp_path / "photos.amem") as collection:
         yield collection
 
 
@@ -44,7 +46,7 @@ def first_segment(photos):
 
 
 def rewrite(photos, **columns):
-    """The first segment with other columns: sound in itself, but not what the catalog means."""
+    """Write the first segment with other columns: intact, but not what the catalog lists."""
     folder, data = first_segment(photos)
     changed = SegmentData(*(columns.get(name, getattr(data, name)) for name in SegmentData.__slots__))
     write_segment(folder, 1, len(changed.ids), [changed])
@@ -65,7 +67,7 @@ def sql(photos, statement):
         db.execute(statement)
 
 
-def test_a_whole_collection_is_clean(photos):
+def test_an_intact_collection_has_no_problems(photos):
     steps = []
     assert photos.verify(progress=lambda done, total: steps.append((done, total))) == []
     assert steps == [(0, 2), (1, 2)]
@@ -77,7 +79,7 @@ def test_a_flipped_bit_is_named(photos, column):
     problems = photos.verify()
     assert len(problems) == 1
     assert "00000001.h5: expected a complete segment, found damage (" in problems[0]
-    assert "filter returned failure" in problems[0]  # so HDF5 calls a checksum that does not fit
+    assert "filter returned failure" in problems[0]  # HDF5's words for a wrong checksum
 
 
 def test_a_missing_segment_is_named(photos):
@@ -112,12 +114,12 @@ def test_wrong_codes_are_named(photos):
     assert photos.verify() == ["segment 1: 2 codes do not belong to their features"]
 
 
-def test_features_that_are_no_numbers_are_named(photos):
+def test_features_that_are_not_finite_are_named(photos):
     features = first_segment(photos)[1].features.copy()
     features[5, 3] = np.nan
     features[6, 0] = np.inf
     rewrite(photos, features=features)
-    assert photos.verify() == ["segment 1: 2 features hold NaN or infinity"]
+    assert photos.verify() == ["segment 1: 2 features contain NaN or infinity"]
 
 
 def test_ids_that_are_not_the_catalogs_are_named(photos):
@@ -140,7 +142,7 @@ def test_a_segment_of_other_size_is_named(photos):
         ("DELETE FROM items WHERE id = 9", "segment 1: expected rows 0 to 19 in the catalog, found 19 others"),
         ("UPDATE items SET segment = 2 WHERE id = 9", "segment 1: expected rows 0 to 19 in the catalog"),
         ("UPDATE segments SET rows = 21 WHERE id = 1", "segment 1: expected ids of shape (21,), found (20,)"),
-        ("DELETE FROM segments WHERE id = 2", "catalog: item 21 lies in segment 2, which is not live"),
+        ("DELETE FROM segments WHERE id = 2", "catalog: item 21 is in segment 2, which is not live"),
         ("DELETE FROM files WHERE id = 1", "catalog: item 1 belongs to no file"),
         ("UPDATE items SET alive = 1 WHERE id = 4", "catalog: item 4 belongs to no file"),
     ],
@@ -151,7 +153,7 @@ def test_a_catalog_that_points_elsewhere_is_named(photos, statement, problem):
 
 
 def test_a_memory_of_other_items_is_named(photos):
-    path = photos.folder / CONCEPTS
+    path = photos.folder / LABEL_COUNTS
     with h5py.File(path, "r+") as file:
         file["counts"][0, 0] += 1
     assert [problem.partition(": ")[2] for problem in photos.verify()] == [
@@ -162,13 +164,13 @@ def test_a_memory_of_other_items_is_named(photos):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no HDF5"])
-def test_a_memory_that_cannot_be_read_is_no_damage(photos, content):
-    path = photos.folder / CONCEPTS
+def test_a_memory_that_cannot_be_read_is_not_damage(photos, content):
+    path = photos.folder / LABEL_COUNTS
     path.unlink() if content is None else path.write_bytes(content)
     assert photos.verify() == []
 
 
-def test_leftovers_are_no_damage_and_the_next_writer_sweeps_them(photos, template):
+def test_leftovers_are_not_damage_and_the_next_writer_removes_them(photos, template):
     segments = photos.folder / "segments"
     shutil.copy(segments / "00000001.h5", segments / "00000099.h5")
     (segments / "00000100.tmp").write_bytes(b"half a segment")
@@ -193,26 +195,26 @@ def test_a_writer_touches_nothing_in_a_damaged_collection(photos, template):
     assert (segments / "00000099.h5").exists()
 
 
-def test_damage_is_not_merged_into_a_sound_segment(photos, template):
-    """A flipped bit in a feature, copied as it is, would get a checksum of its own and never be found again."""
+def test_damage_is_not_merged_into_an_intact_segment(photos, session, template):
+    """A flipped bit in a feature would get a new checksum when it is copied, and never be found again."""
     flip_bit(photos, "features")
     for seed in range(100, 105):
         photos.add(pictures(template / f"{seed}", [seed]))
     with pytest.raises(DamagedError, match=r"00000001\.h5: expected a complete segment, found damage"):
         photos.add(pictures(template / "last", [105]))
-    assert len(photos.refresh().segments) == 8
+    assert len(session.snapshot().segments) == 8
     assert len(photos.verify()) == 1
 
 
-def test_a_segment_that_is_merged_while_it_is_verified_is_no_damage(photos, template):
-    """A writer at work takes segments away under the eyes of a reader."""
+def test_a_segment_that_is_merged_while_it_is_verified_is_not_damage(photos, template):
+    """A writer removes segments while a reader checks them."""
 
     def merge(done, total):
         if done == 1:
-            with assocmem.open(photos.folder, extractor=ColourExtractor()) as writer:
+            with open_photos(photos.folder) as writer:
                 for seed in range(200, 206):
                     writer.add(pictures(template / f"{seed}", [seed]))
-                assert len(writer.refresh().segments) == 1
+                assert writer.info().segments == 1
 
     assert photos.verify(progress=merge) == []
     assert photos.verify() == []

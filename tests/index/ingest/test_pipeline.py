@@ -1,4 +1,4 @@
-"""The stages of indexing as generators: order, threads, memory, and what becomes of files that misbehave."""
+"""The stages of indexing as generators: their order, threads and memory, and exceptions in them."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ from itertools import islice
 import numpy as np
 import pytest
 
-import assocmem
 from assocmem.errors import MediaError
-from assocmem.index.ingest.decode import End, Job, Part, content_hash, decode, plan
-from assocmem.index.ingest.decode import decode as ingest
-from assocmem.index.ingest.describe import BATCH, describe
+from assocmem.index.ingest.pipeline import (
+    BATCH,
+    LOOKAHEAD,
+    QUEUED_PARTS,
+    End,
+    Job,
+    Part,
+    content_hash,
+    decode,
+    describe,
+    plan,
+)
 from assocmem.index.ingest.walk import walk
 from assocmem.index.store.records import Failure
-from tests.fakes import ColourExtractor, picture, pictures
+from tests.fakes import ColourExtractor, open_photos, picture, pictures
+from tests.index.ingest.stages import jobs_of, run_stages
 from tests.media import scenes, write_video
-
-
-def jobs_of(*paths):
-    return [step for step in plan(walk(paths), lambda found: False) if isinstance(step, Job)]
 
 
 def never(digest):
     return False
-
-
-def run(jobs, extractor=None, known=never, threads=2):
-    extractor = extractor or ColourExtractor()
-    with closing(decode(jobs, extractor, known, threads=threads)) as messages:
-        return list(describe(messages, extractor, threads=threads))
 
 
 def decoders():
@@ -54,7 +53,7 @@ def video(tmp_path):
 # plan
 
 
-def test_the_plan_says_of_every_file_what_is_to_be_done(tmp_path):
+def test_the_plan_has_a_step_for_every_file(tmp_path):
     good, known, failed = pictures(tmp_path, range(3))
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "lie.png").write_text("text")
@@ -74,7 +73,7 @@ def test_the_plan_says_of_every_file_what_is_to_be_done(tmp_path):
         "lie.png": "neither a picture nor a video, whatever its name says",
         "gone": "no such file or directory",
     }
-    assert len(steps) == 7  # nothing is said of the text file
+    assert len(steps) == 7  # the text file has none
 
 
 def test_a_file_that_cannot_be_opened_is_tried_again(tmp_path, monkeypatch):
@@ -83,7 +82,7 @@ def test_a_file_that_cannot_be_opened_is_tried_again(tmp_path, monkeypatch):
     def refused(path):
         raise MediaError("permission denied", lasting=False)
 
-    monkeypatch.setattr(ingest, "sniff", refused)
+    monkeypatch.setattr("assocmem.index.ingest.pipeline.sniff", refused)
     [failure] = plan(walk([tmp_path]), lambda found: False)
     assert (failure.reason, failure.lasting) == ("permission denied", False)
     assert (failure.size, failure.mtime_ns) != (None, None)
@@ -98,7 +97,7 @@ def test_results_come_in_the_order_of_the_jobs(tmp_path, video, threads):
     paths[20] = video
     jobs = [job for path in paths for job in jobs_of(path)]
     digest = content_hash(str(paths[3]))
-    results = run(jobs, known=lambda found: found == digest, threads=threads)
+    results = run_stages(jobs, known=lambda found: found == digest, threads=threads)
     assert [result.end.job for result in results] == jobs
     assert [len(result.items) for result in results] == [1, 1, 1, 0] + [1] * 16 + [3] + [1] * 19
     assert [result.end.known for result in results] == [number == 3 for number in range(40)]
@@ -116,7 +115,7 @@ def test_shots_carry_their_times_and_the_mean_of_their_frames(video):
         *parts, end = messages
     assert isinstance(end, End)
     assert all(isinstance(part, Part) for part in parts)
-    [result] = run(jobs)
+    [result] = run_stages(jobs)
     assert [(item.start, item.end) for item in result.items] == [(part.start, part.end) for part in parts]
     assert [round(item.start, 2) for item in result.items] == [0, 1.2, 2.4]
     for item, part in zip(result.items, parts, strict=True):
@@ -141,11 +140,11 @@ def test_an_exception_in_the_network_reaches_the_caller_and_stops_the_threads(tm
             raise ZeroDivisionError
 
     pictures(tmp_path / "in", range(40))
-    with assocmem.open(tmp_path / "photos.amem", extractor=Failing()) as photos:
+    with open_photos(tmp_path / "photos.amem", Failing()) as photos:
         with pytest.raises(ZeroDivisionError) as caught:
             photos.add([tmp_path / "in"])
         assert decoders() == []
-        assert caught.tb is not None  # even while somebody keeps the traceback, and with it all frames
+        assert caught.tb is not None  # although the traceback keeps all frames
         assert photos.verify() == []
 
 
@@ -156,7 +155,7 @@ def test_an_exception_in_a_thread_reaches_the_caller(tmp_path):
 
     jobs = jobs_of(*pictures(tmp_path, range(5)))
     with pytest.raises(ZeroDivisionError):
-        run(jobs, Failing())
+        run_stages(jobs, Failing())
 
 
 def test_no_more_files_are_decoded_than_look_ahead_allows(tmp_path):
@@ -173,9 +172,9 @@ def test_no_more_files_are_decoded_than_look_ahead_allows(tmp_path):
     ends = begun = 0
     with closing(decode(jobs, ColourExtractor(), known, threads=4)) as messages:
         for message in messages:
-            begun = min(80, ends + ingest.LOOKAHEAD)
+            begun = min(80, ends + LOOKAHEAD)
             ends += isinstance(message, End)
-            with more:  # the threads get that far without the consumer, and no further
+            with more:  # the threads get so far without the consumer, and no further
                 assert more.wait_for(lambda: len(asked) >= begun, timeout=60)  # noqa: B023
                 assert len(asked) == begun
     assert ends == begun == 80
@@ -196,12 +195,12 @@ def test_a_long_video_waits_for_its_consumer(tmp_path):
             if isinstance(message, Part):
                 consumed += 1
                 images += len(message.images)
-                # In the queue, and one part in the thread's hands; three pictures each.
-                assert len(prepared) <= images + 3 * (ingest.QUEUED_PARTS + 1)
+                # Those in the queue, and one part that the thread holds; three pictures each.
+                assert len(prepared) <= images + 3 * (QUEUED_PARTS + 1)
     assert consumed == 12
 
 
-def test_the_network_sees_batches_and_ends_are_not_kept_waiting(tmp_path):
+def test_the_network_gets_batches_and_ends_do_not_wait(tmp_path):
     sizes = []
 
     class Counting(ColourExtractor):
@@ -221,5 +220,5 @@ def test_the_network_sees_batches_and_ends_are_not_kept_waiting(tmp_path):
         taken: list[str] = []
         waiting = [len(taken) - number for number, _ in enumerate(describe(messages(kinds), Counting()))]
         assert len(waiting) == len(kinds)
-        assert max(waiting) <= 2 * 4 * BATCH  # a group that runs, and one that gathers
+        assert max(waiting) <= 2 * 4 * BATCH  # a group that runs, and one that is collected
         assert sizes == expected

@@ -1,4 +1,4 @@
-"""Laws of a taught collection: answers depend, to the bit, on what stands, and not on how it came to stand."""
+"""Laws of a taught collection: answers depend, bit for bit, on the teachings in force, not on how they were made."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import shutil
 
 import pytest
 
-import assocmem
 from assocmem.errors import InputError, UnknownConceptError
-from tests.fakes import ColourExtractor, kinds
+from assocmem.index.derived.files import TAUGHT
+from tests.fakes import kinds, open_photos
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """A collection of four kinds, three pictures each, that was taught nothing."""
+    """A collection of four kinds, three pictures each, without teachings."""
     folder = tmp_path_factory.mktemp("template")
     files = kinds(folder / "in", (1, 2, 3, 4), 3)
-    with assocmem.open(folder / "photos.amem", extractor=ColourExtractor()) as photos:
+    with open_photos(folder / "photos.amem") as photos:
         photos.add(folder / "in")
     return folder / "photos.amem", files
 
 
 @pytest.fixture
 def make(template, tmp_path):
-    """Make copies of the collection, each alike."""
+    """Make copies of the collection."""
     made = []
 
     def fresh():
         target = tmp_path / f"{len(made)}.amem"
         shutil.copytree(template[0], target)
-        made.append(assocmem.open(target, extractor=ColourExtractor()))
+        made.append(open_photos(target))
         return made[-1]
 
     yield fresh
@@ -47,11 +47,11 @@ NAMES = ("castle", "fort", "harbour", "gate", "place")
 
 
 def answers(photos, files):
-    """Everything that can be asked about concepts; scores are compared to the bit."""
+    """Everything that can be asked about concepts; scores are compared bit for bit."""
     told = {}
     for name in NAMES:
         try:
-            told[name] = photos.search(name, 20), photos.meant(name)
+            told[name] = photos.search(name, 20), photos.searcher.meant(name)
         except UnknownConceptError as error:
             told[name] = str(error)
     shown = [photos.concepts(path, 4) for paths in files.values() for path in paths]
@@ -60,8 +60,8 @@ def answers(photos, files):
     return told, shown, listed, info.concepts, info.examples
 
 
-def sayings(files):
-    """Sayings of which no two are of one file."""
+def statements(files):
+    """Statements about files; no two are about the same file."""
     return [
         lambda photos: photos.teach("castle", files[1][:2]),
         lambda photos: photos.teach("fort", files[2][:2]),
@@ -75,10 +75,10 @@ def sayings(files):
 def test_the_order_of_teachings_changes_no_answer(make, files):
     told = []
     for seed in range(3):
-        photos, order = make(), sayings(files)
+        photos, order = make(), statements(files)
         random.Random(seed).shuffle(order)
-        for say in order:
-            say(photos)
+        for state in order:
+            state(photos)
         photos.rename("castle", "castle")
         told.append(answers(photos, files))
     assert told[0] == told[1] == told[2]
@@ -115,7 +115,7 @@ def test_taught_and_forgotten_is_never_taught(make, files, way):
     assert answers(forgotten, files) == before
 
 
-def test_taught_nothing_but_what_was_forgotten_is_never_taught(make, files):
+def test_everything_taught_and_forgotten_is_never_taught(make, files):
     never, forgotten = make(), make()
     forgotten.teach("castle", files[1], parent="place")
     forgotten.correct(files[3], wrong="tabby", right="fort")
@@ -151,7 +151,7 @@ def test_renamed_is_taught_by_that_name(make, files):
     assert answers(renamed, files) == answers(named, files)
 
 
-def test_undone_brings_back_what_was_said_before(make, files):
+def test_undo_restores_the_answers_of_before(make, files):
     photos = make()
     photos.teach("castle", files[1])
     photos.teach("fort", files[2])
@@ -175,21 +175,22 @@ def test_undone_brings_back_what_was_said_before(make, files):
         assert answers(photos, files) == history[place]
 
 
-def test_answers_of_what_was_kept_and_what_is_found_anew_are_the_same(make, files):
+def test_a_kept_model_and_a_new_one_give_the_same_answers(make, files, kept_at_once):
     photos = make()
-    for say in sayings(files):
-        say(photos)
+    for state in statements(files):
+        state(photos)
     before = answers(photos, files)
+    assert (photos.folder / TAUGHT).exists()
     for remove in (False, True):
         if remove:
-            (photos.folder / "memory-taught.h5").unlink()
-        with assocmem.open(photos.folder, extractor=ColourExtractor()) as again:
+            (photos.folder / TAUGHT).unlink()
+        with open_photos(photos.folder) as again:
             assert answers(again, files) == before
             assert again.verify() == []
 
 
 def test_no_order_of_parents_makes_a_circle(make, files):
-    """Merging and renaming may put a concept below itself; then it stands below nothing, and nothing hangs."""
+    """Merging and renaming may put a concept below itself; then it has no parent, and nothing loops for ever."""
     for change in (lambda p: p.merge("castle", "gate"), lambda p: p.rename("gate", "PLACE")):
         photos = make()
         photos.teach("castle", files[1], parent="Place")
@@ -204,10 +205,10 @@ def test_no_order_of_parents_makes_a_circle(make, files):
         assert parents[last] is None
         photos.set_parent("fort", None)
         photos.set_parent("fort", last)
-        assert set(photos.meant(last).taught) == set(parents)
+        assert set(photos.searcher.meant(last).taught) == set(parents)
 
 
-def test_those_below_a_concept_stay_there_however_it_was_spelt(make, files):
+def test_the_concepts_below_a_renamed_one_stay_there_in_any_spelling(make, files):
     photos = make()
     photos.teach("castle", files[1], parent="place")
     photos.teach("PLACE", files[2])

@@ -1,39 +1,26 @@
-"""Files that misbehave while they are indexed: each is a failure of its own, and what can be read of it is kept."""
+"""Files that cannot be read, or change while they are read: each has its own failure; readable parts are stored."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from contextlib import closing
 from itertools import islice
 
 import numpy as np
 import pytest
 
-import assocmem
 from assocmem.errors import MediaError
 from assocmem.extractors.base import Extraction
-from assocmem.index.ingest.decode import Job, content_hash, decode, plan
-from assocmem.index.ingest.decode import decode as ingest
-from assocmem.index.ingest.describe import describe
-from assocmem.index.ingest.walk import walk
-from tests.fakes import ColourExtractor, picture, pictures
+from assocmem.index.ingest import pipeline
+from assocmem.index.ingest.pipeline import content_hash
+from tests.fakes import ColourExtractor, open_photos, picture, pictures
+from tests.index.ingest.stages import jobs_of, run_stages
 from tests.media import cut_off, scenes, write_video
-
-
-def jobs_of(*paths):
-    return [step for step in plan(walk(paths), lambda found: False) if isinstance(step, Job)]
-
-
-def run(jobs, extractor=None):
-    extractor = extractor or ColourExtractor()
-    with closing(decode(jobs, extractor, lambda digest: False, threads=2)) as messages:
-        return list(describe(messages, extractor))
 
 
 @pytest.fixture
 def broken_video(tmp_path):
-    """One that promises four shots; the file ends within the third."""
+    """Return a video that announces four shots; the file ends within the third."""
     path = write_video(tmp_path / "broken.mp4", scenes([30, 30, 30, 30]), faststart=True)
     cut_off(path, 0.7)
     return path
@@ -43,7 +30,7 @@ def test_a_file_that_vanishes_is_tried_again(tmp_path):
     paths = pictures(tmp_path, range(3))
     jobs = jobs_of(*paths)
     paths[1].unlink()
-    results = run(jobs)
+    results = run_stages(jobs)
     assert [len(result.items) for result in results] == [1, 0, 1]
     failure = results[1].end.failure
     assert (failure.reason, failure.lasting) == ("no such file or directory", False)
@@ -58,16 +45,17 @@ def test_a_file_that_changes_while_it_is_read_is_tried_again(tmp_path, change):
             os.utime(path, (1, 1)) if change == "touched" else path.unlink()
             return super().prepare(image)
 
-    [result] = run(jobs_of(path), Meddling())
+    [result] = run_stages(jobs_of(path), Meddling())
     assert "while being read" in result.end.failure.reason
     assert not result.end.failure.lasting
-    with assocmem.open(tmp_path / "photos.amem", extractor=ColourExtractor()) as photos:
-        photos._given.prepare = Meddling().prepare
+    extractor = ColourExtractor()
+    with open_photos(tmp_path / "photos.amem", extractor) as photos:
+        extractor.prepare = Meddling().prepare
         picture(0).save(path)
         report = photos.add([path])
         assert "while being read" in report.failed[0].reason
         picture(0).save(path)
-        del photos._given.prepare
+        del extractor.prepare
         assert photos.add([path]).failed == photos.failures() == []
 
 
@@ -84,7 +72,7 @@ def test_numbers_that_cannot_be_stored_are_a_failure_of_their_file(tmp_path):
     pictures(tmp_path / "in", range(12))
     extractor = Overflowing()
     spoiled = [extractor.prepare(np.asarray(picture(seed))) for seed in (3, 4, 5)]
-    with assocmem.open(tmp_path / "photos.amem", extractor=extractor) as photos:
+    with open_photos(tmp_path / "photos.amem", extractor) as photos:
         report = photos.add([tmp_path / "in"])
         assert report.indexed == 9
         assert [os.path.basename(f.path) for f in report.failed] == ["0003.png", "0004.png", "0005.png"]
@@ -93,7 +81,7 @@ def test_numbers_that_cannot_be_stored_are_a_failure_of_their_file(tmp_path):
 
 
 def test_a_video_broken_in_the_middle_gives_its_readable_part(broken_video):
-    [result] = run(jobs_of(broken_video))
+    [result] = run_stages(jobs_of(broken_video))
     assert len(result.items) == 3
     assert result.end.failure.reason.startswith("broken after ")
     assert result.end.failure.lasting
@@ -102,7 +90,7 @@ def test_a_video_broken_in_the_middle_gives_its_readable_part(broken_video):
 
 def test_the_readable_part_is_kept_and_the_failure_reported_without_reading_again(tmp_path, broken_video):
     extractor = ColourExtractor()
-    with assocmem.open(tmp_path / "photos.amem", extractor=extractor) as photos:
+    with open_photos(tmp_path / "photos.amem", extractor) as photos:
         first = photos.add([broken_video])
         assert (first.indexed, len(first.failed), len(photos)) == (3, 1, 3)
         seen = extractor.seen
@@ -129,17 +117,17 @@ def test_the_readable_part_is_kept_and_the_failure_reported_without_reading_agai
         assert photos.failures() == []
 
 
-def test_what_circumstances_cut_short_is_read_again(tmp_path, monkeypatch):
+def test_a_video_that_was_cut_short_by_circumstances_is_read_again(tmp_path, monkeypatch):
     video = write_video(tmp_path / "clip.mp4", scenes([30, 30, 30]))
-    read_parts = ingest.read_parts
+    read_parts = pipeline.read_parts
 
     def unplugged(path, kind, extractor):
         yield from islice(read_parts(path, kind, extractor), 2)
         raise MediaError("input/output error", lasting=False)
 
-    with assocmem.open(tmp_path / "photos.amem", extractor=ColourExtractor()) as photos:
+    with open_photos(tmp_path / "photos.amem") as photos:
         with monkeypatch.context() as patch:
-            patch.setattr(ingest, "read_parts", unplugged)
+            patch.setattr(pipeline, "read_parts", unplugged)
             report = photos.add([video])
             assert (report.indexed, [f.reason for f in report.failed]) == (2, ["input/output error"])
         report = photos.add([video])

@@ -1,4 +1,4 @@
-"""A collection is taught: what was said is found, listed, looked after and taken back."""
+"""Teaching a collection: concepts are found, listed, renamed, merged and taken back."""
 
 from __future__ import annotations
 
@@ -10,37 +10,13 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-import assocmem
 from assocmem.errors import CollectionError, UnknownConceptError
-from tests.fakes import ColourExtractor, kin, kinds, picture, pictures
+from tests.fakes import ColourExtractor, kin, open_photos, picture, pictures, taught_concept
 from tests.media import scenes, write_video
-
-
-@pytest.fixture
-def extractor():
-    return ColourExtractor()
-
-
-@pytest.fixture
-def photos(tmp_path, extractor):
-    with assocmem.open(tmp_path / "photos.amem", extractor=extractor) as collection:
-        yield collection
-
-
-@pytest.fixture
-def files(tmp_path):
-    """Four pictures each of kinds 1 and 2."""
-    return kinds(tmp_path / "in", (1, 2), 4)
 
 
 def _paths(hits):
     return [hit.path for hit in hits]
-
-
-def _taught(photos, file):
-    """The taught concept that a file is taken for, None where there is none."""
-    shown = [hit for hit in photos.concepts(file) if hit.source == "taught"]
-    return shown[0].concept if shown else None
 
 
 def test_a_concept_is_found_by_its_name_and_named_for_a_file(photos, files, tmp_path):
@@ -59,14 +35,14 @@ def test_a_concept_is_found_by_its_name_and_named_for_a_file(photos, files, tmp_
         assert hit.score > 0.8
 
 
-def test_what_was_taught_is_named_before_what_the_network_knows(photos, files):
+def test_taught_concepts_are_named_before_imagenets(photos, files):
     photos.teach("castle", files[1])
     photos.teach("harbour", files[2])
     shown = photos.concepts(files[1][0], 3)
     assert [(hit.rank, hit.source) for hit in shown] == [(1, "taught"), *((n, "imagenet") for n in (1, 2, 3))]
 
 
-def test_what_is_not_in_the_collection_is_indexed_first(photos, files, extractor):
+def test_new_files_are_indexed_first(photos, files, extractor):
     report = photos.teach("castle", files[1][0])  # one path needs no list; there is no collection yet
     assert (report.indexed, report.taught, len(photos)) == (1, 1, 1)
     report = photos.teach("castle", [os.path.dirname(files[1][0])])
@@ -87,7 +63,7 @@ def test_a_file_named_twice_is_one_example(photos, files):
     assert [(one.concept, one.examples) for one in photos.taught_concepts()] == [("castle", 4)]
 
 
-def test_teaching_again_changes_nothing_and_teaching_otherwise_does(photos, files):
+def test_teaching_the_same_again_changes_nothing_and_another_concept_does(photos, files):
     photos.teach("castle", files[1])
     again = photos.teach("CASTLE", files[1])
     assert (again.taught, again.known, again.changed, again.concepts) == (0, 4, 0, ["castle"])
@@ -109,10 +85,10 @@ def test_each_folder_is_a_concept(photos, tmp_path, files):
     assert (report.taught, report.known, report.indexed, report.concepts) == (7, 1, 7, ["kind1", "KIND2"])
     assert [failure.path for failure in report.failed] == [str(tmp_path / "in" / "kind1" / "broken.png")]
     assert {one.concept: one.examples for one in photos.taught_concepts()} == {"KIND2": 4, "kind1": 4}
-    assert _taught(photos, files[1][0]) == "kind1"
+    assert taught_concept(photos, files[1][0]) == "kind1"
 
 
-def test_concepts_are_listed_with_what_is_known_of_them(photos, files):
+def test_concepts_are_listed_with_their_figures(photos, files):
     before = datetime.now(UTC).isoformat(timespec="seconds")
     photos.teach("castle", files[1][:3], parent="building")
     photos.teach("harbour", files[2][:1])
@@ -125,7 +101,7 @@ def test_concepts_are_listed_with_what_is_known_of_them(photos, files):
     assert before <= castle.taught <= datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def test_everything_that_was_said_is_in_the_history(photos, files, monkeypatch):
+def test_every_teaching_is_in_the_history(photos, files, monkeypatch):
     monkeypatch.setattr(getpass, "getuser", lambda: "klara")
     photos.teach("castle", files[1][:2])
     photos.correct(files[1][1], wrong="castle", right="fort")
@@ -145,7 +121,7 @@ def test_everything_that_was_said_is_in_the_history(photos, files, monkeypatch):
     assert [one.id for one in photos.teachings("keep")] == [one.id for one in photos.teachings("Castle")] == [1, 2, 3]
 
 
-def test_who_has_no_name_teaches_all_the_same(photos, files, monkeypatch):
+def test_a_user_without_a_name_can_teach(photos, files, monkeypatch):
     def nobody():
         raise OSError("no name")
 
@@ -164,26 +140,26 @@ def test_all_shots_of_a_video_are_taught_or_one_of_them(photos, tmp_path):
         *[(False, str(video))] * 3,
         (True, str(tmp_path / "in" / "0005.png")),
     ]
-    assert photos.say_of(shots[1].item, "Boat").taught == 1
+    assert photos.teacher.label_items(shots[1].item, "Boat").taught == 1
     assert [(hit.item, hit.score) for hit in photos.search("boat", 1)] == [(shots[1].item, 1)]
     assert shots[1].item not in [hit.item for hit in photos.search("harbour", 9)]
-    photos.say_of([shots[0].item, shots[1].item], "harbour", is_one=False)
+    photos.teacher.label_items([shots[0].item, shots[1].item], "harbour", is_one=False)
     assert {hit.item for hit in photos.search("harbour", 9) if hit.kind == "shot"} == {shots[2].item}
     assert photos.forget("harbour", video) == 5  # three shots taught, and two denied
     assert {one.concept: one.examples for one in photos.taught_concepts()} == {"Boat": 1, "harbour": 1}
 
 
-def test_a_renamed_concept_goes_by_its_new_name_only(photos, files):
+def test_a_renamed_concept_is_found_by_its_new_name_only(photos, files):
     photos.teach("castle", files[1][:3], parent="building")
     photos.teach("gate", files[2][:2], parent="castle")
     before = photos.search("castle")
     assert photos.rename(" CASTLE ", "  old   keep ") == "old keep"
     assert photos.search("Old Keep") == before
     assert {one.concept: one.parent for one in photos.taught_concepts()} == {"gate": "old keep", "old keep": "building"}
-    assert str(files[1][0]) not in _paths(photos.search("castle")) or photos.meant("castle").taught == ()
+    assert str(files[1][0]) not in _paths(photos.search("castle")) or photos.searcher.meant("castle").taught == ()
 
 
-def test_a_name_may_be_spelt_otherwise_and_loses_nothing(photos, files):
+def test_a_name_may_get_another_spelling_and_keeps_its_parents(photos, files):
     photos.teach("castle", files[1][:2], parent="building")
     photos.teach("gate", files[2][:2], parent="castle")
     for name in ("Castle", "Castle", "castle"):
@@ -218,7 +194,7 @@ def test_a_concept_is_forgotten_whole_or_by_files(photos, files):
     assert photos.verify() == []
 
 
-def test_a_file_that_was_moved_is_forgotten_where_it_is_now(photos, files, tmp_path):
+def test_a_moved_file_is_forgotten_by_its_new_path(photos, files, tmp_path):
     photos.teach("castle", files[1][:2])
     moved = tmp_path / "in" / "elsewhere" / "moved.png"
     moved.parent.mkdir()
@@ -228,11 +204,11 @@ def test_a_file_that_was_moved_is_forgotten_where_it_is_now(photos, files, tmp_p
     assert photos.taught_concepts()[0].examples == 1
 
 
-def test_what_a_file_was_said_to_be_before_comes_back_when_the_later_is_forgotten(photos, files):
+def test_an_earlier_teaching_holds_again_when_the_later_one_is_forgotten(photos, files):
     photos.teach("castle", files[1][:2])
     photos.teach("fort", files[1][:1])
     photos.forget("fort")
-    assert _taught(photos, files[1][0]) == "castle"
+    assert taught_concept(photos, files[1][0]) == "castle"
 
 
 def test_a_copy_of_a_taught_file_is_the_same_example(photos, files, tmp_path):
@@ -245,22 +221,22 @@ def test_a_copy_of_a_taught_file_is_the_same_example(photos, files, tmp_path):
     assert {hit.path for hit in photos.search("fort", 2)} == {str(twin), str(files[1][0])}
 
 
-def test_parents_are_set_and_taken_away(photos, files):
+def test_parents_are_set_and_removed(photos, files):
     photos.teach("castle", files[1][:2])
     photos.set_parent("castle", "  building")
     assert photos.taught_concepts()[0].parent == "building"
-    photos.teach("castle", [], parent="ruin")  # nothing to teach, but its place
+    photos.teach("castle", [], parent="ruin")  # only its parent
     assert photos.taught_concepts()[0].parent == "ruin"
     photos.set_parent("castle", None)
     assert photos.taught_concepts()[0].parent is None
 
 
-def test_what_was_taught_is_there_when_opened_again(photos, files):
+def test_teachings_are_there_when_the_collection_is_opened_again(photos, files):
     photos.teach("castle", files[1][:2])
     photos.teach("harbour", files[2][:2])
     told = photos.search("castle"), photos.concepts(files[1][3]), photos.taught_concepts(), photos.teachings()
     photos.close()
-    with assocmem.open(photos.folder, extractor=ColourExtractor()) as again:
+    with open_photos(photos.folder) as again:
         assert (
             again.search("castle"),
             again.concepts(files[1][3]),
@@ -270,19 +246,19 @@ def test_what_was_taught_is_there_when_opened_again(photos, files):
         assert again.verify() == []
 
 
-def test_a_file_with_other_content_is_no_example_any_more(photos, files):
+def test_a_file_with_other_content_is_not_an_example_any_more(photos, files):
     photos.teach("castle", files[1][:2])
     photos.teach("harbour", files[2][:2])
     kin(2, 7).save(files[1][0])
     photos.add(files[1][0])
-    assert _taught(photos, files[1][0]) == "harbour"
+    assert taught_concept(photos, files[1][0]) == "harbour"
     assert str(files[1][0]) not in _paths(photos.search("castle", 1))
-    assert photos.taught_concepts()[0].examples == 2  # what was learned is not lost with the file
+    assert photos.taught_concepts()[0].examples == 2  # the old content is still an example
 
 
 def test_ctrl_c_while_files_are_indexed_teaches_nothing(tmp_path):
     paths = pictures(tmp_path / "in", range(60))
-    with assocmem.open(tmp_path / "a.amem", extractor=ColourExtractor(fail_after=30)) as photos:
+    with open_photos(tmp_path / "a.amem", ColourExtractor(fail_after=30)) as photos:
         for teach in (
             lambda: photos.teach("castle", tmp_path / "in"),
             lambda: photos.teach_folders(tmp_path),
@@ -294,15 +270,15 @@ def test_ctrl_c_while_files_are_indexed_teaches_nothing(tmp_path):
         assert photos.teachings() == []
 
 
-def test_an_array_is_answered_for_by_what_was_taught(photos, files):
+def test_an_array_is_recognised_by_taught_concepts(photos, files):
     photos.teach("castle", files[1][:2])
     photos.teach("harbour", files[2][:2])
-    assert _taught(photos, np.asarray(kin(2, 0))) == "harbour"
+    assert taught_concept(photos, np.asarray(kin(2, 0))) == "harbour"
 
 
-def test_a_reader_sees_what_is_taught_meanwhile(photos, files):
+def test_an_open_reader_sees_later_teachings(photos, files):
     photos.add([*files[1], *files[2]])
-    with assocmem.open(photos.folder, extractor=ColourExtractor()) as reader:
+    with open_photos(photos.folder) as reader:
         assert reader.taught_concepts() == []
         for teach, concept in (
             (lambda: photos.teach("castle", files[1][:2]), "castle"),
@@ -310,25 +286,25 @@ def test_a_reader_sees_what_is_taught_meanwhile(photos, files):
             (lambda: photos.forget("fort"), None),
         ):
             teach()
-            assert _taught(reader, files[1][0]) == concept
+            assert taught_concept(reader, files[1][0]) == concept
     with pytest.raises(CollectionError, match="has been closed"):
         reader.teach("castle", files[1][:2])
 
 
-def test_a_concept_taught_anew_stands_where_nobody_put_it_before(photos, files):
+def test_a_concept_that_is_taught_again_after_undo_has_no_parent(photos, files):
     photos.teach("castle", files[1][:2], parent="building")
     photos.undo(teaching.id for teaching in photos.teachings())
     photos.teach("castle", files[1][:2])
     assert photos.taught_concepts()[0].parent is None
 
 
-def test_what_something_was_only_said_not_to_be_is_no_concept(photos, files):
+def test_a_concept_that_was_only_denied_is_not_a_taught_concept(photos, files):
     photos.teach("castle", files[1][:2])
     photos.correct(files[2][0], wrong="tabby")
-    with pytest.raises(UnknownConceptError, match="no concept that was taught is called 'tabby'"):
+    with pytest.raises(UnknownConceptError, match="no taught concept is called 'tabby'"):
         photos.rename("tabby", "cat")
     assert photos.rename("castle", "tabby") == "tabby"
-    assert photos.forget("tabby") == 3  # what was said of it either way
+    assert photos.forget("tabby") == 3  # teachings and denials
 
 
 def test_a_name_with_a_slash_is_searched_for(photos, files):
@@ -336,7 +312,7 @@ def test_a_name_with_a_slash_is_searched_for(photos, files):
     assert set(_paths(photos.search("ac/dc", 2))) == set(map(str, files[1][:2]))
 
 
-def test_only_a_concept_that_is_there_can_be_put_below_another(photos, files):
+def test_only_a_taught_concept_can_be_put_below_another(photos, files):
     photos.teach("castle", files[1][:2])
     with pytest.raises(UnknownConceptError):
         photos.teach("harbour", [], parent="building")

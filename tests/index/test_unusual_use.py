@@ -1,4 +1,4 @@
-"""A collection in unusual hands: threads, slips of the keyboard, questions that are none."""
+"""Unusual uses of a collection: threads, typing errors, arguments that are invalid."""
 
 from __future__ import annotations
 
@@ -8,15 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-import assocmem
 from assocmem.errors import CollectionError, InputError, MediaError
-from tests.fakes import ColourExtractor, picture, pictures
-
-
-@pytest.fixture
-def photos(tmp_path):
-    with assocmem.open(tmp_path / "photos.amem", extractor=ColourExtractor()) as collection:
-        yield collection
+from tests.fakes import open_photos, picture, pictures
 
 
 def _names(hits):
@@ -39,21 +32,21 @@ def test_threads_may_share_a_collection(photos, tmp_path):
 def test_a_closed_collection_says_so(photos, tmp_path):
     photos.add(pictures(tmp_path / "in", range(2)))
     photos.close()
-    for question in (photos.info, photos.refresh, lambda: len(photos), lambda: photos.add(tmp_path / "in")):
+    for question in (photos.info, photos.verify, lambda: len(photos), lambda: photos.add(tmp_path / "in")):
         with pytest.raises(CollectionError, match="has been closed; open it again"):
             question()
 
 
 def test_a_collection_made_meanwhile_is_seen(tmp_path):
     paths = pictures(tmp_path / "in", range(2))
-    with assocmem.open(tmp_path / "a.amem", extractor=ColourExtractor()) as early:
+    with open_photos(tmp_path / "a.amem") as early:
         assert len(early) == 0
-        with assocmem.open(tmp_path / "a.amem", extractor=ColourExtractor()) as writer:
+        with open_photos(tmp_path / "a.amem") as writer:
             writer.add(paths)
         assert len(early) == 2
 
 
-def test_a_slip_of_the_keyboard_makes_no_collection(photos, tmp_path):
+def test_a_typing_error_makes_no_collection(photos, tmp_path):
     report = photos.add([tmp_path / "typo"])
     assert [failure.reason for failure in report.failed] == ["no such file or directory"]
     assert not photos.folder.exists()
@@ -69,7 +62,7 @@ def test_an_empty_path_is_never_the_current_folder(photos, tmp_path, monkeypatch
     assert len(photos) == 3
 
 
-def test_a_folder_named_like_a_concept_is_no_question(photos, tmp_path, monkeypatch):
+def test_a_folder_named_like_a_concept_does_not_hide_the_concept(photos, tmp_path, monkeypatch):
     pictures(tmp_path / "in", range(3))
     photos.add([tmp_path / "in"])
     monkeypatch.chdir(tmp_path)
@@ -81,7 +74,7 @@ def test_a_folder_named_like_a_concept_is_no_question(photos, tmp_path, monkeypa
         photos.search("./lynx")
 
 
-def test_a_file_named_outright_is_answered_for(photos, tmp_path):
+def test_an_explicitly_named_file_is_reported_if_it_cannot_be_read(photos, tmp_path):
     [good] = pictures(tmp_path / "in", [1])
     notes = tmp_path / "in" / "notes.txt"
     notes.write_text("text")
@@ -108,6 +101,6 @@ def test_k_is_a_whole_number(photos, tmp_path, k):
             question(path, k)
 
 
-def test_a_pillow_picture_is_answered_with_the_way(photos):
+def test_a_pillow_picture_is_refused_with_the_conversion(photos):
     with pytest.raises(InputError, match=r"numpy\.asarray\(picture"):
         photos.search(picture(1))

@@ -1,4 +1,4 @@
-"""Walking: every file once, in one order; what nobody means is left out, what cannot be entered is said."""
+"""Walking: every file once, in a fixed order; some folders are skipped, those that cannot be read are reported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from assocmem.index.ingest import walk as walk_module
-from assocmem.index.ingest.walk import Found, absolute, walk
+from assocmem.index.ingest.walk import FoundFile, walk
+from assocmem.index.store.catalog import absolute
 from assocmem.index.store.records import Failure
 
 
@@ -22,7 +23,7 @@ def tree(root, *names):
 def names(root, *paths):
     """Files found, relative to ``root``, in order; nothing may go wrong."""
     found = list(walk(paths or [root]))
-    assert all(isinstance(entry, Found) for entry in found), found
+    assert all(isinstance(entry, FoundFile) for entry in found), found
     return [os.path.relpath(entry.path, root) for entry in found]
 
 
@@ -33,17 +34,17 @@ def failures(paths):
 def test_files_come_with_size_and_time(tmp_path):
     tree(tmp_path, "a.jpg")
     os.utime(tmp_path / "a.jpg", ns=(1, 123_456_789))
-    assert list(walk([tmp_path])) == [Found(str(tmp_path / "a.jpg"), 5, 123_456_789)]
+    assert list(walk([tmp_path])) == [FoundFile(str(tmp_path / "a.jpg"), 5, 123_456_789)]
 
 
-def test_the_order_is_that_of_the_names(tmp_path, monkeypatch):
+def test_files_come_in_the_order_of_their_names(tmp_path, monkeypatch):
     tree(tmp_path, "b/2.jpg", "b/1.jpg", "a.jpg", "b.jpg", "c/d/e/f.jpg", "Z/x.jpg", "c/a.jpg")
     expected = ["Z/x.jpg", "a.jpg", "b/1.jpg", "b/2.jpg", "b.jpg", "c/a.jpg", "c/d/e/f.jpg"]
     assert names(tmp_path) == expected
     scandir = os.scandir
 
     class Backwards:
-        """The order in which a file system lists a folder is its own affair."""
+        """File systems list folders in any order."""
 
         def __init__(self, path):
             with scandir(path) as entries:
@@ -59,25 +60,25 @@ def test_the_order_is_that_of_the_names(tmp_path, monkeypatch):
     assert names(tmp_path) == expected
 
 
-LEFT_OUT = [".hidden.jpg", "._a.jpg", ".git/a.jpg", ".thumbnails/a.jpg", "@eaDir/a.jpg", "#recycle/a.jpg",
+SKIPPED = [".hidden.jpg", "._a.jpg", ".git/a.jpg", ".thumbnails/a.jpg", "@eaDir/a.jpg", "#recycle/a.jpg",
     "$RECYCLE.BIN/a.jpg", "lost+found/a.jpg", "node_modules/a.jpg", "sub/@eaDir/deeper/a.jpg"]  # fmt: skip
 
 
-def test_what_nobody_means_is_left_out(tmp_path):
-    tree(tmp_path, "a.jpg", "sub/b.jpg", "my.git/c.jpg", *LEFT_OUT)
+def test_hidden_names_and_folders_of_programs_are_skipped(tmp_path):
+    tree(tmp_path, "a.jpg", "sub/b.jpg", "my.git/c.jpg", *SKIPPED)
     assert names(tmp_path) == ["a.jpg", "my.git/c.jpg", "sub/b.jpg"]
 
 
-@pytest.mark.parametrize("name", LEFT_OUT)
-def test_what_is_named_outright_is_taken(tmp_path, name):
-    tree(tmp_path, "a.jpg", *LEFT_OUT)
+@pytest.mark.parametrize("name", SKIPPED)
+def test_a_skipped_name_is_taken_if_it_is_named_explicitly(tmp_path, name):
+    tree(tmp_path, "a.jpg", *SKIPPED)
     assert names(tmp_path, tmp_path / name) == [name]
     parent = (tmp_path / name).parent
     if parent != tmp_path:
         assert names(tmp_path, parent) == [name]
 
 
-def test_collections_are_left_out_unless_named_outright(tmp_path):
+def test_collections_are_skipped_unless_named_explicitly(tmp_path):
     tree(tmp_path, "a.jpg", "my.amem/catalog.sqlite3", "my.amem/segments/00000001.h5", "my.amem/x.jpg", "z.jpg")
     assert names(tmp_path) == ["a.jpg", "z.jpg"]
     assert "my.amem/x.jpg" in names(tmp_path, tmp_path / "my.amem")
@@ -126,7 +127,7 @@ def test_links_in_a_circle_end_and_are_reported(tmp_path):
     (tmp_path / "a/self").symlink_to(".")
     (tmp_path / "a/nowhere").symlink_to("nowhere")
     found = list(walk([tmp_path / "a"]))
-    assert [os.path.relpath(f.path, tmp_path) for f in found if isinstance(f, Found)] == ["a/2.jpg", "a/b/1.jpg"]
+    assert [os.path.relpath(f.path, tmp_path) for f in found if isinstance(f, FoundFile)] == ["a/2.jpg", "a/b/1.jpg"]
     reported = failures([tmp_path / "a"])
     back = f"symbolic link back to {tmp_path / 'a'}"
     reasons = {os.path.relpath(path, tmp_path): failure.reason for path, failure in reported.items()}
@@ -141,7 +142,7 @@ def test_only_regular_files_are_found(tmp_path, monkeypatch):
     (tmp_path / "null.jpg").symlink_to("/dev/null")
 
     def no_opening(*arguments, **options):
-        pytest.fail("a pipe that nobody writes to would be waited for, forever")
+        pytest.fail("opening a pipe that nobody writes to would wait forever")
 
     monkeypatch.setattr("builtins.open", no_opening)
     monkeypatch.setattr(os, "open", no_opening)
@@ -165,13 +166,13 @@ def test_a_folder_that_cannot_be_entered_is_reported_and_stops_nothing(tmp_path,
     assert found[1] == Failure(str(tmp_path / "b"), "permission denied", lasting=False)
 
 
-def test_what_is_not_there_is_reported(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     (tmp_path / "dangling").symlink_to("gone")
     for path in (tmp_path / "nowhere", tmp_path / "dangling"):
         assert list(walk([path])) == [Failure(str(path), "no such file or directory", lasting=False)]
 
 
-def test_a_file_that_vanishes_under_way_is_reported(tmp_path):
+def test_a_file_that_vanishes_during_the_walk_is_reported(tmp_path):
     tree(tmp_path, "a.jpg", "b.jpg")
     steps = walk([tmp_path])
     assert next(steps).path.endswith("a.jpg")
@@ -181,7 +182,7 @@ def test_a_file_that_vanishes_under_way_is_reported(tmp_path):
 
 def test_deep_folders_need_no_deep_stack(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for _ in range(400):  # beyond what one path may be long: built and entered step by step
+    for _ in range(400):  # longer than a path may be: made and entered step by step
         os.mkdir("dddddddddd")
         os.chdir("dddddddddd")
     found = list(walk([tmp_path]))

@@ -1,4 +1,4 @@
-"""The catalog: transactions are whole, paths survive, and a file that is no catalog is refused and left alone."""
+"""The catalog: transactions are atomic, paths survive, and a file that is no catalog is refused and left alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from contextlib import closing
 import pytest
 
 from assocmem.errors import CollectionError, DamagedError, LockedError, MismatchError
-from assocmem.index.store import database
 from assocmem.index.store.catalog import NAME, Catalog
 from assocmem.index.store.records import Failure, FileRow
 
@@ -61,14 +60,14 @@ def test_a_transaction_that_fails_changes_nothing(catalog):
         with pytest.raises(error):
             change_and_fail(catalog, error)
     assert dump(catalog) == before
-    fill(catalog, files=0)  # and the connection is fit for the next one
+    fill(catalog, files=0)  # the connection can be used for the next one
     assert catalog.generation == 2
 
 
 def test_a_commit_that_fails_changes_nothing(catalog, monkeypatch):
     fill(catalog)
     before = dump(catalog)
-    change = Catalog._change
+    change = Catalog.change
 
     def full(self, sql, values=()):
         if sql == "COMMIT":
@@ -76,7 +75,7 @@ def test_a_commit_that_fails_changes_nothing(catalog, monkeypatch):
         return change(self, sql, values)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Catalog, "_change", full)
+        patch.setattr(Catalog, "change", full)
         with pytest.raises(CollectionError, match="disk is full"), catalog.transaction():
             catalog.next_generation()
     assert dump(catalog) == before
@@ -118,7 +117,7 @@ def test_any_path_comes_back_as_it_was(catalog, path):
     assert catalog.file(path + "2") == (file, FileRow(path + "2", "image", b"h" * 16, 1, 3))
 
 
-def test_content_that_circumstances_cut_short_is_not_known(catalog):
+def test_content_that_was_cut_short_by_circumstances_is_not_known(catalog):
     fill(catalog)
     digest = b"\1" * 16
     assert [row.reason for _, row in catalog.files_with_hash(digest)] == [None]
@@ -130,7 +129,7 @@ def test_content_that_circumstances_cut_short_is_not_known(catalog):
     assert [row.reason for _, row in catalog.files_with_hash(digest)] == ["broken after 2.0 s"]
 
 
-def test_a_reader_sees_the_last_commit_while_a_writer_is_at_work(catalog):
+def test_a_reader_sees_the_last_commit_while_a_writer_works(catalog):
     fill(catalog)
     with closing(Catalog(catalog.path.parent)) as reader:
         with catalog.transaction():
@@ -145,15 +144,15 @@ def test_a_reader_sees_the_last_commit_while_a_writer_is_at_work(catalog):
         assert reader.generation == 3
 
 
-def test_a_second_transaction_waits_and_then_says_why_it_cannot(catalog, monkeypatch):
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+def test_a_second_transaction_waits_and_then_gives_the_reason(catalog, monkeypatch):
+    monkeypatch.setattr("assocmem.index.store.catalog.BUSY_SECONDS", 0.05)
     with closing(Catalog(catalog.path.parent)) as other, catalog.transaction():
         with pytest.raises(LockedError, match="another process keeps the catalog busy; try"), other.transaction():
             pytest.fail("two writers at once")
         assert other.generation == 0  # reading goes on
 
 
-def test_a_folder_without_a_catalog_names_the_way_out(tmp_path):
+def test_a_folder_without_a_catalog_is_refused_with_the_command_that_makes_one(tmp_path):
     with pytest.raises(CollectionError, match=r"found no catalog\.sqlite3; make one with `assocmem index"):
         Catalog(tmp_path)
     assert contents(tmp_path) == {}
@@ -205,7 +204,7 @@ def test_a_catalog_cut_short_is_refused_and_left_alone(tmp_path):
         refused(tmp_path)
 
 
-def test_damage_further_on_is_named_when_it_is_met(tmp_path):
+def test_damage_further_on_is_named_when_it_is_read(tmp_path):
     with closing(Catalog(tmp_path, create=META)) as catalog:
         fill(catalog, files=2000)
     whole = bytearray((tmp_path / NAME).read_bytes())
@@ -227,11 +226,11 @@ def test_rows_that_point_to_nothing_are_named(catalog):
     assert catalog.integrity() == [
         "catalog: item 1 belongs to no file",
         "catalog: item 2 belongs to no file",
-        "catalog: item 3 lies in segment 9, which is not live",
+        "catalog: item 3 is in segment 9, which is not live",
     ]
 
 
-def test_a_catalog_whose_making_was_cut_short_is_made_anew(tmp_path):
+def test_a_catalog_whose_making_was_cut_short_is_made_again(tmp_path):
     for suffix in ("", "-journal", "-wal"):
         (tmp_path / f"catalog.tmp{suffix}").write_bytes(b"half a catalog")
     assert Catalog.can_be_made(tmp_path)
@@ -239,12 +238,6 @@ def test_a_catalog_whose_making_was_cut_short_is_made_anew(tmp_path):
         fill(catalog)
     assert os.listdir(tmp_path) == [NAME]
     assert not Catalog.can_be_made(tmp_path)
-
-
-@pytest.fixture
-def read_only(monkeypatch):
-    """For root too, whom permissions do not bind."""
-    monkeypatch.setattr(database.os, "access", lambda path, mode: mode != os.W_OK)
 
 
 def test_a_read_only_folder_can_be_read(tmp_path, read_only):
@@ -260,12 +253,12 @@ def test_a_read_only_folder_can_be_read(tmp_path, read_only):
             catalog.set_meta("seen", "no")
 
 
-def test_commits_that_a_killed_writer_left_in_the_log_are_not_passed_over(tmp_path, monkeypatch):
+def test_commits_that_a_killed_writer_left_in_the_log_are_not_skipped(tmp_path, request):
     (tmp_path / "a").mkdir()
     with closing(Catalog(tmp_path / "a", create=META)) as catalog:
         fill(catalog)
         shutil.copytree(tmp_path / "a", tmp_path / "b")  # as a kill leaves it, the log not yet in the file
     assert (tmp_path / "b" / f"{NAME}-wal").stat().st_size > 0
-    monkeypatch.setattr(database.os, "access", lambda path, mode: mode != os.W_OK)
+    request.getfixturevalue("read_only")
     with closing(Catalog(tmp_path / "b")) as catalog:
         assert (catalog.generation, len(catalog.paths())) == (1, 3)

@@ -1,0 +1,64 @@
+"""``assocmem duplicates``: groups of near copies, in a collection, between folders, of one file."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from assocmem.cli.main import app
+from tests.fakes import ColourExtractor, altered, pictures
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr("assocmem.extractors.registry.open_extractor", lambda *_, **__: ColourExtractor())
+
+    def call(*words, code=0):
+        environment = {"ASSOCMEM_COLLECTION": str(tmp_path / "photos.amem"), "COLUMNS": "100"}
+        result = CliRunner().invoke(app, [str(word) for word in words], env=environment)
+        assert result.exit_code == code, result.output
+        return result
+
+    return call
+
+
+def test_groups_are_printed(run, tmp_path):
+    pictures(tmp_path / "in", range(6))
+    altered(tmp_path / "copies", [1, 4])
+    run("index", tmp_path / "in", tmp_path / "copies")
+    plain = run("duplicates")
+    lines = [line.split("\t") for line in plain.stdout.splitlines()]
+    assert [line[0] for line in lines] == ["1", "1", "2", "2"]
+    assert "2 groups, 2 copies" in plain.stderr
+    answer = json.loads(run("duplicates", "--json", "--similar").stdout)
+    assert answer["least"] == 0.85
+    assert [len(entry["copies"]) for entry in answer["groups"]] == [1, 1]
+    assert answer["groups"][0]["original"].keys() == {"rank", "item", "path", "kind", "start", "end", "score"}
+    across = run("duplicates", tmp_path / "in", "--against", tmp_path / "copies").stdout
+    assert across.count("\n") == 4
+    assert run("duplicates", "--other", tmp_path / "photos.amem", "--json").stdout.count('"original"') == 6 + 2
+
+
+def test_a_sheet_is_written_but_not_over_another_file(run, tmp_path):
+    pictures(tmp_path / "in", range(4))
+    altered(tmp_path / "copies", [1])
+    run("index", tmp_path / "in", tmp_path / "copies")
+    run("duplicates", "--html", tmp_path / "sheet.html")
+    page = (tmp_path / "sheet.html").read_text()
+    assert "Group 1: 0001" in page
+    assert page.count("<img") == 2
+    (tmp_path / "notes.html").write_text("mine")
+    assert "left alone" in run("duplicates", "--html", tmp_path / "notes.html", code=1).stderr
+
+
+def test_without_copies_and_with_invalid_arguments_there_is_a_message(run, tmp_path):
+    run("index", *pictures(tmp_path / "in", range(3)))
+    found = run("duplicates")
+    assert found.stdout == ""
+    assert "no near copies found" in found.stderr
+    assert "ask twice" in run("duplicates", "--against", "a", "--other", "b", code=1).stderr
+    altered(tmp_path / "out", [1])
+    assert "0001.png" in run("duplicates", "--of", tmp_path / "out" / "0001-jpeg.jpg").stdout
+    assert "not in the collection" in run("duplicates", tmp_path / "typo", code=1).stderr
