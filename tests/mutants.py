@@ -76,7 +76,7 @@ class Mutant:
     code: str = field(repr=False)
     diff: str
     was: str
-    """the changed lines without white space"""
+    """the changed lines and those around them, without white space"""
     becomes: str
     outcome: str = ""
     seconds: float = 0
@@ -160,7 +160,7 @@ def sample(module, source, share, seed):
 
 def _mutant(module, operator, source, code):
     lines = list(difflib.unified_diff(source.splitlines(), code.splitlines(), module, module, n=2, lineterm=""))
-    gone, new = ("".join(line[1:] for line in lines[2:] if line[0] == sign) for sign in "-+")
+    gone, new = ("".join(line[1:] for line in lines[3:] if line[0] in signs) for signs in (" -", " +"))
     return Mutant(module, operator, code, "\n".join(lines), _squeezed(gone), _squeezed(new))
 
 
