@@ -12,7 +12,7 @@ from tests.memory.cliques import memory_of, network_of
 from tests.strategies import PLAIN, cues, law, messages, seeds, shapes
 
 
-@settings(law, max_examples=10 if PLAIN else 120)
+@settings(law, max_examples=120)
 @given(
     shape=shapes,
     seed=seeds,
