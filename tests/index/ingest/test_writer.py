@@ -179,6 +179,12 @@ def test_of_several_files_with_one_content_one_is_copied(writer, catalog, tmp_pa
     writer.commit([result(one, item(1), content="same"), result(other, item(1), content="same")])
     assert writer.commit([result("/copy", known=True, content="same")]) == 1
     assert catalog.failures() == []
+    catalog.set_failure(failed(other, "the other"))
+    writer.commit([result("/copy 2", known=True, content="same")])
+    assert catalog.failure("/copy 2") is None
+    catalog.set_failure(failed(one, "the first"))
+    writer.commit([result("/copy 3", known=True, content="same")])
+    assert catalog.failure("/copy 3").reason == "the first"
 
 
 def test_content_that_was_known_and_left_has_to_be_decoded(writer, catalog):
@@ -348,6 +354,7 @@ def test_segments_without_living_rows_vanish(writer, catalog):
         ([4096, 513, 600], [5209]),
         ([4097, 513, 600], [4097, 513, 600]),
         ([600, 600, 300, 300, 300], [2100]),
+        ([600, 600, 600, 1, 1, 1], [3, 1800]),
     ],
 )
 def test_segments_of_about_one_size_are_merged(writer, catalog, sizes, left):

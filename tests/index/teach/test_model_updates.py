@@ -142,6 +142,27 @@ def test_a_denial_counts_from_when_its_concept_is_taught(tmp_path):
     assert_follows(model, tables, feature(1)[None].astype(np.float32))
 
 
+def test_several_examples_come_and_go_at_once(tmp_path):
+    tables, queries = Tables(), np.array([feature(9)], np.float32)
+    tables.list = [teaching(number, number, NAMES[number % 3]) for number in (2, 5, 9)]
+    model = TaughtModel(tables, 1, DIM, tmp_path)
+    for version, examples in enumerate([(2, 5, 9, 1, 3, 4, 7), (1, 3, 6, 8), (2, 4, 5, 6, 7, 8, 9)], 2):
+        tables.list = [teaching(number, number, NAMES[number % 3]) for number in examples]
+        model.update(tables, version)
+        assert_follows(model, tables, queries)
+
+
+def test_only_examples_with_a_new_label_are_taught_again(tmp_path, monkeypatch):
+    tables = Tables()
+    tables.list = [teaching(1, 1, "ant"), teaching(2, 2, "bee"), teaching(3, 3, "ant", False)]
+    model = TaughtModel(tables, 1, DIM, tmp_path)
+    gone, unteach = [], model.memory.unteach
+    monkeypatch.setattr(model.memory, "unteach", lambda ids: gone.append(ids) or unteach(ids))
+    tables.list += [teaching(4, 2, "cat"), teaching(5, 4, "ant")]
+    model.update(tables, 2)
+    assert gone == [[2]]
+
+
 def test_of_examples_that_look_the_same_the_last_statement_counts(tmp_path):
     tables = Tables()
     tables.list = [teaching(1, 1, "ant"), teaching(2, 2, "bee"), teaching(3, 3, "cat")]
