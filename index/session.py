@@ -23,7 +23,7 @@ from assocmem.index.store.disk import make_folder
 from assocmem.index.store.lock import writer_lock
 from assocmem.index.store.segments import Segment, read_segment
 from assocmem.index.store.settings import ExtractorChoice, Settings
-from assocmem.index.store.snapshot import Snapshot, take_snapshot
+from assocmem.index.store.snapshot import Snapshot, missing_segment, take_snapshot
 
 if TYPE_CHECKING:
     from assocmem.codes.hash_codes import MessageCoder
@@ -128,10 +128,13 @@ class Session:
             return self._snapshot
 
     def segments(self, numbers: Iterable[int]) -> dict[int, Segment]:
-        """Return live segments by number; those of the last snapshot are open already."""
+        """Return live segments by number, for the writer; those of the last snapshot are open already."""
         with self.lock:
             known = {} if self._snapshot is None else {segment.number: segment for segment in self._snapshot.segments}
-        return {number: known.get(number) or read_segment(self._segments, number) for number in set(numbers)}
+        try:
+            return {number: known.get(number) or read_segment(self._segments, number) for number in set(numbers)}
+        except FileNotFoundError as error:
+            raise missing_segment(error) from error
 
     # Items
 

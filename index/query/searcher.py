@@ -24,7 +24,7 @@ from assocmem.index.results import ConceptHit, Hit, Ranked, Seen
 from assocmem.index.session import Session
 from assocmem.index.store.catalog import StrPath, absolute
 from assocmem.index.store.snapshot import Snapshot
-from assocmem.index.teach.taught_model import Label, TaughtModels
+from assocmem.index.teach.taught_model import Label, TaughtModel, TaughtModels
 from assocmem.search.exhaustive import Block, ExhaustiveEngine, SearchEngine
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Query:
     """uint8 (m, SKETCH_SIDE, SKETCH_SIDE): small grey pictures; (0, SKETCH_SIDE, SKETCH_SIDE) for words"""
 
     def sketches(self) -> I8:
-        """Return the sketches of the pictures, int8 (m, LENGTH)."""
+        """Return the sketches of the pictures, int8 (m, SKETCH_LENGTH)."""
         return sketch(self.grey)
 
 
@@ -94,12 +94,15 @@ class Searcher:
     def ask(self, query: StrPath | Image, *, mask: Mask | None = None) -> Query:
         """Turn a question into features, or words: the half of a search that needs the network."""
         if mask is None:
-            model = self._models.current() if isinstance(query, str) and not os.path.lexists(query) else None
-            if model is not None and model.named(str(query)) is not None:  # the name may contain a slash
-                return _words_query(str(query))
+            if isinstance(query, str) and not os.path.lexists(query) and self._is_taught(query):
+                return _words_query(query)  # the name may contain a slash
             return read_query(query, lambda: self._session.extractor)
         boxes = check_boxes(mask)
         return read_query(query, lambda: MaskedExtractor(self._session.extractor, boxes), words=False)
+
+    def _is_taught(self, name: str) -> bool:
+        with self._models.reading() as model:
+            return model is not None and model.named(name) is not None
 
     def read(self, query: StrPath | Image) -> Query:
         """Read a picture or video."""
@@ -162,18 +165,20 @@ class Searcher:
         """Return the concepts that words are taken to mean; UnknownConceptError if there are none."""
         from assocmem.index.query.concept_search import meaning
 
-        return meaning(words, self._models.current())
+        with self._models.reading() as model:
+            return meaning(words, model)
 
     def _search_words(self, words: str, k: int) -> list[Hit]:
-        from assocmem.index.query.concept_search import items_meant
+        from assocmem.index.query.concept_search import items_meant, meaning
 
-        meant = self.meant(words)
-        snapshot = self._session.snapshot()
-        if not meant.taught and not snapshot.has_labels:
-            raise CollectionError(_NO_CONCEPTS.format(self._session.made_with().choice.spec))
-        model = self._models.current()
-        examples = {} if model is None else self._models.example_items()
-        return self._session.hits(items_meant(meant, snapshot, self.engine(), model, examples, k))
+        with self._models.reading() as model:  # the meaning and the predictions are of one state
+            meant = meaning(words, model)
+            snapshot = self._session.snapshot()
+            if not meant.taught and not snapshot.has_labels:
+                raise CollectionError(_NO_CONCEPTS.format(self._session.made_with().choice.spec))
+            examples = {} if model is None else self._models.example_items()
+            ranked = items_meant(meant, snapshot, self.engine(), model, examples, k)
+        return self._session.hits(ranked)
 
     def common_concepts(self, k: int = 5) -> list[str]:
         """Return the names of the ImageNet concepts that the collection contains most of."""
@@ -190,19 +195,10 @@ class Searcher:
         """Return the concepts nearest to a picture or video; see ``Collection.concepts``."""
         check_k(k)
         asked = self.read(query)
-        model = self._models.current()
-        if asked.logits is None and (model is None or not model.concepts):
-            raise CollectionError(_NO_CONCEPTS.format(self._session.extractor.name))
-        taught: list[ConceptHit] = []
-        copies: list[Label | None] = []
-        if model is not None:
-            answer = model.answer(asked.features, asked.sketches)
-            copies, mean = answer.copies, answer.probabilities.mean(axis=0)
-            if answer.none.mean() <= 0.5:
-                best = [i for i in np.argsort(-mean, kind="stable")[:k].tolist() if mean[i] >= LEAST_PROBABILITY]
-                taught = [
-                    ConceptHit(rank, model.concepts[i], float(mean[i]), "taught") for rank, i in enumerate(best, 1)
-                ]
+        with self._models.reading() as model:
+            if asked.logits is None and (model is None or not model.concepts):
+                raise CollectionError(_NO_CONCEPTS.format(self._session.extractor.name))
+            taught, copies = ([], []) if model is None else _taught_concepts(asked, model, k)
         return taught if asked.logits is None else taught + _imagenet_concepts(asked.logits, copies, k)
 
     # Familiarity
@@ -238,6 +234,17 @@ def best_of(scored: Iterable[tuple[int, float]], k: int) -> Ranked:
         if item >= 0:
             best[item] = max(score, best.get(item, score))
     return sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
+
+
+def _taught_concepts(asked: Query, model: TaughtModel, k: int) -> tuple[list[ConceptHit], list[Label | None]]:
+    """Return the most probable taught concepts over all rows, and the label that each row is a near copy of."""
+    answer = model.answer(asked.features, asked.sketches)
+    if answer.none.mean() > 0.5:
+        return [], answer.copies
+    mean = answer.probabilities.mean(axis=0)
+    best = [i for i in np.argsort(-mean, kind="stable")[:k].tolist() if mean[i] >= LEAST_PROBABILITY]
+    hits = [ConceptHit(rank, model.concepts[i], float(mean[i]), "taught") for rank, i in enumerate(best, 1)]
+    return hits, answer.copies
 
 
 def _imagenet_concepts(logits: F32, copies: list[Label | None], k: int) -> list[ConceptHit]:

@@ -133,6 +133,15 @@ class Catalog:
         found = self.rows(sql, values)
         return found[0] if found else None
 
+    def rows_of(self, sql: str, ids: Iterable[int]) -> list[Any]:
+        """Return all rows of a query that ends with the column of an id, for some ids."""
+        wanted = sorted(set(ids))
+        found: list[Any] = []
+        for start in range(0, len(wanted), _IDS_AT_ONCE):
+            part = wanted[start : start + _IDS_AT_ONCE]
+            found += self.rows(f"{sql} IN ({', '.join('?' * len(part))})", part)
+        return found
+
     def change(self, sql: str, values: Values = ()) -> sqlite3.Cursor:
         """Run a statement that changes something."""
         with _errors_named(self.path):
@@ -262,13 +271,7 @@ class Catalog:
 
     def placed(self, ids: Iterable[int]) -> list[PlacedItem]:
         """Return living items with their places, by id; ids that are not alive are missing."""
-        wanted = sorted(set(ids))
-        found: list[PlacedItem] = []
-        for start in range(0, len(wanted), _IDS_AT_ONCE):
-            part = wanted[start : start + _IDS_AT_ONCE]
-            marks = ", ".join("?" * len(part))
-            found += map(_placed, self.rows(f"{_PLACED} AND i.id IN ({marks}) ORDER BY i.id", part))
-        return found
+        return sorted(map(_placed, self.rows_of(f"{_PLACED} AND i.id", ids)), key=lambda placed: placed.item.id)
 
     def placed_of_file(self, file_id: int) -> list[PlacedItem]:
         """Return the living items of a file with their places, by id."""

@@ -95,6 +95,14 @@ class Snapshot:
         return all_ids[order], all_shares[order]
 
 
+def missing_segment(error: FileNotFoundError) -> DamagedCollectionError:
+    """Return the error for a live segment without a file."""
+    return DamagedCollectionError(
+        f"{error.filename}: expected a segment, found none; restore it from a backup, "
+        "or index the folders into a new collection"
+    )
+
+
 def take_snapshot(catalog: Catalog, folder: Path, last: Snapshot | None = None) -> Snapshot:
     """Open the current generation; segments that ``last`` has open are used again.
 
@@ -111,10 +119,7 @@ def take_snapshot(catalog: Catalog, folder: Path, last: Snapshot | None = None) 
         except FileNotFoundError as error:
             if attempt < _TRIES - 1:
                 continue
-            raise DamagedCollectionError(
-                f"{error.filename}: expected a segment, found none; restore it from a backup, "
-                "or index the folders into a new collection"
-            ) from error
+            raise missing_segment(error) from error
         rows = tuple(np.array(dead.get(number, []), np.int64) for number in numbers)
         return Snapshot.of(generation, segments, rows)
     raise AssertionError("unreachable")

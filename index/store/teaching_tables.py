@@ -100,11 +100,9 @@ class TeachingTables:
         wanted = list(ids)
         features, sketches = np.empty((len(wanted), dim), np.float16), np.empty((len(wanted), SKETCH_LENGTH), np.int8)
         places = {id_: place for place, id_ in enumerate(wanted)}
-        for id_, feature, sketch in self._catalog.rows("SELECT id, feature, sketch FROM examples") if wanted else ():
-            place = places.get(id_)
-            if place is not None:
-                features[place] = np.frombuffer(feature, "<f2")
-                sketches[place] = np.frombuffer(sketch, np.int8)
+        for id_, feature, sketch in self._catalog.rows_of("SELECT id, feature, sketch FROM examples WHERE id", wanted):
+            features[places[id_]] = np.frombuffer(feature, "<f2")
+            sketches[places[id_]] = np.frombuffer(sketch, np.int8)
         return features, sketches
 
     def example_items(self) -> dict[int, int]:

@@ -83,8 +83,9 @@ class Review:
         self._guesses: list[I64] = []
         self._judged = -1
         self._said: list[tuple[Question, list[int]]] = []
-        if len(self._ids) and (known := models.current()) is not None:
-            self._close(known.unit_features())
+        with models.reading() as known:
+            if len(self._ids) and known is not None:
+                self._close(known.unit_features())
 
     def __iter__(self) -> Review:
         return self
@@ -119,8 +120,8 @@ class Review:
 
     def is_new(self, concept: str) -> bool:
         """Return whether nothing was taught under this name yet."""
-        known = self._models.current()
-        return known is None or known.named(concept) is None
+        with self._models.reading() as known:
+            return known is None or known.named(concept) is None
 
     def no(self, question: Question) -> None:
         """Answer that it is not the proposed concept; without a proposal, skip it."""
@@ -163,7 +164,10 @@ class Review:
         if not len(self._ids):
             self.ended = "there is nothing to ask about"
             return None
-        known = self._models.current()
+        with self._models.reading() as known:
+            return self._choose(known)
+
+    def _choose(self, known: TaughtModel | None) -> Question | None:
         shares, none = self._shares(known)
         if known is not None and known.concepts and self.answers > self._judged:
             self._judged = self.answers
@@ -180,7 +184,7 @@ class Review:
         hits = self._session.hits([(int(self._ids[found.row]), 1.0)])
         if not hits:  # a writer took it out a moment ago
             self._open[found.row] = False
-            return self._next()
+            return self._choose(known)
         return self._question(hits[0], found.row, found.reason, known, shares, none)
 
     def _question(self, hit: Hit, row: int, why: str, known: TaughtModel | None, shares: F32, none: Bools) -> Question:

@@ -5,9 +5,11 @@ A statement about an example applies to it and to its near copies, whatever the 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -89,6 +91,8 @@ class TaughtModel:
         By example id, in the order of the last statement.
     parents : dict of str to str
         Concept -> the concept above it.
+    last_taught : dict of str to str
+        Concept -> time of the last statement about it: UTC, ISO 8601.
     """
 
     def __init__(self, tables: TeachingTables, version: int, dim: int, folder: Path, *, anew: bool = False) -> None:
@@ -97,6 +101,7 @@ class TaughtModel:
         self.memory = ConceptMemory(dim)
         self.labels: dict[int, Label] = {}
         self.parents: dict[str, str] = {}
+        self.last_taught: dict[str, str] = {}
         self._folder, self._dim = folder, dim
         self._ids: list[int] = []  # ascending
         self._features: F16 = np.empty((0, dim), np.float16)
@@ -109,7 +114,9 @@ class TaughtModel:
     def update(self, tables: TeachingTables, version: int) -> None:
         """Follow the teachings: only examples whose label changed are taught, denied or removed."""
         self.version = version
-        self.labels = current_labels(tables.teachings(standing=True))
+        teachings = tables.teachings(standing=True)
+        self.labels = current_labels(teachings)
+        self.last_taught = {teaching.concept: teaching.at for teaching in teachings}
         self.parents = tables.parents()
         self._order = {id_: place for place, id_ in enumerate(self.labels)}
         self._load(tables)
@@ -272,14 +279,23 @@ class TaughtModel:
 
 
 class TaughtModels:
-    """The model of a collection's teachings, brought up to date whenever it is asked for."""
+    """The model of a collection's teachings, brought up to date whenever it is used.
+
+    One thread uses it at a time: an update changes it, and the first answer after an update solves it.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._model: TaughtModel | None = None
+        self._lock = threading.RLock()
 
-    def current(self) -> TaughtModel | None:
-        """Return the model of all teachings; None if the collection was never taught."""
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[TaughtModel | None]:
+        """Hold the model of all teachings for one question; None if the collection was never taught."""
+        with self._lock:
+            yield self._current()
+
+    def _current(self) -> TaughtModel | None:
         with self._session.lock:
             catalog = self._session.catalog()
             version = None if catalog is None else catalog.taught_version
@@ -300,9 +316,10 @@ class TaughtModels:
         """
         with self._session.reading() as catalog:
             examples = TeachingTables(catalog).example_count()
-        model = self.current() if self._model is not None or examples >= KEPT_FROM else None
-        if model is not None and examples >= KEPT_FROM:
-            model.keep()
+        with self._lock:
+            model = self._current() if self._model is not None or examples >= KEPT_FROM else None
+            if model is not None and examples >= KEPT_FROM:
+                model.keep()
 
     def example_items(self) -> dict[int, int]:
         """Return the living items that are examples: item id -> example id."""

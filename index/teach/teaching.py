@@ -206,24 +206,22 @@ class Teacher:
 
     def concepts(self) -> list[Concept]:
         """See ``Collection.taught_concepts``."""
-        model = self._models.current()
-        if model is None:
-            return []
-        with self._session.reading() as catalog:
-            last = {teaching.concept: teaching.at for teaching in TeachingTables(catalog).teachings(standing=True)}
-        confidence = model.memory.confidence
-        denied = [name for label in model.labels.values() if label.concept is None for name in label.denied]
-        return [
-            Concept(
-                name,
-                model.parents.get(name),
-                count,
-                denied.count(name.casefold()),
-                None if np.isnan(confidence[name]) else confidence[name],
-                last[name],
-            )
-            for name, count in model.memory.counts.items()
-        ]
+        with self._models.reading() as model:
+            if model is None:
+                return []
+            confidence = model.memory.confidence
+            denied = [name for label in model.labels.values() if label.concept is None for name in label.denied]
+            return [
+                Concept(
+                    name,
+                    model.parents.get(name),
+                    count,
+                    denied.count(name.casefold()),
+                    None if np.isnan(confidence[name]) else confidence[name],
+                    model.last_taught[name],
+                )
+                for name, count in model.memory.counts.items()
+            ]
 
     def example_counts(self) -> dict[str, int]:
         """Return the number of examples of each taught concept, by name."""
@@ -237,8 +235,10 @@ class Teacher:
         """See ``Collection.is_concept``."""
         from assocmem.data.label_names import named_labels
 
-        model = self._models.current()
-        return bool(named_labels(name)) or (model is not None and model.named(name) is not None)
+        if named_labels(name):
+            return True
+        with self._models.reading() as model:
+            return model is not None and model.named(name) is not None
 
     # How
 
@@ -263,7 +263,8 @@ class Teacher:
         added = self._indexer.add(list(paths))
         if added.interrupted:
             raise KeyboardInterrupt
-        bad = [failure for failure in added.failed if failure.path in set(paths)]
+        named = set(paths)
+        bad = [failure for failure in added.failed if failure.path in named]
         if bad:
             raise CollectionError(f"{bad[0].path}: {bad[0].reason}; nothing was taught")
         return TeachReport(indexed=added.indexed, failed=added.failed)

@@ -174,7 +174,7 @@ def test_folders_without_anything_to_teach(photos, tmp_path):
     with pytest.raises(CollectionError, match="expected pictures or videos in its folders, found none"):
         photos.teach_folders(tmp_path / "empty")
     for folder in (tmp_path / "empty" / "a", tmp_path / "nowhere", tmp_path / "empty" / "a" / "notes.txt"):
-        with pytest.raises(CollectionError, match="expected a folder that contains a folder per concept, found none"):
+        with pytest.raises(CollectionError, match="expected a folder with a folder for each concept in it, found none"):
             photos.teach_folders(folder)
     with pytest.raises(InputError, match="with a letter or a digit in it, found '---'"):
         photos.teach_folders(tmp_path / "nameless")
