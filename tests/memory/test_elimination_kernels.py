@@ -11,8 +11,8 @@ from tests.memory.cliques import memory_of, network_of
 from tests.naive_memory import ones
 from tests.strategies import SHAPES, cues, messages
 
-LARGER = [(7, 64, 7), (5, 128, 5), (9, 16, 6)]
-"""more known units than rows are ANDed at a time; two words per cluster; many clusters in a word"""
+LARGER = [(5, 128, 5), (9, 16, 6), (4, 65, 4)]
+"""two words per cluster; many clusters in a word; a word more than a multiple"""
 
 
 def stored_messages(seed, shape, n, symbols):
@@ -55,39 +55,59 @@ def eliminate(network, cue, limit):
     return SETTLED if single else OPEN, last, left
 
 
+def assert_equals_oracle(memory, network, shape, asked):
+    """Compare answers to cues after 1, 2, 3 and all rounds; return the outcomes that should be."""
+    seen = set()
+    for limit in (1, 2, 3, 50):
+        found = np.empty_like(asked)
+        outcomes = np.empty((len(asked), 2), np.int32)
+        sets = np.empty((len(asked), memory.bits.shape[1]), np.uint64)
+        clique_kernels(*shape).eliminate(memory.bits, asked, limit, found, outcomes, sets)
+        for cue, message, (last, outcome), units in zip(asked.tolist(), found, outcomes, sets, strict=True):
+            expected, number, left = eliminate(network, cue, limit)
+            seen.add(expected)
+            if outcome == OPEN and expected == SETTLED and limit < 50:
+                expected = OPEN  # connections between the last units are unchecked
+            assert outcome == expected
+            if outcome == CONTRADICTED:
+                continue
+            assert last == number
+            symbols_left = [
+                min(left[a]) - network.unit(a, 0) if len(left.get(a, ())) == 1 else max(symbol, -1)
+                for a, symbol in enumerate(cue)
+            ]
+            assert message.tolist() == symbols_left
+            assert set(ones(units)) == set(network.units_of(cue)).union(*left.values())
+    return seen
+
+
 @pytest.mark.parametrize("shape", [*SHAPES, *LARGER])
 @pytest.mark.parametrize(("n", "symbols"), [(3, 3), (8, 3), (12, 5), (25, 4)])
 def test_elimination_equals_the_oracle(shape, n, symbols):
     active = shape[2]
     stored = stored_messages(n, shape, n, symbols)
     memory, network = memory_of(shape, stored), network_of(shape, stored)
-    kernel, outcomes_seen = clique_kernels(*shape).eliminate, set()
+    outcomes_seen = set()
     for erased in range(active + 1):
         asked = cues(erased, shape, stored[:5], erased=erased, wrong=min(erased, 1) if erased % 2 else 0)
         asked = np.concatenate([asked, cues(erased, shape, stored[:5], erased=erased)]).astype(np.int32)
-        for limit in (1, 2, 3, 50):
-            found = np.empty_like(asked)
-            outcomes, sets = (
-                np.empty((len(asked), 2), np.int32),
-                np.empty((len(asked), memory.bits.shape[1]), np.uint64),
-            )
-            kernel(memory.bits, asked, limit, found, outcomes, sets)
-            for cue, message, (last, outcome), units in zip(asked.tolist(), found, outcomes, sets, strict=True):
-                expected, number, left = eliminate(network, cue, limit)
-                outcomes_seen.add(expected)
-                if outcome == OPEN and expected == SETTLED and limit < 50:
-                    expected = OPEN  # connections between the last units are unchecked
-                assert outcome == expected
-                if outcome == CONTRADICTED:
-                    continue
-                assert last == number
-                symbols_left = [
-                    min(left[a]) - network.unit(a, 0) if len(left.get(a, ())) == 1 else max(symbol, -1)
-                    for a, symbol in enumerate(cue)
-                ]
-                assert message.tolist() == symbols_left
-                assert set(ones(units)) == set(network.units_of(cue)).union(*left.values())
+        outcomes_seen |= assert_equals_oracle(memory, network, shape, asked)
     assert SETTLED in outcomes_seen
+
+
+def test_every_known_unit_counts():
+    """Unit 1 + j of the last cluster is connected to all known units but the one of cluster j."""
+    shape = clusters, _, _ = (10, 64, 10)
+    stored = [[0] * clusters]
+    for j in range(clusters - 1):
+        for i in set(range(clusters - 1)) - {j}:
+            stored.append([63] * (clusters - 1) + [1 + j])
+            stored[-1][i] = 0
+    memory, network = memory_of(shape, stored), network_of(shape, stored)
+    asked = np.zeros((clusters, clusters), np.int32)
+    for known, cue in enumerate(asked):
+        cue[known:] = -1
+    assert_equals_oracle(memory, network, shape, asked)
 
 
 def test_a_cue_without_a_symbol_is_left_to_the_competition():
