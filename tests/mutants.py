@@ -52,7 +52,7 @@ class Target:
     """seconds at least that a mutant may take; then it counts as killed"""
 
 
-ERRORS_OF_TEACHING = "tests/index/teach/test_teaching_errors.py"
+TEACHING = ("teacher", "teaching", "corrections", "teaching_errors")
 FIVE_LABELS = "test_the_five_most_probable_labels_are_stored_the_first_of_equals_first"
 TARGETS = {
     "assocmem/codes/winner_codes.py": Target(("tests/codes/test_winner_codes.py",), compiled=True),
@@ -80,9 +80,11 @@ TARGETS = {
         only=("current_labels", "update", "_load", "_wanted", "_teach"),
     ),
     "index/teach/teaching.py": Target(
-        ("tests/index/teach/test_teaching.py", "tests/index/teach/test_corrections.py", ERRORS_OF_TEACHING),
+        tuple(
+            f"tests/index/teach/test_{name}.py" for name in ("teacher", "teaching", "corrections", "teaching_errors")
+        ),
         slow="the_same_again or found_by_its_name or merging_of_segments or other_processes or many_examples or killed"
-        " or of_the_same_examples or damaged_file or folders_without_anything",
+        " or of_the_same_examples or damaged_file",
         compiled=True,
     ),
 }
