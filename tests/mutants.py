@@ -1,6 +1,6 @@
 """Mutation check: change the code in small ways, and see whether the tests fail; CONTRIBUTING says more.
 
-    python -m tests.mutants [--share 0.25] [--seed 0] [--jobs 2] [MODULE ...]
+    python -m tests.mutants [--share 0.1] [--seed 0] [--jobs 2] [MODULE ...]
 
 cosmic-ray makes the mutants. They are written into copies of the checkout, never into the checkout. Needs a system that
 can fork.
@@ -155,7 +155,7 @@ def _changes_nothing(node):
 def sample(module, source, share, seed):
     """Return (mutants, number of candidates): some for each place first, then more for places chosen already.
 
-    A quarter of all mutants drawn blindly would be mostly arithmetic operators, which have eleven mutants each.
+    Mutants drawn blindly would be mostly arithmetic operators, which have eleven mutants each.
     """
     from cosmic_ray.mutating import mutate_code
 
@@ -292,7 +292,7 @@ def check_module(module, source, mutants, folders):
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="Mutate modules and run their tests.")
-    parser.add_argument("--share", type=float, default=0.25, help="share of the mutants of a module that are run")
+    parser.add_argument("--share", type=float, default=0.1, help="share of the mutants of a module that are run")
     parser.add_argument("--seed", default="0", help="chooses the mutants")
     parser.add_argument("--jobs", type=int, default=2, help="copies that run side by side")
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="a path, or its end; by default all of the table")

@@ -99,9 +99,10 @@ def test_the_heaviest_clique_is_the_best_of_all_subsets(c, density, least, seed)
 
 @pytest.mark.parametrize(("clusters", "units"), [(3, 64), (3, 192), (6, 64)])
 def test_evidence_equals_plain_loops(clusters, units):
-    memory, messages = SeenMemory(units, clusters=clusters), draw(60, clusters=clusters, symbols=900)
+    symbols = 900 if units == 64 else ALPHABET
+    memory, messages = SeenMemory(units, clusters=clusters), draw(60, clusters=clusters, symbols=symbols)
     memory.store(messages)
-    cues = np.concatenate([messages[:5], draw(20, seed=1, clusters=clusters, symbols=900)])
+    cues = np.concatenate([messages[:5], draw(20, seed=1, clusters=clusters, symbols=symbols)])
     assert memory.evidence(cues).tolist() == naive_evidence(memory, messages, cues)
     connections = naive_connections(messages, units)
     assert int(sum(memory.pair_densities) * units**2 + 0.5) == len(connections) // 2
@@ -109,7 +110,7 @@ def test_evidence_equals_plain_loops(clusters, units):
 
 
 def test_simulated_evidence_equals_plain_loops():
-    rng, n, clusters, units = np.random.default_rng(0), 40, 4, 6
+    rng, n, clusters, units = np.random.default_rng(0), 40, 4, 3
     pairs, messages = pair_clusters(clusters), rng.integers(0, units, (n, clusters)).astype(np.int32)
     known, draws = rng.random((n, clusters)) < 0.4, rng.random((n, len(pairs))).astype(np.float32)
     levels = rng.integers(0, POPULARITY_LEVELS, (clusters, units)).astype(np.uint8)
