@@ -80,9 +80,7 @@ TARGETS = {
         only=("current_labels", "update", "_load", "_wanted", "_teach"),
     ),
     "index/teach/teaching.py": Target(
-        tuple(
-            f"tests/index/teach/test_{name}.py" for name in ("teacher", "teaching", "corrections", "teaching_errors")
-        ),
+        tuple(f"tests/index/teach/test_{name}.py" for name in TEACHING),
         slow="the_same_again or found_by_its_name or merging_of_segments or other_processes or many_examples or killed"
         " or of_the_same_examples or damaged_file",
         compiled=True,
@@ -246,7 +244,10 @@ class Worker:
         request = {"tests": tests, "limit": limit, "path": path, "code": code}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"{target.tests[0]}: the process that runs the tests has ended; see above")
+        return json.loads(answer)
 
     def close(self):
         self._process.stdin.close()
@@ -309,9 +310,8 @@ def main():
         for folder in folders:
             leave = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info", "bench-results")
             shutil.copytree(ROOT, folder, symlinks=True, ignore=leave)
-        print(
-            f"{'module':40} {'of':>6} {'run':>5} {'equivalent':>10} {'killed':>7} {'by time':>7} {'survived':>8}  rate"
-        )
+        columns = f"{'of':>6} {'chosen':>7} {'equal':>6} {'killed':>7} {'by time':>8} {'survive':>8}"
+        print(f"{'module':40} {columns}   rate")
         for module in modules:
             start = time.monotonic()
             chosen, number = sample(module, sources[module], asked.share, asked.seed)
@@ -322,8 +322,8 @@ def main():
             killed = len(mutants) - len(alive)
             rate = killed / max(1, len(mutants))
             print(
-                f"{module:40} {number:6} {len(chosen):7} {len(chosen) - len(mutants):6} {killed:7} {late:7} "
-                f"{len(alive):8} {rate:5.0%}  {time.monotonic() - start:.0f} s",
+                f"{module:40} {number:6} {len(chosen):7} {len(chosen) - len(mutants):6} {killed:7} {late:8} "
+                f"{len(alive):8} {rate:6.0%}  {time.monotonic() - start:.0f} s",
                 flush=True,
             )
             poor += [module] if rate < LEAST else []
