@@ -14,7 +14,7 @@ from assocmem.index.derived.files import TAUGHT
 from assocmem.index.store.teaching_tables import TeachingTables
 from assocmem.index.teach.taught_model import TaughtModel, TaughtModels
 from tests.concepts.sample_memories import LIMITS, few_frequencies
-from tests.fakes import kin, kinds, open_photos
+from tests.fakes import kin, kinds
 
 NAMES = ["castle", "Fort", "harbour", "lion", "tabby"]
 """Two of them are ImageNet's too."""
