@@ -1,7 +1,8 @@
 """The catalog: transactions are atomic, paths survive, and a file that is no catalog is refused and left alone."""
 
-from __future__ import contextlib
+from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
