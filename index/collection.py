@@ -75,7 +75,7 @@ class Collection:
     folder : path
         The collection's folder. It is made by the first ``add``.
     extractor : str or Extractor, optional
-        ``efficientnet-lite0`` (the default), ``onnx:PATH`` or ``torchvision:NAME``; an existing collection knows its
+        ``efficientnet-lite0`` (the default), ``onnx:PATH`` or ``torchvision:NAME``; an existing collection has its
         own. One that differs from the collection's is refused when it is first needed.
     weights : path, optional
         File with the extractor's weights, for ``torchvision:NAME``.

@@ -67,7 +67,7 @@ class Concept:
     examples: int
     """pictures and shots of it"""
     denied: int
-    """pictures and shots that were only said not to be one"""
+    """pictures and shots that were only denied to be one"""
     confidence: float | None
     """probability that its examples would be recognised, had each been left out; None if unknown, as of a single
     example"""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """What everything that works on a collection shares; ``Collection`` tells the parameters."""
+    """The state that all parts of a collection share; parameters as in ``Collection``."""
 
     def __init__(
         self,

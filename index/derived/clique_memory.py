@@ -124,7 +124,7 @@ def _fill(file: h5py.File, messages: Messages, figures: MemoryInfo) -> None:
 
 
 def kept_info(folder: Path, generation: int) -> MemoryInfo | None:
-    """Return the figures in the file; None as of ``read_kept``."""
+    """Return the figures in the file; None as in ``read_kept``."""
 
     def read(file: h5py.File) -> MemoryInfo:
         return MemoryInfo(**{name: file.attrs[name].item() for name in MemoryInfo.__slots__})
@@ -171,7 +171,7 @@ def measure(messages: Messages) -> MemoryInfo:
 
 
 def _has_double(symbols: U8, row: int, known: Bools) -> bool:
-    """Return whether another item has the same known symbols: then no memory could tell the two apart."""
+    """Return whether another item has the same known symbols: then no memory could distinguish the two."""
     clusters = np.flatnonzero(known)
     others = np.flatnonzero(symbols[:, clusters[0]] == symbols[row, clusters[0]])
     same = (symbols[np.ix_(others, clusters)] == symbols[row, clusters]).all(axis=1)

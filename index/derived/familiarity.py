@@ -2,7 +2,7 @@
 
 ``memory-messages.h5`` contains every living item's message and the measured errors of the memory; ``memory-seen.h5``
 the bits, which a question reads from a memory map. New items are added to the stored bits; when a tenth has been added,
-or something was removed, the memory is built anew, of the size that the number of items needs.
+or something was removed, the memory is built again, of the size that the number of items needs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from assocmem.memory.familiarity import SeenMemory
 from assocmem.memory.familiarity_eval import FamiliarityReport, build_and_evaluate
 
 MOST_GROWTH = 1.1
-"""A memory with this many times the items of its last evaluation is built and evaluated anew."""
+"""A memory with this many times the items of its last evaluation is built and evaluated again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def kept_familiarity(folder: Path, generation: int) -> Familiarity | None:
 
 
 def kept_judgement(folder: Path, generation: int) -> FamiliarityReport | None:
-    """Return the measured errors in the file, without reading the bits; None as of ``kept_familiarity``."""
+    """Return the measured errors in the file, without reading the bits; None as in ``kept_familiarity``."""
     return read_kept(folder / MESSAGES, _judgement, generation)
 
 

@@ -27,7 +27,7 @@ TAUGHT = "memory-taught.h5"
 
 
 def keep_file(path: Path, generation: int, fill: Callable[[h5py.File], None], **options: Any) -> None:
-    """Replace the file of a derived memory; if that fails (a full disk), nothing is said: it can be built at any time.
+    """Replace the file of a derived memory. A failure (a full disk) is ignored: it can be built at any time.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def read_kept(path: Path, read: Callable[[h5py.File], T | None], generation: int
     """Return what ``read`` makes of the file of a derived memory.
 
     None if the file is missing, damaged in any way, or (with ``generation``) of another generation. The caller then
-    builds the memory anew, so it does not matter why.
+    builds the memory again, for any of these reasons.
     """
     with contextlib.suppress(Exception), h5py.File(path, "r") as file:  # h5py raises nearly every built-in exception
         if generation is None or file.attrs["generation"] == generation:

@@ -43,7 +43,7 @@ def build_counts(snapshot: Snapshot, clusters: int) -> UnitCounts:
 
 
 def read_counts(path: Path, clusters: int, generation: int) -> UnitCounts | None:
-    """Return the counts in the file; None as of ``read_kept``."""
+    """Return the counts in the file; None as in ``read_kept``."""
     memory = UnitCounts(clusters, IMAGENET_CLASSES)
 
     def read(file: h5py.File) -> UnitCounts | None:

@@ -29,14 +29,14 @@ from assocmem.search.pooled import Pools, default_effort
 
 FORMAT = 1
 LEAST_FILL = 0.25
-"""Share of the room in pools that is used, below which they are built anew; much was removed then."""
+"""Share of the room in pools that is used, below which they are built again: many items were removed."""
 _ROWS = 2048
 
 
 def keep_pools(snapshot: Snapshot, folder: Path, coder: CliqueCoder) -> None:
     """Bring the file up to date with the living items, for the writer; a small collection has none.
 
-    If that fails (a full disk, a damaged segment), nothing is said: a search does without.
+    A failure (a full disk, a damaged segment) is ignored: a search can do without pools.
     """
     path = folder / POOLS
     with contextlib.suppress(OSError, RuntimeError, AssocmemError):

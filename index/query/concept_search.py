@@ -124,7 +124,7 @@ class _FoundItems:
         return {item: max(self.predicted.get(item, 0.0), self.labelled.get(item, 0.0)) for item in items}
 
     def correct(self, item: int, label: Label) -> None:
-        """Replace an item's scores where its label says otherwise."""
+        """Replace an item's scores where they contradict its label."""
         meant = self._meant
         if label.concept is not None:
             self.predicted[item] = 1.0 if label.concept in meant.taught else 0.0

@@ -1,4 +1,4 @@
-"""The disk: free space before a write, folders, sizes of files, and errors that say what it refused."""
+"""The disk: free space before a write, folders, sizes of files, and errors with the system's reason."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def check_room(folder: Path, needed: int) -> None:
 
 def cannot_write(path: Path, error: BaseException) -> CollectionError:
     """Return the error for a write that failed, in one line; HDF5's own message takes ten."""
-    said = re.search(r"errno = (\d+)", str(error))  # the system's error, inside HDF5's message
-    number = getattr(error, "errno", None) or (int(said[1]) if said else None)
+    inside = re.search(r"errno = (\d+)", str(error))  # the system's error, inside HDF5's message
+    number = getattr(error, "errno", None) or (int(inside[1]) if inside else None)
     reason = os.strerror(number) if number else (str(error).splitlines() or [type(error).__name__])[0]
     return CollectionError(f"{path}: cannot be written ({reason}); what was stored before is safe")
 

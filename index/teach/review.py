@@ -26,7 +26,7 @@ from assocmem.index.teach.teaching import Teacher
 POOL = 4000
 """Most items that are considered; of more, a sample."""
 _SURE = 0.3
-"""Least probability of a concept that is proposed; one of ImageNet's if it is likelier than all taught ones."""
+"""Least probability of a concept that is proposed; one of ImageNet's if it is more probable than all taught ones."""
 _PLAIN = 0.7
 """Probability below which two concepts are named."""
 _RIDGE = 0.1
@@ -76,13 +76,13 @@ class Review:
         self._rows = reference_rows(len(self._ids))
         self._mean = self._features.mean(axis=0) if len(features) else features
         self._width = max(1e-12, 2 * (1 - float(self._mean @ self._mean))) if len(features) else 1.0
-        self._spread = self._likeness(self._features, self._features[self._rows])
+        self._spread = self._similarity(self._features, self._features[self._rows])
         self._open = np.ones(len(self._ids), bool)
         self._asked = np.empty((0, features.shape[1]), np.float32)
         self._numbers: dict[str, int] = {}
         self._guesses: list[I64] = []
         self._judged = -1
-        self._said: list[tuple[Question, list[int]]] = []
+        self._given: list[tuple[Question, list[int]]] = []
         with models.reading() as known:
             if len(self._ids) and known is not None:
                 self._close(known.unit_features())
@@ -132,9 +132,9 @@ class Review:
 
     def back(self) -> Question | None:
         """Take the last answer back; returns its question, to be answered again, or None if there is none."""
-        if not self._said:
+        if not self._given:
             return None
-        question, teachings = self._said.pop()
+        question, teachings = self._given.pop()
         self._teacher.undo(teachings)
         self.answers -= 1
         self.ended, self._judged = "", self.answers
@@ -150,7 +150,7 @@ class Review:
 
     def _answered(self, question: Question, report: TeachReport) -> None:
         self.answers += 1
-        self._said.append((question, report.teachings))
+        self._given.append((question, report.teachings))
         self.skip(question)
 
     def _close(self, features: F32) -> None:
@@ -195,15 +195,15 @@ class Review:
         more = why.partition("; ")[2]
         if label >= 0 and seen >= _SURE and seen > share:
             why = "nothing that was taught fits well" if names else "nothing was taught yet"
-            return self._told(hit, imagenet_labels()[label].name, seen, "imagenet", why, more)
+            return self._proposal(hit, imagenet_labels()[label].name, seen, "imagenet", why, more)
         if known is not None and share >= _SURE:
             why = f"it may be {' or '.join(names)}" if share < _PLAIN and len(names) > 1 else "fairly sure"
-            return self._told(hit, known.concepts[order[0]], share, "taught", why, more)
+            return self._proposal(hit, known.concepts[order[0]], share, "taught", why, more)
         why = "nothing that was taught fits well" if names else "nothing was taught yet"
-        return self._told(hit, None, 0.0, "", why, more)
+        return self._proposal(hit, None, 0.0, "", why, more)
 
     @staticmethod
-    def _told(hit: Hit, concept: str | None, share: float, source: str, why: str, more: str) -> Question:
+    def _proposal(hit: Hit, concept: str | None, share: float, source: str, why: str, more: str) -> Question:
         return Question(replace(hit, score=share), concept, share, source, f"{why}; {more}" if more else why)
 
     def _shares(self, known: TaughtModel | None) -> tuple[F32, Bools]:
@@ -218,16 +218,16 @@ class Review:
     def _kernel(self, known: TaughtModel | None) -> KernelMatrices:
         taught = self._asked if known is None else np.concatenate([known.unit_features(), self._asked])
         return KernelMatrices(
-            self._likeness(taught, taught), self._likeness(self._features, taught), self._spread, self._rows
+            self._similarity(taught, taught), self._similarity(self._features, taught), self._spread, self._rows
         )
 
-    def _likeness(self, a: F32, b: F32) -> F32:
+    def _similarity(self, a: F32, b: F32) -> F32:
         """Gaussian of the distance of unit vectors."""
         return np.asarray(np.exp(np.minimum(0, 2 * (a @ b.T) - 2) / self._width), dtype=np.float32)
 
 
 def _pool(session: Session, chosen: set[int] | None) -> tuple[I64, F32, list[tuple[int, float]]]:
-    """Return ids, features float32 (n, dim) and likeliest ImageNet labels of the items to be considered."""
+    """Return ids, features float32 (n, dim) and most probable ImageNet labels of the items to be considered."""
     snapshot = session.snapshot()
     ids, features = [np.empty(0, np.int64)], []
     labels: list[tuple[int, float]] = []

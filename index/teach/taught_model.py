@@ -81,8 +81,8 @@ class TaughtModel:
         Length of a feature.
     folder : Path
         The collection's folder, which contains the file of what was solved.
-    anew : bool
-        Do not use that file.
+    use_file : bool
+        Read that file if it is of this version; otherwise solve.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class TaughtModel:
         Concept -> time of the last statement about it: UTC, ISO 8601.
     """
 
-    def __init__(self, tables: TeachingTables, version: int, dim: int, folder: Path, *, anew: bool = False) -> None:
+    def __init__(self, tables: TeachingTables, version: int, dim: int, folder: Path, *, use_file: bool = True) -> None:
         from assocmem.concepts.memory import ConceptMemory  # kernels take a second to import: teaching needs none
 
         self.memory = ConceptMemory(dim)
@@ -108,7 +108,7 @@ class TaughtModel:
         self._sketches: I8 = np.empty((0, SKETCH_LENGTH), np.int8)
         self._taught: dict[int, tuple[str, ...]] = {}
         self.update(tables, version)
-        if self.concepts and (anew or not self._restore()):
+        if self.concepts and not (use_file and self._restore()):
             self.memory.solved()
 
     def update(self, tables: TeachingTables, version: int) -> None:
@@ -141,7 +141,7 @@ class TaughtModel:
         self._ids = ids
 
     def _wanted(self) -> dict[int, tuple[str, ...]]:
-        """Return what the memory has to be told of each example: a concept, or "" and the taught ones it is not."""
+        """Return what the memory is taught about each example: a concept, or "" and the taught ones that are denied."""
         known = {label.concept.casefold(): label.concept for label in self.labels.values() if label.concept}
         wanted: dict[int, tuple[str, ...]] = {}
         for id_ in self._ids:
@@ -184,7 +184,7 @@ class TaughtModel:
         keep_file(path, self.version, fill)
 
     def _restore(self) -> bool:
-        """Read what was solved; False if it has to be solved anew."""
+        """Read what was solved; False if it has to be solved again."""
 
         def read(file: h5py.File) -> bool:
             self.memory.restore_solved({name: file[name][()] for name in file})
@@ -346,7 +346,7 @@ def nearest_taught(words: str, names: Sequence[str]) -> list[str]:
 
 def taught_problems(tables: TeachingTables, version: int, dim: int, folder: Path) -> list[str]:
     """Return what is wrong with the model's file: weights that are not those of the teachings."""
-    kept, fresh = (TaughtModel(tables, version, dim, folder, anew=anew) for anew in (False, True))
+    kept, fresh = (TaughtModel(tables, version, dim, folder, use_file=use_file) for use_file in (True, False))
     pairs = zip(kept.memory.solved().values(), fresh.memory.solved().values(), strict=True)
     if all(np.allclose(one, other, rtol=1e-3, atol=1e-4) for one, other in pairs):
         return []

@@ -8,6 +8,8 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from assocmem.errors import CollectionError, DamagedError, LockedError, MismatchError
 from assocmem.index.store.catalog import NAME, Catalog
@@ -115,6 +117,84 @@ def test_any_path_comes_back_as_it_was(catalog, path):
     catalog.touch_file(file, path + "2", 3)
     assert catalog.file(path) is None
     assert catalog.file(path + "2") == (file, FileRow(path + "2", "image", b"h" * 16, 1, 3))
+
+
+# Characters next to the separator, wildcards of SQL, bytes that are not UTF-8, and text beyond them.
+LETTERS = [
+    "a",
+    "A",
+    "%",
+    "_",
+    ".",
+    "0",
+    " ",
+    "'",
+    "\n",
+    "é",
+    "\u0301",
+    "日",
+    "\uffff",
+    "\U0001f3f0",
+    "\udcff",
+    "\udc80",
+]
+names = st.text(st.sampled_from(LETTERS), min_size=1, max_size=3).filter(lambda name: name not in (".", ".."))
+paths = st.lists(names, min_size=1, max_size=3).map(lambda parts: "/" + "/".join(parts))
+
+
+@pytest.fixture(scope="module")
+def one_catalog(tmp_path_factory):
+    """A catalog that many examples share, each in a transaction that is taken back."""
+    with closing(Catalog(tmp_path_factory.mktemp("catalog"), create=META)) as made:
+        yield made
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    stored=st.dictionaries(paths, st.integers(0, 2), max_size=12),
+    folders=st.lists(paths, max_size=4),
+)
+@example(stored={"/a": 1, "/a.jpg": 1, "/a/b": 1, "/a0": 1, "/a%/b": 1, "/\udcff/b": 1, "/é": 1}, folders=["/a%", "/_"])
+def test_files_and_items_below_a_path_are_those_of_a_plain_search(one_catalog, stored, folders):
+    """Against an oracle in Python; the paths are files, folders above them, and others."""
+
+    class Undone(Exception):
+        pass
+
+    catalog = one_catalog
+    above = {path[:place] or "/" for path in stored for place in range(len(path)) if path[place] == "/"}
+    with pytest.raises(Undone), catalog.transaction():
+        files, items = {}, {}
+        for row, (path, count) in enumerate(stored.items()):
+            file = catalog.add_file(FileRow(path, "image", bytes([row]) * 16, 1, 2))
+            first = catalog.take("next_item", count + 1)
+            catalog.add_items((first + n, file, "shot", n, n + 1, 1, n) for n in range(count))
+            files[file], items[file] = path, set(range(first, first + count))
+        for asked in {*stored, *folders, *above, "/"}:
+            inside = asked if asked == "/" else f"{asked}/"
+            expected = {file: path for file, path in files.items() if path == asked or path.startswith(inside)}
+            assert catalog.files_below(asked) == expected
+            assert list(catalog.files_below(asked)) == sorted(expected)
+            assert catalog.ids_below(asked) == set().union(*(items[file] for file in expected))
+        raise Undone
+
+
+def test_items_of_removed_files_are_not_below_a_path(catalog):
+    fill(catalog)
+    assert catalog.ids_below("/") == {1, 2, 3, 4, 5, 6}
+    catalog.remove_files([2])
+    assert catalog.ids_below("/") == {1, 2, 5, 6}
+    assert catalog.ids_below("/f1.mp4") == set()
+
+
+def test_many_ids_are_looked_up_in_few_statements(catalog, monkeypatch):
+    fill(catalog, files=600)
+    statements = []
+    rows = Catalog.rows
+    monkeypatch.setattr(Catalog, "rows", lambda self, sql, values=(): statements.append(sql) or rows(self, sql, values))
+    found = catalog.placed([*range(1200, 0, -1), 7, 9999])
+    assert [placed.item.id for placed in found] == list(range(1, 1201))
+    assert len(statements) == 3  # 500 ids each
 
 
 def test_content_that_was_cut_short_by_circumstances_is_not_known(catalog):
