@@ -77,6 +77,13 @@ def test_under_cosine_the_scale_of_a_query_does_not_matter():
     np.testing.assert_allclose(once, again, atol=1e-4)
 
 
+def test_a_stored_item_is_completed_from_a_part_of_it():
+    stored = low_rank(200)
+    rows, known = split_known(hide(stored[:5], 0.2), 24)
+    filled = impute(rows, known, Moments.estimate(stored, unit=False), lambda whole: stored)
+    np.testing.assert_allclose(filled, stored[:5], atol=1e-5)
+
+
 @pytest.mark.parametrize("factor", [1, 0.01, 100])
 def test_under_cosine_a_stored_item_is_completed_from_a_part_of_it(factor):
     stored = low_rank(200)

@@ -161,7 +161,7 @@ def test_codes_are_the_same_on_every_machine_and_version():
         (64, -8, "from 8 to 64, found -8"),
         (64, 128, "from 8 to 64, found 128"),
         (1024, 1024, "from 8 to 512, found 1024"),
-        (128, 40, r"expected a power of two \(or fewer than 8\), found 40"),
+        (512, 40, r"expected a power of two \(or fewer than 32\), found 40"),
     ],
 )
 def test_impossible_clusters_are_refused(width, clusters, found):

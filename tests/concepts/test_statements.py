@@ -87,6 +87,7 @@ def test_names_with_the_same_key_are_the_same_name():
         (Statement(3, "ant", ("bee",)), "bee", Statement(3, "bee")),
         (Statement(3, "ant", ("bee",)), "ape", Statement(3, "ape", ("bee",))),
         (Statement(3, "cat", ("bee",)), "ape", Statement(3, "cat", ("bee",))),
+        (Statement(3, "", ("aardvark", "ant", "cat")), "bee", Statement(3, "", ("aardvark", "bee", "cat"))),
     ],
 )
 def test_renamed_replaces_a_concept_and_its_denials(statement, name, expected):

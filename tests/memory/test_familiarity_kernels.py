@@ -104,6 +104,7 @@ def test_evidence_equals_plain_loops(clusters, units):
     memory.store(messages)
     cues = np.concatenate([messages[:5], draw(20, seed=1, clusters=clusters, symbols=symbols)])
     assert memory.evidence(cues).tolist() == naive_evidence(memory, messages, cues)
+    assert memory.evidence(cues[:0]).tolist() == []
     connections = naive_connections(messages, units)
     assert int(sum(memory.pair_densities) * units**2 + 0.5) == len(connections) // 2
     assert memory.density == pytest.approx(memory.pair_densities.mean())

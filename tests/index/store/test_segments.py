@@ -118,13 +118,14 @@ def test_rows_outside_are_refused(tmp_path):
     assert features[np.empty(0, np.int64)].shape == (0, 12)
     for row in (-1, 65):
         with pytest.raises(IndexError, match=f"expected 0 to 64, found {row}"):
-            features[np.array([0, row])]
+            features[np.array([0, row, 70])]
 
 
 def test_living_rows_are_complete_and_in_order(tmp_path):
     data = make(2500)
     write_segment(tmp_path, 1, 2500, [data])
     segment = read_segment(tmp_path, 1)
+    assert same(np.concatenate([features for features, _ in checked_chunks(tmp_path, 1)]), data.features)
     for rows in ([], [0], [2499], [1023, 1024, 2047, 2048], sorted({*range(0, 2500, 3)})):
         wanted = np.array(rows, np.int64)
         parts = list(living_parts(tmp_path, segment, wanted))
@@ -188,6 +189,13 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
         write_segment(tmp_path, 1, 50, [make(50)])
     assert os.listdir(tmp_path) == ["00000001.h5"]
     assert_holds(tmp_path, 1, old)
+
+
+def test_room_is_asked_for_all_rows_of_all_columns(tmp_path, monkeypatch):
+    data, asked = make(50), []
+    monkeypatch.setattr("assocmem.index.store.segments.check_room", lambda folder, needed: asked.append(needed))
+    write_segment(tmp_path, 1, 50, [cut(data, 0, 20), cut(data, 20, 50)])
+    assert asked == [sum(getattr(data, name).nbytes for name in COLUMNS)]
 
 
 def test_a_disk_without_room_is_noticed_before_anything_is_written(tmp_path, monkeypatch):
