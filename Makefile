@@ -1,13 +1,13 @@
 # make demo    the main job on real photographs and clips, in a virtual environment of its own
 # make test    everything the tests need, and all tests
-# make lint | site | wheel-test | test-torch | docs | clean
+# make lint | site | wheel-test | test-torch | mutants | docs | clean
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 PIP = -m pip install -qq --disable-pip-version-check
 
-.PHONY: demo test lint site wheel-test test-torch docs clean
+.PHONY: demo test lint site wheel-test test-torch mutants docs clean
 
 demo: $(VENV)/demo.stamp
 	$(VENV)/bin/assocmem demo
@@ -15,8 +15,8 @@ demo: $(VENV)/demo.stamp
 # The kernels once more as plain Python: what numba makes of them must not differ.
 test: $(VENV)/test.stamp
 	$(VENV)/bin/python -m pytest
-	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -q tests/codes/test_codes.py tests/concepts/test_unit_counts.py tests/numerics/test_bits.py \
-		tests/memory/test_clique.py tests/memory/test_ties.py tests/numerics/test_rotation.py tests/codes/test_symbols.py tests/numerics/test_byte_shuffle.py \
+	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -q tests/codes/test_winner_codes.py tests/concepts/test_unit_counts.py tests/numerics/test_bits.py \
+		tests/memory/test_clique.py tests/memory/test_recall.py tests/memory/test_familiarity_kernels.py tests/numerics/test_rotation.py tests/codes/test_nibble_codes.py tests/numerics/test_byte_shuffle.py \
 		tests/numerics/test_simd.py tests/search/test_vector_table.py tests/search/test_rerank.py tests/search/test_id_map.py \
 		tests/search/test_pool_kernels.py tests/search/test_pool_level.py tests/search/test_pool_tree.py \
 		tests/concepts/test_random_features.py tests/concepts/test_naive_bayes.py
@@ -45,6 +45,10 @@ test-torch:
 	.venv-torch/bin/python $(PIP) --editable ".[torch,demo]" --group test
 	.venv-torch/bin/python -m pytest -m torch
 
+# Changes the code in small ways, a thousand times, and expects the tests to fail: half an hour.
+mutants: $(VENV)/mutants.stamp
+	$(VENV)/bin/python -m tests.mutants
+
 # The documents that the program itself writes: the command reference and the picture of the demo.
 docs: $(VENV)/test.stamp
 	$(VENV)/bin/python -m tests.reference > docs/commands.md
@@ -70,6 +74,10 @@ $(VENV)/test.stamp: $(VENV)/demo.stamp
 
 $(VENV)/lint.stamp: $(VENV)/test.stamp
 	$(VENV)/bin/python $(PIP) --group lint
+	touch $@
+
+$(VENV)/mutants.stamp: $(VENV)/test.stamp
+	$(VENV)/bin/python $(PIP) --group mutants
 	touch $@
 
 $(VENV)/site.stamp: $(VENV)/test.stamp

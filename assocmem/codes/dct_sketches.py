@@ -50,7 +50,7 @@ def sketch(pictures: U8) -> I8:
     InputError
         Another shape or dtype.
     """
-    if pictures.ndim != 3 or pictures.shape[1:] != (SKETCH_SIDE, SKETCH_SIDE) or pictures.dtype != np.uint8:
+    if pictures.shape[1:] != (SKETCH_SIDE, SKETCH_SIDE) or pictures.dtype != np.uint8:
         found = f"{pictures.dtype} {pictures.shape}"
         raise InputError(f"pictures: expected uint8 (n, {SKETCH_SIDE}, {SKETCH_SIDE}), found {found}")
     waves = _cosines()
@@ -58,16 +58,9 @@ def sketch(pictures: U8) -> I8:
     vertical, horizontal = np.divmod(_order(), FREQUENCIES)
     spectrum *= np.sqrt(np.hypot(vertical, horizontal)).astype(np.float32)  # zero for the brightness
     values = np.sign(spectrum) * np.sqrt(np.abs(spectrum))
-    greatest = np.abs(values).max(axis=1, initial=0, keepdims=True)
+    greatest = np.abs(values).max(axis=1, keepdims=True)
     flat = greatest < 1  # only rounding errors: a picture without any structure
     return np.rint(np.where(flat, 0, values) * (127 / np.where(flat, 1, greatest))).astype(np.int8)
-
-
-def mirrored(sketches: I8) -> I8:
-    """Return the sketches that the mirrored pictures would have."""
-    out = sketches.copy()
-    out[:, SKETCH_LENGTH // 2 :] *= -1
-    return out
 
 
 def inverse_norms(sketches: I8) -> F32:

@@ -60,15 +60,15 @@ class MappedRows:
     def __init__(self, path: Path, dataset: h5py.Dataset) -> None:
         self.shape: tuple[int, int] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
-        self._chunk_rows = dataset.chunks[0] if dataset.shape[0] else 1
+        self._chunk_rows = dataset.chunks[0]
         starts: dict[int, int] = {}
         dataset.id.chunk_iter(lambda chunk: starts.update({chunk.chunk_offset[0]: chunk.byte_offset}))
         self._starts = np.array([starts[row] for row in range(0, self.shape[0], self._chunk_rows)], np.int64)
         # The map outlives the file's name: a reader keeps its segments after a writer has replaced them.
-        mapped = np.memmap(path, np.uint8, mode="r") if starts else np.empty(0, np.uint8)
+        mapped = np.memmap(path, np.uint8, mode="r")
         self._width = self.shape[1] * self.dtype.itemsize
         # Every place where a row could begin; the last one ends with the file.
-        self._rows = as_strided(mapped, (max(0, len(mapped) - self._width + 1), self._width), (1, 1), writeable=False)
+        self._rows = as_strided(mapped, (len(mapped) - self._width + 1, self._width), (1, 1), writeable=False)
 
     def __getitem__(self, rows: I64) -> AnyArray:
         outside = (rows < 0) | (rows >= self.shape[0])

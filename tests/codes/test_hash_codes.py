@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assocmem.codes.hash_codes import ALPHABET, AXES, MessageCoder
+from assocmem.codes.hash_codes import ALPHABET, AXES, MessageCoder, pick_longest
 from assocmem.errors import InputError
 from tests.naive import rotate
 
@@ -36,6 +36,17 @@ def test_more_clusters_add_symbols_and_change_none():
 def test_messages_do_not_depend_on_their_batch():
     coder, x = MessageCoder(20, clusters=2), features(1030)
     assert np.array_equal(coder.messages(x)[505:520], coder.messages(x[505:520]))
+
+
+def test_a_message_has_16_symbols_unless_asked_otherwise():
+    assert MessageCoder(20).messages(features()).shape == (6, 16)
+
+
+def test_the_greatest_symbol_is_the_last_axis_with_a_minus():
+    rotated, symbols = np.zeros((2, AXES), np.float32), np.empty(2, np.uint16)
+    rotated[:, -1] = [-1, 1]
+    pick_longest(rotated, AXES, symbols)
+    assert symbols.tolist() == [ALPHABET - 1, ALPHABET - 2]
 
 
 def test_messages_are_the_same_on_every_machine_and_version():

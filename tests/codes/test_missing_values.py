@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assocmem.codes.missing_values import NEIGHBOURS, RIDGE, SHARPNESS, Moments, impute, known_distances, split_known
+from assocmem.codes.missing_values import Moments, impute, known_distances, split_known
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import InputError
 from assocmem.search.exhaustive import Block, ExhaustiveEngine
@@ -30,15 +30,15 @@ def naive(query, stored, sample):
     known = [j for j in range(len(query)) if not np.isnan(query[j])]
     missing = [j for j in range(len(query)) if np.isnan(query[j])]
     mean, cov = sample.mean(axis=0), np.cov(sample.T)
-    among = cov[np.ix_(known, known)] + RIDGE * np.trace(cov) / len(mean) * np.eye(len(known))
+    among = cov[np.ix_(known, known)] + 0.01 * np.trace(cov) / len(mean) * np.eye(len(known))
 
     def regress(row, j):
         return mean[j] + cov[j, known] @ np.linalg.inv(among) @ (row[known] - mean[known])
 
-    near = sorted(stored.tolist(), key=lambda row: sum((row[j] - query[j]) ** 2 for j in known))[:NEIGHBOURS]
+    near = sorted(stored.tolist(), key=lambda row: sum((row[j] - query[j]) ** 2 for j in known))[:20]
     near = np.array(near)
     distances = np.array([sum((row[j] - query[j]) ** 2 for j in known) for row in near])
-    weights = (1 / distances) ** SHARPNESS
+    weights = (1 / distances) ** 2
     filled = np.array(query, float)
     for j in missing:
         errors = np.array([row[j] - regress(row, j) for row in near])
@@ -77,10 +77,37 @@ def test_under_cosine_the_scale_of_a_query_does_not_matter():
     np.testing.assert_allclose(once, again, atol=1e-4)
 
 
+@pytest.mark.parametrize("factor", [1, 0.01, 100])
+def test_under_cosine_a_stored_item_is_completed_from_a_part_of_it(factor):
+    stored = low_rank(200)
+    rows, known = split_known(hide(stored[:5], 0.2) * np.float32(factor), 24)
+    filled = impute(rows, known, Moments.estimate(stored, unit=True), lambda whole: stored)
+    expected = stored[:5] / np.linalg.norm(stored[:5], axis=1, keepdims=True)
+    np.testing.assert_allclose(filled, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("unit", [False, True])
+def test_known_zeros_are_completed(unit):
+    stored, query = low_rank(200), np.full((1, 24), np.nan, np.float32)
+    query[0, :4] = 0
+    filled = impute(*split_known(query, 24), Moments.estimate(stored, unit=unit), lambda whole: stored)
+    assert np.isfinite(filled).all()
+    assert filled.any()
+    assert not filled[0, :4].any()
+
+
+def test_moments_are_the_mean_and_the_covariance():
+    rows = low_rank(10)
+    moments = Moments.estimate(rows, unit=False)
+    np.testing.assert_allclose(moments.mean, rows.astype(float).mean(axis=0))
+    np.testing.assert_allclose(moments.covariance, np.cov(rows.astype(float).T))
+
+
 def test_a_batch_is_completed_like_single_queries():
     stored = low_rank(200)
-    queries = hide(low_rank(8, seed=1), 0.4)
-    queries[5:] = np.where(np.isnan(queries[0]), np.nan, queries[5:])
+    whole = low_rank(8, seed=1)
+    queries = hide(whole, 0.4)
+    queries[5:] = np.where(np.isnan(queries[0]), np.nan, whole[5:])  # share their mask
     moments = Moments.estimate(stored, unit=True)
     rows, known = split_known(queries, 24)
     whole = impute(rows, known, moments, lambda row: stored)

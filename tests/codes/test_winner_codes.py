@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assocmem._numerics.rotation import make_signs
+from assocmem.codes import winner_codes
 from assocmem.codes.winner_codes import (
     MESSAGE_UNITS,
     CliqueCoder,
     byte_tables,
     kernels_cached,
+    pick_signed_winners,
     score_codes,
     unpack_codes,
 )
@@ -22,6 +26,11 @@ from tests import naive
 
 def features(seed, n, dim):
     return np.random.default_rng(seed).standard_normal((n, dim)).astype(np.float32)
+
+
+def unit_values(coder, query):
+    """Return a query's value at every unit."""
+    return np.ascontiguousarray(coder.rotate(query)[0, : 16 * coder.clusters])
 
 
 @pytest.mark.parametrize(("dim", "clusters"), [(5, 8), (100, 8), (128, 16), (300, 8)])
@@ -59,7 +68,7 @@ def test_the_first_of_equal_axes_wins():
 def test_scores_equal_the_oracle():
     coder = CliqueCoder(50, clusters=16)
     packed = coder.encode(features(0, 33, 50))
-    values = coder.unit_values(features(1, 1, 50))
+    values = unit_values(coder, features(1, 1, 50))
     out = np.empty(33, np.float32)
     score_codes(packed, byte_tables(values), out)
     np.testing.assert_allclose(out, naive.score(unpack_codes(packed), values), atol=1e-5)
@@ -136,8 +145,36 @@ def test_invalid_parameters_are_refused(arguments):
         CliqueCoder(**arguments)
 
 
+def test_a_number_alone_has_a_code():
+    assert CliqueCoder(1).encode([[2.0], [-2.0]]).shape == (2, 64)
+
+
+def test_the_greatest_symbol_is_the_last_axis_with_a_minus():
+    rotated, symbols = np.zeros((1, MESSAGE_UNITS // 2), np.float32), np.empty((1, 1), np.int32)
+    rotated[0, -1] = -1
+    pick_signed_winners(rotated, symbols)
+    assert symbols.tolist() == [[MESSAGE_UNITS - 1]]
+    pick_signed_winners(-rotated, symbols)
+    assert symbols.tolist() == [[MESSAGE_UNITS - 2]]
+
+
+def test_kernels_are_cached_if_each_has_a_file_of_its_name(monkeypatch, tmp_path):
+    def kernel(name):
+        return SimpleNamespace(
+            stats=SimpleNamespace(cache_path=tmp_path), __module__="assocmem.codes.some", __name__=name
+        )
+
+    monkeypatch.setattr(winner_codes, "SEARCH_KERNELS", (kernel("one"), kernel("other"), len))  # len is not compiled
+    assert not kernels_cached()
+    (tmp_path / "some.one-12.py311.nbi").touch()
+    (tmp_path / "some.others-12.py311.nbi").touch()
+    assert not kernels_cached()
+    (tmp_path / "some.other-12.py311.nbi").touch()
+    assert kernels_cached()
+
+
 def test_a_kernel_that_was_called_is_cached():
     coder = CliqueCoder(8, clusters=8)
     x = features(0, 1, 8)
-    score_codes(coder.encode(x), byte_tables(coder.unit_values(x)), np.empty(1, np.float32))
+    score_codes(coder.encode(x), byte_tables(unit_values(coder, x)), np.empty(1, np.float32))
     assert kernels_cached()

@@ -96,3 +96,13 @@ def test_renamed_replaces_a_concept_and_its_denials(statement, name, expected):
 def test_a_statement_mentions_its_concept_and_its_denials():
     statement = Statement(1, "ant", ("bee",))
     assert [statement.mentions(name) for name in NAMES] == [True, True, False]
+    assert not Statement(1, "bee", ("cat",)).mentions("ant")
+
+
+def test_equal_names_are_one_name_though_they_are_two_strings():
+    ant, name = "".join(["an", "t"]), "".join(["be", "e"])
+    assert Statement(1, "ant").mentions(ant)
+    assert Statement(1, "ant", ("bee",)).renamed(ant, "cat") == Statement(1, "cat", ("bee",))
+    assert Statement(1, "ant", ("bee",)).renamed(name, "cat") == Statement(1, "ant", ("cat",))
+    assert Statement(1, "ant").denying(ant, 2) == Statement(2, "", ("ant",))
+    assert Statement(1, "", ("ant",)).taught(ant, 2) == Statement(2, "ant")

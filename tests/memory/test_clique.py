@@ -128,8 +128,9 @@ def test_stored_messages_and_their_parts_are_familiar(shape, seed):
 @given(shape=shapes, seed=seeds)
 def test_familiarity_is_the_share_of_connections_in_the_oracle(shape, seed):
     stored, others = messages(seed, shape, 10, symbols=4), messages(seed + 1, shape, 10, symbols=5)
-    lone = np.full_like(others[:5], -1)
-    lone[:, 0] = np.arange(5)
+    lone = np.full_like(others[:9], -1)
+    lone[:5, 0] = np.arange(5)
+    lone[5:, -1] = np.arange(4)
     asked = np.concatenate([stored, others, lone])
     memory, network = memory_of(shape, stored), network_of(shape, stored)
     expected = [network.familiarity(message) for message in asked]

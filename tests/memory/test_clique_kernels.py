@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assocmem.memory.clique_kernels import clique_kernels
+from assocmem.memory.clique_kernels import STORE_BATCH, clique_kernels
 from tests.memory.cliques import memory_of, network_of
+from tests.naive_memory import ones
 from tests.strategies import SHAPES, messages
 
 
@@ -41,3 +42,26 @@ def test_counting_stops_at_a_missing_connection_if_asked(shape):
 
 def test_kernels_of_a_shape_are_made_once():
     assert clique_kernels(4, 64, 4) is clique_kernels(4, 64, 4)
+
+
+def test_a_single_message_is_counted():
+    memory = memory_of((4, 64, 4), [[1, 2, 3, 4]])
+    counts = np.empty((1, 2), np.int32)
+    clique_kernels(4, 64, 4).count_connections(memory.bits, np.array([[1, 2, 3, 5]], np.int32), False, counts)
+    assert counts.tolist() == [[3, 6]]
+
+
+def test_batches_are_stored_to_their_ends():
+    shape = (2, 64, 2)
+    stored = messages(0, shape, STORE_BATCH + 6)
+    memory, network = memory_of(shape, stored), network_of(shape, stored)
+    assert {(u, v) for u, row in enumerate(memory.bits) for v in ones(row)} == network.connections
+
+
+def test_more_units_than_16_bits_can_number_are_connected():
+    units = 2**15 + 64
+    bits = np.zeros((2 * units, 2 * units // 64), np.uint64)  # half a gigabyte, of which a few pages are touched
+    clique_kernels(2, units, 2).store(bits, np.array([[3, units - 1]], np.int32), 0, 2)
+    for unit in (3, 2 * units - 1):
+        assert ones(bits[unit]) == [3, 2 * units - 1]
+    assert not bits[2 * units - 1 - 2**16].any()

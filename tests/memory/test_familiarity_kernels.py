@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from assocmem.codes.hash_codes import ALPHABET
 from assocmem.memory.familiarity import MAX_WEIGHT, WEIGHT_SCALE, SeenMemory
-from assocmem.memory.familiarity_kernels import max_overlap, max_weight_clique, pair_clusters
+from assocmem.memory.familiarity_kernels import (
+    POPULARITY_LEVELS,
+    max_overlap,
+    max_weight_clique,
+    pair_clusters,
+    score_simulated_cues,
+)
 from tests.memory.hash_messages import draw
 
 
@@ -66,6 +72,12 @@ def test_every_two_clusters_are_a_pair_and_have_about_as_many_rows(clusters):
     assert rows.max() - rows.min() <= 1
 
 
+def test_pairs_are_the_same_in_every_version():
+    """Files have a table of bits for each pair, in this order: another order is another format."""
+    assert pair_clusters(4).tolist() == [[0, 1], [0, 2], [1, 2], [1, 3], [2, 3], [3, 0]]
+    assert pair_clusters(5).tolist() == sorted([a, (a + step) % 5] for a in range(5) for step in (1, 2))
+
+
 @given(st.integers(2, 8), st.floats(0, 1), st.integers(0, 40), st.integers(0, 2**32 - 1))
 @settings(deadline=None)
 def test_the_heaviest_clique_is_the_best_of_all_subsets(c, density, least, seed):
@@ -80,19 +92,44 @@ def test_the_heaviest_clique_is_the_best_of_all_subsets(c, density, least, seed)
             edges = list(itertools.combinations(chosen, 2))
             if all(upper[edge] for edge in edges):
                 best = max(best, int(sum(weights[edge] for edge in edges)))
-    found = max_weight_clique(connected, weights, max(1, least), np.zeros((c + 1, 5), np.int64))
+    scratch = np.full((c + 1, 5), (1 << c) - 1, np.int64)  # what is left there must not matter
+    found = max_weight_clique(connected, weights, max(1, least), scratch)
     assert found == (best if best >= max(1, least) else 0)
 
 
-@pytest.mark.parametrize("clusters", [3, 6])
-def test_evidence_equals_plain_loops(clusters):
-    memory, messages = SeenMemory(64, clusters=clusters), draw(60, clusters=clusters, symbols=900)
+@pytest.mark.parametrize(("clusters", "units"), [(3, 64), (3, 192), (6, 64)])
+def test_evidence_equals_plain_loops(clusters, units):
+    symbols = 900 if units == 64 else ALPHABET
+    memory, messages = SeenMemory(units, clusters=clusters), draw(60, clusters=clusters, symbols=symbols)
     memory.store(messages)
-    cues = np.concatenate([messages[:5], draw(20, seed=1, clusters=clusters, symbols=900)])
+    cues = np.concatenate([messages[:5], draw(20, seed=1, clusters=clusters, symbols=symbols)])
     assert memory.evidence(cues).tolist() == naive_evidence(memory, messages, cues)
-    connections = naive_connections(messages, 64)
-    assert int(sum(memory.pair_densities) * 64**2 + 0.5) == len(connections) // 2
+    connections = naive_connections(messages, units)
+    assert int(sum(memory.pair_densities) * units**2 + 0.5) == len(connections) // 2
     assert memory.density == pytest.approx(memory.pair_densities.mean())
+
+
+def test_simulated_evidence_equals_plain_loops():
+    rng, n, clusters, units = np.random.default_rng(0), 40, 4, 3
+    pairs, messages = pair_clusters(clusters), rng.integers(0, units, (n, clusters)).astype(np.int32)
+    known, draws = rng.random((n, clusters)) < 0.4, rng.random((n, len(pairs))).astype(np.float32)
+    levels = rng.integers(0, POPULARITY_LEVELS, (clusters, units)).astype(np.uint8)
+    weights, chances = rng.integers(1, 50, 2 * POPULARITY_LEVELS), rng.random(2 * POPULARITY_LEVELS)
+    tables = np.array([weights, chances], np.float32)
+    out = np.empty(n, np.int32)
+    score_simulated_cues(messages, known, draws, pairs, levels, tables, out)
+    for i in range(n):
+        edges = {}
+        for p, (a, b) in enumerate(pairs.tolist()):
+            place = int(levels[a, messages[i, a]]) + int(levels[b, messages[i, b]])
+            if (known[i, a] and known[i, b]) or draws[i, p] < tables[1, place]:
+                edges[frozenset((a, b))] = int(weights[place])
+        best = 0
+        for size in range(2, clusters + 1):
+            for chosen in itertools.combinations(range(clusters), size):
+                mine = [edges.get(frozenset(edge)) for edge in itertools.combinations(chosen, 2)]
+                best = max(best, sum(mine) if None not in mine else 0)
+        assert out[i] == best
 
 
 def test_the_greatest_overlap_is_found():

@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assocmem.memory.clique import CliqueMemory
+from assocmem.memory.recall import RecallTask
+from assocmem.memory.winner_take_all import Competition
 from tests.memory.cliques import memory_of, network_of
 from tests.strategies import PLAIN, cues, law, messages, seeds, shapes
 
 
-@settings(law, max_examples=10 if PLAIN else 120)
+@settings(law, max_examples=120)
 @given(
     shape=shapes,
     seed=seeds,
@@ -57,6 +59,15 @@ def test_any_number_of_threads_recalls_the_same(shape, rule):
         more = memory.recall(asked, rule=rule, candidates=True, threads=threads)
         for name in ("messages", "exact", "iterations", "candidates"):
             assert np.array_equal(getattr(one, name), getattr(more, name))
+
+
+@pytest.mark.parametrize(
+    ("competition", "expected"),
+    [(Competition(True, 0), True), (Competition(True, 1), False), (Competition(True, 5), False),
+     (Competition(False, 0), False), (Competition(False, 1), False)],
+)  # fmt: skip
+def test_elimination_replaces_sum_of_max_by_cluster_alone(competition, expected):
+    assert RecallTask(None, None, 4, 4, competition, 9).eliminates == expected
 
 
 def test_wrong_symbols_are_corrected():

@@ -87,8 +87,51 @@ def test_row_minus_1_has_id_minus_1(explicit):
 def test_an_empty_map_has_no_ids():
     table, none = IdMap(), np.empty(0, np.int32)
     assert table.rows(np.array([0, 5]), none).tolist() == [-1, -1]
+    assert len(table.row_ids) == 0
     table.make_explicit(0, none)
     assert table.rows(np.array([0, 5]), none).tolist() == [-1, -1]
+    assert table.ids(np.array([-1])).tolist() == [-1]
+
+
+def test_a_map_of_one_row_knows_one_id():
+    assert IdMap().rows(np.array([5, 0]), np.zeros(1, np.int32)).tolist() == [-1, 0]
+
+
+def entries(table):
+    """Return the entries of the hash table, each of 12 bytes."""
+    return (table.nbytes - table.row_ids.nbytes) / 12
+
+
+def test_the_table_doubles_when_more_than_70_percent_are_used():
+    table, found = IdMap(), []
+    table.make_explicit(0, np.empty(0, np.int32))
+    for id_ in range(100):
+        table.insert(np.array([id_]), np.zeros(1, np.int32))
+        found.append(entries(table))
+    assert found == [64] * 44 + [128] * 45 + [256] * 11
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 64), (32, 64), (33, 128), (1024, 2048), (1025, 4096)])
+def test_a_new_table_is_at_most_half_full(count, size):
+    rows = np.arange(count, dtype=np.int32)
+    explicit, restored, grown = IdMap(), IdMap(), IdMap()
+    explicit.make_explicit(count, rows)
+    restored.restore(np.arange(count) + 7, rows)
+    grown.make_explicit(0, rows[:0])
+    if count > 44:
+        grown.insert(np.arange(count) + 7, rows)
+        assert entries(grown) == size
+    assert entries(explicit) == entries(restored) == size
+
+
+@pytest.mark.parametrize("id_", [0, 1, 2, 12345, 2**32, 2**32 + 1, HIGHEST])
+def test_an_id_goes_to_the_entry_that_the_hash_names(id_):
+    """The upper half of its product with the golden ratio: ids that are close together, or multiples, spread."""
+    keys, rows = np.full(256, EMPTY, np.int64), np.zeros(256, np.int32)
+    insert_ids(keys, rows, np.array([id_]), np.array([3], np.int32))
+    home = ((id_ * 0x9E3779B97F4A7C15) % 2**64 >> 32) % 256
+    assert np.flatnonzero(keys != EMPTY).tolist() == [home]
+    assert rows[home] == 3
 
 
 def test_a_map_stays_small_if_as_many_ids_are_removed_as_inserted():

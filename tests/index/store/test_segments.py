@@ -89,6 +89,29 @@ def test_parts_of_any_size_make_one_segment(tmp_path_factory, rows, dim, labels,
     assert same(read_segment(folder, 1).features[picked], plain[picked])
 
 
+def test_a_segment_of_a_version_without_sketches_has_zeros(tmp_path):
+    data = make(30)
+    with h5py.File(write_segment(tmp_path, 1, 30, [data]), "r+") as file:
+        del file["sketches"]
+    none = np.zeros((30, SKETCH_LENGTH), np.int8)
+    rows = np.arange(30)
+    segment = read_segment(tmp_path, 1)
+    assert same(segment.sketches[rows], none)
+    assert same(segment.data(rows).sketches, none)
+    assert same(np.concatenate([sketches for _, sketches in checked_chunks(tmp_path, 1)]), none)
+    assert same(np.concatenate([part.features for part in living_parts(tmp_path, segment, rows)]), data.features)
+
+
+def test_chunks_have_as_many_rows_as_are_read_at_once(tmp_path):
+    """A few features are read at a time, all codes at once."""
+    with h5py.File(write_segment(tmp_path, 1, 300, [make(300)])) as file:
+        rows = {name: file[name].chunks[0] for name in COLUMNS}
+        checked = {name: file[name].fletcher32 for name in COLUMNS}
+    small = dict.fromkeys(("ids", "codes", "labels", "label_scores"), 300)
+    assert rows == small | {"features": 256, "sketches": 256}
+    assert all(checked.values())
+
+
 def test_rows_outside_are_refused(tmp_path):
     write_segment(tmp_path, 1, 65, [make(65)])
     features = read_segment(tmp_path, 1).features
@@ -122,8 +145,13 @@ def test_parts_whose_columns_do_not_fit_are_refused(tmp_path):
     short = replace(good, codes=good.codes[:1])
     wide = make(50, dim=13)
     typed = replace(good, features=good.features.astype(np.float32))
-    for bad in (short, wide, typed):
-        with pytest.raises(ValueError, match="expected"):
+    found = (
+        r"codes: expected uint8 rows \(8,\), at most 100 in all, found uint8 \(1, 8\) after 50",
+        r"features: expected float16 rows \(12,\), at most 100 in all, found float16 \(50, 13\) after 50",
+        r"features: expected float16 rows \(12,\), at most 100 in all, found float32 \(50, 12\) after 50",
+    )
+    for bad, message in zip((short, wide, typed), found, strict=True):
+        with pytest.raises(ValueError, match=message):
             write_segment(tmp_path, 1, 100, [good, bad])
         assert os.listdir(tmp_path) == []
 
@@ -238,6 +266,16 @@ def test_other_files_are_refused(tmp_path):
         read_segment(tmp_path, 1)
     with pytest.raises(DamagedError):
         list(checked_chunks(tmp_path, 1))
+
+
+@pytest.mark.parametrize(("error", "detail"), [(OSError("one\ntwo"), "one"), (KeyError(), "KeyError")])
+def test_damage_is_named_in_one_line(tmp_path, monkeypatch, error, detail):
+    def no_file(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(h5py, "File", no_file)
+    with pytest.raises(DamagedError, match=rf"found damage \({detail}\); restore"):
+        read_segment(tmp_path, 1)
 
 
 def test_a_flipped_bit_never_changes_what_is_read(tmp_path):
