@@ -1,164 +1,162 @@
-"""Who may import whom: downwards only, without circles, and nothing private of another module."""
+"""Who may import whom, and which packages are installed; and that the checks find what is wrong."""
 
 from __future__ import annotations
 
-import ast
-import tomllib
-from graphlib import CycleError, TopologicalSorter
+import shutil
 from pathlib import Path
-from statistics import median
 
 import pytest
 
+from tests import layers
+from tests.layers import LAYERS
+
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("bench", "cli", "data", "extractors", "index")
-"""Top folders that are installed inside the package."""
-CORE = {"errors", "_numerics", "_storage", "codes", "memory", "search", "concepts", "copies"}
-LAYERS = {
-    "errors": set(),
-    "_compat": set(),
-    "_numerics": {"errors"},
-    "_storage": {"errors", "_numerics"},
-    "codes": {"errors", "_numerics"},
-    "memory": {"errors", "_numerics", "_storage", "codes"},
-    "search": {"errors", "_numerics", "_storage", "codes"},
-    "concepts": {"errors", "_numerics", "_storage", "codes"},
-    "copies": {"errors", "_numerics", "codes", "search"},
-    "data": {"errors"},
-    "extractors": {"errors", "_numerics"},
-    "index.store": {"errors", "_numerics", "_storage", "codes", "extractors"},
-    "index.results": {"index.store", "memory"},
-    "index.session": {"errors", "codes", "extractors", "index.store", "index.results"},
-    "index.derived": {"errors", "_numerics", "_storage", "codes", "memory", "search", "concepts", "index.store",
-                      "index.results"},
-    "index.ingest": {"errors", "_numerics", "_storage", "codes", "extractors", "index.store", "index.results",
-                     "index.session", "index.derived"},
-    "index.teach": {"errors", "_numerics", "codes", "concepts", "copies", "data", "index.store", "index.results",
-                    "index.session", "index.derived", "index.ingest"},
-    "index.query": {"errors", "_numerics", "codes", "copies", "search", "data", "extractors", "index.store",
-                    "index.results", "index.session", "index.derived", "index.ingest", "index.teach"},
-    "index.inspection": {"errors", "codes", "index.store", "index.results", "index.session", "index.derived",
-                         "index.teach"},
-    "index.collection": {"extractors", "index.store", "index.results", "index.session", "index.ingest", "index.teach",
-                         "index.query", "index.inspection"},
-    "cli": {"assocmem", "errors", "codes", "memory", "search", "data", "extractors", "index.results",
-            "index.derived", "index.teach", "index.query", "index.collection"},
-    "bench": {"assocmem", *CORE, "extractors", "index.store", "index.session", "index.derived", "index.ingest",
-              "index.collection", "cli"},
-    "__main__": {"cli"},
-}  # fmt: skip
-"""Layer -> the layers that its modules may import, besides their own. ``assocmem`` itself names modules of every layer,
-but loads them lazily, so it is in no layer."""
+TOPS = ("assocmem", "bench", "cli", "data", "extractors", "index")
+CHECKS = {
+    "unnamed packages": lambda root: layers.unnamed_packages(root, LAYERS),
+    "wrong imports": lambda root: layers.wrong_imports(root, LAYERS),
+    "relative imports": layers.relative_imports,
+    "circles": layers.circles,
+    "private names": layers.private_names,
+    "full inits": layers.full_inits,
+    "not installed": layers.not_installed,
+    "odd sizes": layers.odd_sizes,
+}
 
 
-def _modules() -> dict[str, Path]:
-    """Every module of the package by its full name."""
-    found = {}
-    for top in ("assocmem", *FOLDERS):
-        for path in sorted((ROOT / top).rglob("*.py")):
-            inside = path.relative_to(ROOT)
-            if not any((ROOT / parent).is_symlink() for parent in inside.parents):
-                parts = inside.with_suffix("").parts
-                name = ".".join(parts if top == "assocmem" else ("assocmem", *parts))
-                found[name.removesuffix(".__init__")] = path
-    return found
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_source_tree_is_in_order(check):
+    assert CHECKS[check](ROOT) == []
 
 
-MODULES = _modules()
-PACKAGES = {name: path for name, path in MODULES.items() if path.name == "__init__.py"}
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory):
+    """A copy of the sources; tests add to copies of it."""
+    copy = tmp_path_factory.mktemp("sources")
+    for top in TOPS:
+        shutil.copytree(ROOT / top, copy / top, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.tsv"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    return copy
 
 
-def _layer(module: str) -> str:
-    parts = module.split(".")[1:]
-    if not parts:
-        return "assocmem"
-    return ".".join(parts[:2]) if parts[0] == "index" and len(parts) > 1 else parts[0]
+NEW = '"""A new package."""\n'
+LONG = NEW + 60 * "# ...\n"
+BROKEN = {
+    # A package or module that the table does not name, at the top, between packages, and below one that it names.
+    "a package below another": ("index/store/sql/__init__.py", NEW, {"unnamed packages", "not installed"}),
+    "a package below a core package": ("assocmem/codes/old/__init__.py", NEW, {"unnamed packages", "not installed"}),
+    "a package of index": ("index/cache/__init__.py", NEW, {"unnamed packages", "not installed"}),
+    "a package of the benchmarks": ("bench/memory/__init__.py", NEW, {"unnamed packages", "not installed"}),
+    "a package at the top": ("server/__init__.py", NEW, {"unnamed packages", "not installed"}),
+    "a module of index": ("index/cache.py", LONG, {"unnamed packages"}),
+    "a module of the core": ("assocmem/cache.py", LONG, {"unnamed packages"}),
+    "a folder without an __init__": ("index/store/sql/tables.py", LONG, {"unnamed packages"}),
+    # Imports that run upwards, or across.
+    "upwards, at the top": ("index/store/disk.py", "import assocmem.index.session", {"wrong imports", "circles"}),
+    "upwards, in a function": (
+        "index/teach/teaching.py",
+        "def late():\n    from assocmem.index.query import searcher",
+        {"wrong imports"},
+    ),
+    "upwards, for a type": (
+        "assocmem/codes/winner_codes.py",
+        "if TYPE_CHECKING:\n    from assocmem.memory import capacity",
+        {"wrong imports"},
+    ),
+    "an extractor that knows the core": (
+        "extractors/image.py",
+        "from assocmem.codes import hash_codes",
+        {"wrong imports"},
+    ),
+    "the core that knows extractors": ("assocmem/memory/base.py", "import assocmem.extractors.base", {"wrong imports"}),
+    "an index that knows commands": (
+        "index/collection.py",
+        "from assocmem.cli.main import app",
+        {"wrong imports", "circles"},
+    ),
+    "commands that know benchmarks": ("cli/main.py", "from assocmem.bench import commands", {"wrong imports"}),
+    "a benchmark that knows another": (
+        "bench/recall/dataset.py",
+        "from assocmem.bench.seen import growth",
+        {"wrong imports"},
+    ),
+    # Imports within one package.
+    "a circle": ("assocmem/codes/winner_codes.py", "from assocmem.codes import nibble_codes", {"circles"}),
+    "a circle in a function": (
+        "index/derived/files.py",
+        "def late():\n    from assocmem.index.derived import label_counts",
+        {"circles"},
+    ),
+    "a circle for a type": (
+        "index/query/concept_search.py",
+        "if TYPE_CHECKING:\n    from assocmem.index.query.searcher import Query",
+        {"circles"},
+    ),
+    "a relative import": ("index/store/disk.py", "from . import records", {"relative imports"}),
+    # Private names, and packages that import.
+    "a private name": (
+        "index/query/near_duplicates.py",
+        "from assocmem.index.query.searcher import _words_query",
+        {"private names"},
+    ),
+    "a private name by its module": (
+        "index/query/near_duplicates.py",
+        "from assocmem.index.query import searcher as other\nother._words_query",
+        {"private names"},
+    ),
+    "a package that imports": ("index/store/__init__.py", "import json", {"full inits"}),
+    "a package that defines": ("assocmem/concepts/__init__.py", "def more(): ...", {"full inits"}),
+}
 
 
-def _imported(path: Path) -> list[tuple[str, str | None]]:
-    """Modules of the package that a file imports, with the name taken from each; also in functions, and for types."""
-    found: list[tuple[str, str | None]] = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found += [(alias.name, None) for alias in node.names if alias.name in MODULES]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: import absolutely"
-            for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                if inner in MODULES:
-                    found.append((inner, None))
-                elif node.module in MODULES:
-                    found.append((node.module, alias.name))
-    return found
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_checks_find(name, sources, tmp_path):
+    """Each line of code is wrong in its way, and the checks that are named find it; the others find nothing."""
+    path, code, expected = BROKEN[name]
+    shutil.copytree(sources, tmp_path / "sources", symlinks=True)
+    changed = tmp_path / "sources" / path
+    assert changed.exists() == (not code.startswith(NEW))
+    changed.parent.mkdir(exist_ok=True)
+    with changed.open("a") as file:
+        file.write(f"\n{code}\n")
+    assert {check for check in CHECKS if CHECKS[check](tmp_path / "sources")} == expected
 
 
-IMPORTS = {name: _imported(path) for name, path in MODULES.items()}
+def test_the_checks_find_a_table_that_is_not_exact_or_has_a_circle():
+    for change, problem in (
+        ({"codes": f"{LAYERS['codes']} _storage"}, "codes: LAYERS allows _storage, which it does not import"),
+        ({"codes": f"{LAYERS['codes']} memory"}, "codes: LAYERS allows memory, which is not lower"),
+        ({"codes": "errors"}, "which LAYERS does not allow"),
+        ({"index.cache": ""}, "index.cache: in LAYERS, but there is no such package"),
+    ):
+        found = layers.wrong_imports(ROOT, LAYERS | change) + layers.unnamed_packages(ROOT, LAYERS | change)
+        assert any(problem in line for line in found), problem
 
 
-def test_every_module_is_in_a_layer():
-    missing = {name for name in MODULES if _layer(name) not in {*LAYERS, "assocmem", "index"}}
-    assert not missing, f"name the layer of {sorted(missing)} in LAYERS"
+@pytest.mark.parametrize("what", ["package", "folder", "link", "other link", "twice"])
+def test_the_checks_find_what_is_not_installed(what, sources, tmp_path):
+    shutil.copytree(sources, tmp_path / "sources", symlinks=True)
+    settings, link = tmp_path / "sources" / "pyproject.toml", tmp_path / "sources" / "assocmem" / "bench"
+    text = settings.read_text()
+    if what == "package":
+        settings.write_text(text.replace('    "assocmem.index.teach",\n', ""))
+    elif what == "twice":
+        settings.write_text(text.replace('    "assocmem.index.teach",\n', 2 * '    "assocmem.index.teach",\n'))
+    elif what == "folder":
+        settings.write_text(text.replace('"assocmem.bench.recall" = "bench/recall"', '"assocmem.bench.recall" = "x"'))
+    else:
+        link.unlink()
+        if what == "other link":
+            link.symlink_to("../cli")
+    assert len(layers.not_installed(tmp_path / "sources")) == 1
 
 
-def test_layers_have_no_circle():
-    tuple(TopologicalSorter(LAYERS).static_order())
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_imports_run_downwards(layer):
-    for name, imports in IMPORTS.items():
-        if _layer(name) == layer:
-            for module, _ in imports:
-                assert _layer(module) in LAYERS[layer] | {layer}, f"{name} imports {module}"
-
-
-def test_no_layer_is_allowed_what_it_does_not_need():
-    used = {layer: {_layer(m) for n in MODULES if _layer(n) == layer for m, _ in IMPORTS[n]} for layer in LAYERS}
-    spare = {layer: allowed - used[layer] for layer, allowed in LAYERS.items() if allowed - used[layer]}
-    assert not spare
-
-
-def test_modules_have_no_circle():
-    """Not even between imports in functions, or for types."""
-    graph = {name: {module for module, _ in imports if module != name} for name, imports in IMPORTS.items()}
-    del graph["assocmem"]  # it loads lazily what it names
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        pytest.fail(" -> ".join(error.args[1]))
-
-
-def test_no_module_imports_a_private_name_of_another():
-    taken = [
-        f"{name} takes {what} from {module}"
-        for name, imports in IMPORTS.items()
-        for module, what in imports
-        if what is not None and what.startswith("_") and not what.startswith("__")
-    ]
-    assert not taken
-
-
-@pytest.mark.parametrize("name", sorted(PACKAGES.keys() - {"assocmem", "assocmem.concepts"}))
-def test_a_package_holds_a_docstring_only(name):
-    """So that importing one module loads no others; ``concepts`` answers pickles that name it lazily."""
-    body = ast.parse(PACKAGES[name].read_text()).body
-    assert len(body) == 1
-    assert ast.get_docstring(ast.Module(body, []))
-
-
-def test_every_package_is_installed():
-    """Setuptools is told each package by name: one that is forgotten would be missing from the wheel."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert set(settings["packages"]) == set(PACKAGES)
-    folders = {name: str(path.parent.relative_to(ROOT)) for name, path in PACKAGES.items()}
-    assert settings["package-dir"] == folders
-    for folder in FOLDERS:
-        assert (ROOT / "assocmem" / folder).is_symlink()
-
-
-def test_modules_have_a_reason_to_exist():
-    """Few tiny ones, and no need for giants: complexity is ruff's business."""
-    lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items() if name not in PACKAGES}
-    tiny = {name: count for name, count in lines.items() if count < 60}
-    assert len(tiny) <= 5, tiny
-    assert 100 <= median(lines.values()) <= 250
+def test_the_checks_find_odd_sizes(sources, tmp_path, monkeypatch):
+    shutil.copytree(sources, tmp_path / "sources", symlinks=True)
+    for number in range(layers.MOST_SMALL + 1):
+        (tmp_path / "sources" / "index" / "store" / f"small{number}.py").write_text(NEW)
+    [problem] = layers.odd_sizes(tmp_path / "sources")
+    assert "modules below 60 lines" in problem
+    for medians in (range(10, 100), range(200, 300)):
+        monkeypatch.setattr(layers, "MEDIANS", medians)
+        assert any("a median of" in line for line in layers.odd_sizes(ROOT))

@@ -301,12 +301,14 @@ class TaughtModels:
             version = None if catalog is None else catalog.taught_version
             if catalog is None or version is None:
                 return None
-            if self._model is None:
+            model, self._model = self._model, None  # an update that fails half-way leaves no model
+            if model is None:
                 dim, folder = self._session.made_with().dim, self._session.folder
-                self._model = TaughtModel(TeachingTables(catalog), version, dim, folder)
-            elif self._model.version != version:
-                self._model.update(TeachingTables(catalog), version)
-            return self._model
+                model = TaughtModel(TeachingTables(catalog), version, dim, folder)
+            elif model.version != version:
+                model.update(TeachingTables(catalog), version)
+            self._model = model
+            return model
 
     def follow(self) -> None:
         """Bring an open model up to date after a change; keep what was solved if solving takes long.

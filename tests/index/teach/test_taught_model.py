@@ -218,6 +218,26 @@ def test_an_update_teaches_only_what_changed(photos, session, files, tmp_path, m
         assert model.parents == {"fort": "castle"}
 
 
+def test_an_update_that_is_interrupted_leaves_no_model(photos, session, files, queries, tmp_path, monkeypatch):
+    photos.add(tmp_path / "in")
+    photos.teach("castle", files[1])
+    models = TaughtModels(session)
+    with models.reading():
+        pass
+    photos.teach("harbour", files[2])
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ConceptMemory, "teach", interrupted)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt), models.reading():
+                pytest.fail("half a model")
+    with models.reading() as model:
+        assert answers(model, queries) == answers(new_model(session), queries)
+
+
 # The file
 
 
