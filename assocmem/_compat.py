@@ -45,7 +45,7 @@ class MovedModules(Loader):
         """Let the import system make an empty module, which ``exec_module`` replaces."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put the moved module itself in the place of the empty one."""
+        """Replace the empty module by the one that has moved."""
         sys.modules[module.__name__] = importlib.import_module(MOVED[module.__name__])
 
 

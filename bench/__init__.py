@@ -1,1 +1,1 @@
-"""Benchmarks, loaded only by ``assocmem bench``: each figure from a process of its own, rivals in the same run."""
+"""Benchmarks, loaded only by ``assocmem bench``: every engine runs in a process of its own, rivals in the same run."""

@@ -1,4 +1,4 @@
-"""``assocmem bench engines``: from how many items on a search by pools is quicker than a scan of all codes."""
+"""``assocmem bench engines``: the number of items from which a search by pools is faster than a scan of all codes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assocmem.bench.common import DEFAULT_OUT, OutOption, RoundsOption, keep, median, run_process, spread
-from assocmem.bench.startup import make_collection
+from assocmem.bench.processes import run_process
+from assocmem.bench.records import DEFAULT_OUT, OutOption, RoundsOption, write_json
+from assocmem.bench.tables import spread
 from assocmem.cli.common import guarded
 from assocmem.cli.output import emit, emit_table, say
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("scan", "pools")
 NEVER = 2**62
+"""A number of items that no collection has: pools are never used."""
 QUERIES = 20
 ONE_SHOT = """if 1:
     import sys
@@ -29,6 +32,7 @@ ONE_SHOT = """if 1:
     from assocmem.cli.main import app
     app()
 """
+"""The program, with pools used from as many items as its first argument says."""
 
 
 @guarded
@@ -41,14 +45,14 @@ def engines(
 ) -> None:
     """Measure both engines of a search at several sizes, within a process and as a process.
 
-    Features are random, which changes nothing about the time; the two take turns with every query. Where they cross is
-    where a collection begins to be searched by pools.
+    Features are random, which does not change the time; the two take turns with every query. Collections are searched
+    by pools from about the size at which both take the same time.
 
     Example: assocmem bench engines --items 10000,100000
     """
     from assocmem.index.store import snapshot
 
-    sizes = _sizes(items)
+    sizes = parse_sizes(items)
     threshold, rows = snapshot.POOLED_FROM, []
     with tempfile.TemporaryDirectory(prefix="assocmem-bench-") as scratch:
         for size in sizes:
@@ -58,38 +62,40 @@ def engines(
                 rows.append({"items": size, **_measure(Path(scratch) / f"{size}.amem", size, rounds)})
             finally:
                 snapshot.POOLED_FROM = threshold
-    path = keep(out, "engines", {"threshold": threshold, "rows": rows})
+    path = write_json(out, "engines", {"threshold": threshold, "rows": rows})
     _report(rows)
     emit(f"raw figures: {path}")
 
 
-def _sizes(words: str) -> list[int]:
-    sizes = [int(word) if word.strip().isdecimal() else 0 for word in words.split(",")]
+def parse_sizes(text: str) -> list[int]:
+    """Return the numbers of ``--items``, ascending."""
+    sizes = [int(word) if word.strip().isdecimal() else 0 for word in text.split(",")]
     if min(sizes) < 1:
-        raise typer.BadParameter(f"--items: expected numbers as in 10000,100000, found {words!r}")
+        raise typer.BadParameter(f"--items: expected numbers as in 10000,100000, found {text!r}")
     return sorted(sizes)
 
 
 def _measure(folder: Path, size: int, rounds: int) -> dict[str, Any]:
-    """Milliseconds of answers within a process, seconds of whole processes, by engine."""
+    """Return milliseconds of answers within a process, and seconds of whole processes, by engine."""
     import assocmem
+    from assocmem.bench.inputs import make_collection
 
     photo = folder.with_suffix(".jpg")
     make_collection(folder, photo, size)
     with assocmem.open(folder) as photos:
-        answers = _answers(photos, rounds)
+        answers = _time_answers(photos, rounds)
     program = [sys.executable, "-c", ONE_SHOT]
     processes: dict[str, list[float]] = {engine: [] for engine in ENGINES}
     for number in range(rounds + 1):
         for engine, threshold in zip(ENGINES, (NEVER, 1), strict=True):
             command = [*program, str(threshold), "search", str(photo), "-c", str(folder), "--json"]
             wall, _ = run_process(command)
-            if number:  # the first reads the files and the kernels
+            if number:  # the first round reads the files and the kernels
                 processes[engine].append(wall)
     return {"answer_ms": answers, "process_s": processes}
 
 
-def _answers(photos: Collection, rounds: int) -> dict[str, list[float]]:
+def _time_answers(photos: Collection, rounds: int) -> dict[str, list[float]]:
     import numpy as np
 
     queries = np.abs(np.random.default_rng(2).standard_normal((QUERIES, photos.info().dim), dtype=np.float32))
@@ -100,7 +106,7 @@ def _answers(photos: Collection, rounds: int) -> dict[str, list[float]]:
             for name, engine in made.items():
                 started = time.perf_counter()
                 engine.search(query, 10)
-                if number:
+                if number:  # the first round loads the kernels
                     answers[name].append((time.perf_counter() - started) * 1000)
     return answers
 
@@ -116,16 +122,16 @@ def _report(rows: list[dict[str, Any]]) -> None:
     ]
     emit_table(("items", "scan, ms", "pools, ms", "scan, process, s", "pools, process, s"), table)
     for what, unit in (("an answer", "answer_ms"), ("a process", "process_s")):
-        emit(f"{what} is as quick by pools from {_crossing(rows, unit)}")
+        emit(f"{what} is as quick by pools from {crossing(rows, unit)}")
 
 
-def _crossing(rows: list[dict[str, Any]], unit: str) -> str:
-    """The least size from which on pools win at every greater one, between two sizes by a straight line."""
+def crossing(rows: list[dict[str, Any]], unit: str) -> str:
+    """Describe the least size from which pools are faster at every greater one; linear between two sizes."""
     gains = [(row["items"], median(row[unit]["scan"]) - median(row[unit]["pools"])) for row in rows]
     if gains[-1][1] <= 0:
         return f"more than {gains[-1][0]} items on"
-    last = next((i for i in reversed(range(len(gains))) if gains[i][1] <= 0), None)
-    if last is None:
+    last_loss = next((i for i in reversed(range(len(gains))) if gains[i][1] <= 0), None)
+    if last_loss is None:
         return f"{gains[0][0]} items on, or fewer"
-    (few, loss), (many, gain) = gains[last], gains[last + 1]
+    (few, loss), (many, gain) = gains[last_loss], gains[last_loss + 1]
     return f"about {round(few + (many - few) * -loss / (gain - loss), -2):.0f} items on"

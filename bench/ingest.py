@@ -1,4 +1,4 @@
-"""``assocmem bench ingest``: how fast files become items, against the bare stages, and in how much memory."""
+"""``assocmem bench ingest``: how fast files are indexed, compared with the bare stages, and in how much memory."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any
 
 import typer
 
-from assocmem.bench.common import DEFAULT_OUT, OutOption, RoundsOption, keep, median, run_function, spread
+from assocmem.bench.processes import run_function
+from assocmem.bench.records import DEFAULT_OUT, OutOption, RoundsOption, write_json
+from assocmem.bench.tables import spread
 from assocmem.cli.common import guarded
 from assocmem.cli.output import emit, emit_table, say
 
-HOME = "assocmem.bench.ingest"
+MODULE = "assocmem.bench.ingest"
+"""This module, for processes that call its functions."""
 
 
 @guarded
@@ -33,28 +37,30 @@ def ingest(
     """Measure indexing against bare decoding and the bare network.
 
     Each figure comes from a process of its own: decoding and preparing all files in a plain loop, running the network
-    over all of them in a plain loop, and indexing them into a fresh collection. The three take turns.
+    over all of them in a plain loop, and indexing them into a new collection. The three take turns.
 
     Example: assocmem bench ingest ~/Pictures/2024 --rounds 5
     """
     with tempfile.TemporaryDirectory(prefix="assocmem-bench-") as scratch:
         if folder is None:
+            from assocmem.bench.inputs import make_photographs
+
             folder = Path(scratch) / "pictures"
             say(f"making {files} pictures ...")
-            make_pictures(folder, files)
+            make_photographs(folder, files)
         stages: dict[str, list[dict[str, Any]]] = {"decode": [], "network": [], "index": []}
         for number in range(rounds):
             say(f"round {number + 1} of {rounds} ...")
-            stages["decode"].append(run_function(HOME, "bare_decode", str(folder)))
-            stages["network"].append(run_function(HOME, "bare_network", str(folder)))
+            stages["decode"].append(run_function(MODULE, "decode_all", str(folder)))
+            stages["network"].append(run_function(MODULE, "describe_all", str(folder)))
             collection = f"{scratch}/{number}.amem"
-            stages["index"].append(run_function(HOME, "index_all", str(folder), collection))
+            stages["index"].append(run_function(MODULE, "index_all", str(folder), collection))
     ratios = [
         index["rate"] / min(decode["rate"], network["rate"])
         for decode, network, index in zip(*stages.values(), strict=True)
     ]
     figures = {"stages": stages, "ratio_to_slower_stage": ratios}
-    path = keep(out, f"ingest-{stages['index'][0]['items']}", figures)
+    path = write_json(out, f"ingest-{stages['index'][0]['items']}", figures)
     rows = [
         (name, f"{runs[0]['items']}", spread([run["rate"] for run in runs]), f"{max(r['peak_mb'] for r in runs):.0f}")
         for name, runs in stages.items()
@@ -64,75 +70,24 @@ def ingest(
     emit(f"raw figures: {path}")
 
 
-def make_pictures(folder: Path, count: int, side: int = 1600) -> None:
-    """Make JPEGs of a camera's kind: crops of the demo's photographs, enlarged, with some noise; seeded."""
-    import numpy as np
-    from PIL import Image
-
-    from assocmem.cli.demo import gather
-
-    folder.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(prefix="assocmem-bench-") as scratch:
-        sources = [path for path in gather(Path(scratch)) if path.suffix != ".mp4"]
-        originals = [Image.open(path).convert("RGB") for path in sources]
-    rng = np.random.default_rng(0)
-    noise = rng.normal(0, 4, (side * 3 // 4, side, 3)).astype(np.int16)
-    for number in range(count):
-        original = originals[number % len(originals)]
-        width, height = original.size
-        share = rng.uniform(0.5, 1.0)
-        left, top = rng.uniform(0, 1 - share, 2)
-        box = (left * width, top * height, (left + share) * width, (top + share) * height)
-        large = original.resize((side, side * 3 // 4), Image.Resampling.BICUBIC, box=box)
-        pixels = np.clip(np.asarray(large) + np.roll(noise, number, axis=0), 0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number:06d}.jpg", quality=85)
+# Called in processes of their own
 
 
-def _files(folder: str) -> list[Any]:
-    from assocmem.index.ingest.pipeline import Job, plan
-    from assocmem.index.ingest.walk import walk
-
-    return [step for step in plan(walk([folder]), lambda found: False) if isinstance(step, Job)]
-
-
-def _open() -> Any:
-    from assocmem.cli.kernels import prepare_kernels
-    from assocmem.extractors.registry import open_extractor
-
-    prepare_kernels(storing=True)
-    return open_extractor()
-
-
-def _figures(items: int, seconds: float) -> dict[str, Any]:
-    return {"items": items, "seconds": seconds, "rate": items / seconds, "peak_mb": _peak_mb()}
-
-
-def _peak_mb() -> float:
-    """Return the most memory that this process has taken so far, in MB; NaN on Windows, where Python cannot tell."""
-    if sys.platform == "win32":
-        peak = math.nan
-    else:
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-    return peak
-
-
-def bare_decode(folder: str) -> dict[str, Any]:
+def decode_all(folder: str) -> dict[str, Any]:
     """Decode and prepare every file, in one thread."""
     from assocmem.index.ingest.pipeline import read_parts
 
-    extractor, jobs = _open(), _files(folder)
+    extractor, jobs = _open_extractor(), _plan_jobs(folder)
     started = time.perf_counter()
     items = sum(1 for job in jobs for _ in read_parts(job.found.path, job.kind, extractor))
     return _figures(items, time.perf_counter() - started)
 
 
-def bare_network(folder: str) -> dict[str, Any]:
-    """Run the network over every item; reading them is not counted."""
+def describe_all(folder: str) -> dict[str, Any]:
+    """Run the network over every item; the time to read them is not counted."""
     from assocmem.index.ingest.pipeline import describe_parts, read_parts
 
-    extractor, jobs = _open(), _files(folder)
+    extractor, jobs = _open_extractor(), _plan_jobs(folder)
     seconds, items = 0.0, 0
     for job in jobs:
         for part in read_parts(job.found.path, job.kind, extractor):
@@ -147,7 +102,37 @@ def index_all(folder: str, collection: str) -> dict[str, Any]:
     """Index every file into a new collection."""
     import assocmem
 
-    with assocmem.open(collection, extractor=_open()) as photos:
+    with assocmem.open(collection, extractor=_open_extractor()) as photos:
         started = time.perf_counter()
         report = photos.add([folder])
         return _figures(report.indexed, time.perf_counter() - started)
+
+
+def _plan_jobs(folder: str) -> list[Any]:
+    from assocmem.index.ingest.pipeline import Job, plan
+    from assocmem.index.ingest.walk import walk
+
+    return [step for step in plan(walk([folder]), lambda found: False) if isinstance(step, Job)]
+
+
+def _open_extractor() -> Any:
+    from assocmem.cli.kernels import prepare_kernels
+    from assocmem.extractors.registry import open_extractor
+
+    prepare_kernels(storing=True)
+    return open_extractor()
+
+
+def _figures(items: int, seconds: float) -> dict[str, Any]:
+    return {"items": items, "seconds": seconds, "rate": items / seconds, "peak_mb": _peak_mb()}
+
+
+def _peak_mb() -> float:
+    """Return the peak memory of this process in MB; nan on Windows, where Python cannot read it."""
+    if sys.platform == "win32":
+        peak = math.nan
+    else:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    return peak

@@ -27,6 +27,22 @@ class Extractor(Protocol):
 
     Several threads may call both methods at the same time. ``prepare`` is cheap and runs in the decoder's threads;
     ``extract`` runs the network and takes prepared pictures only: ``extract([prepare(picture)])``.
+
+    Examples
+    --------
+    Anything with these attributes and methods can be given to ``assocmem.open(folder, extractor=...)``:
+
+    >>> import numpy as np
+    >>> class MeanColour:
+    ...     name, dim, identity, min_side, has_logits = "mean-colour", 3, "mean-colour 1", 1, False
+    ...
+    ...     def prepare(self, image):
+    ...         return image
+    ...
+    ...     def extract(self, images):
+    ...         return Extraction(np.stack([image.mean(axis=(0, 1), dtype=np.float32) for image in images]))
+    >>> MeanColour().extract([np.full((2, 2, 3), 7, np.uint8)]).features
+    array([[7., 7., 7.]], dtype=float32)
     """
 
     @property

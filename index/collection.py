@@ -81,6 +81,8 @@ class Collection:
         File with the extractor's weights, for ``torchvision:NAME``.
     options : mapping of str to str, optional
         Preprocessing, for ``onnx:PATH``.
+    once : bool
+        The process asks one question, as the command line does: it loads nothing that only makes later ones faster.
 
     Raises
     ------

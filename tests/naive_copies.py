@@ -20,6 +20,12 @@ def sketch_cosine(a, b):
     return max(cosine(a, b), cosine(turned, b))
 
 
+def mirrored(sketches):
+    """The sketches of mirrored pictures: int8 (n, w), whose second half changes its sign."""
+    half = sketches.shape[1] // 2
+    return np.concatenate([sketches[:, :half], -sketches[:, half:]], axis=1)
+
+
 def similarity(feature_a, feature_b, sketch_a, sketch_b):
     score = cosine(feature_a, feature_b)
     if not any(sketch_a) or not any(sketch_b):

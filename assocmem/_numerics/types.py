@@ -35,4 +35,4 @@ LANES = 16
 KERNEL = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
 """Options of every kernel: compiled once per machine, and run without the interpreter lock."""
 MAXIMUM_KERNEL = {**KERNEL, "fastmath": {"nnan", "nsz"}}
-"""Options of kernels that look for a maximum of numbers that are not NaN: they may compare in any order."""
+"""Options of kernels that count or find a maximum of numbers that are not NaN: they may compare in any order."""

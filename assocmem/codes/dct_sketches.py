@@ -63,13 +63,6 @@ def sketch(pictures: U8) -> I8:
     return np.rint(np.where(flat, 0, values) * (127 / np.where(flat, 1, greatest))).astype(np.int8)
 
 
-def mirrored(sketches: I8) -> I8:
-    """Return the sketches that the mirrored pictures would have."""
-    out = sketches.copy()
-    out[:, SKETCH_LENGTH // 2 :] *= -1
-    return out
-
-
 def inverse_norms(sketches: I8) -> F32:
     """Return one over the lengths of sketches, float32 (n,); 0 for a sketch of zeros."""
     values = sketches.astype(np.int32)

@@ -1,4 +1,4 @@
-"""Missing values: queries in which some numbers are unknown (NaN) are completed from what is stored.
+"""Missing values: queries in which some numbers are unknown (NaN) are completed from stored features.
 
 Zero is a bad guess for a missing number. Its expected value, given the known ones, is found in two steps: the linear
 regression on the known numbers (from the mean and covariance of stored features, with a ridge), plus the regression's
@@ -43,7 +43,7 @@ def split_known(queries: npt.ArrayLike, dim: int) -> tuple[F32, Bools]:
     if rows.ndim != 2 or rows.shape[1] != dim:
         raise InputError(f"queries: expected shape (n, {dim}), found {array.shape}")
     if np.isinf(rows).any():
-        raise InputError("queries: expected finite numbers, or NaN for what is missing; found infinity")
+        raise InputError("queries: expected finite numbers, or NaN for missing ones; found infinity")
     known = ~np.isnan(rows)
     empty = np.flatnonzero(~known.any(axis=1))
     if len(empty):

@@ -133,7 +133,7 @@ class CliqueCoder:
         return make_signs(self.width, self.ROUNDS, self.seed)
 
     def rotate(self, features: npt.ArrayLike) -> F32:
-        """Return the rotated features, float32 (n, N); the first ``16 * clusters`` columns are the units.
+        """Return the rotated features, float32 (n, N); the first ``16 * clusters`` are their values at the units.
 
         Raises
         ------
@@ -164,10 +164,6 @@ class CliqueCoder:
         for start in range(0, len(x), ENCODE_ROWS):
             pick_signed_winners(self.rotate(x[start : start + ENCODE_ROWS]), symbols[start : start + ENCODE_ROWS])
         return symbols
-
-    def unit_values(self, query: npt.ArrayLike) -> F32:
-        """Return the query's own value at every unit, float32 (16 * clusters,), as ``byte_tables`` takes it."""
-        return np.ascontiguousarray(self.rotate(query)[0, : self.clusters * UNITS])
 
 
 def unpack_codes(codes: U8) -> U8:

@@ -62,17 +62,17 @@ def _make_places(clusters: int, units: int, words: int, span: int) -> Kernel:
 
 def _make_read_cue(clusters: int, units: int, active: int) -> Kernel:
     @njit(**_INLINED)
-    def read_cue(cue, message, known, lost, several):  # type: ignore[no-untyped-def]
-        """Read a cue; returns how many symbols are known and how many are lost.
+    def read_cue(cues, q, messages, known, lost, several):  # type: ignore[no-untyped-def]
+        """Read cue q; returns how many symbols are known and how many are lost.
 
-        ``cue``: int32 (X,); ``message``: int32 (X,), filled with its symbols; ``known``: int64, filled with the known
-        units; ``lost`` and ``several``: int64, filled with the clusters to recall.
+        ``cues``: int32 (m, X); ``messages``: int32 (m, X), row q is filled with the symbols; ``known``: int64, filled
+        with the known units; ``lost`` and ``several``: int64, filled with the clusters to recall.
         """
         n_known = 0
         n_lost = 0
         for a in range(clusters):
-            symbol = np.int64(cue[a])
-            message[a] = max(symbol, -1)
+            symbol = np.int64(cues[q, a])
+            messages[q, a] = max(symbol, -1)
             known[n_known] = a * units + symbol
             n_known += int(symbol >= 0)
             lost[n_lost] = several[n_lost] = a
@@ -127,33 +127,39 @@ def missing_connection(bits, units, count):  # type: ignore[no-untyped-def]
     return absent
 
 
-def _make_read_state(units: int, span: int) -> Kernel:
+def _make_read_state(units: int, span: int, *, adopt: bool) -> Kernel:
     @njit(**_INLINED)
-    def read_state(state, home, several, count, pending, message):  # type: ignore[no-untyped-def]
-        """Sort clusters by the number of units they have left; returns (single ones, multiple ones, none is empty).
+    def read_state(state, after, home, several, count, pending, messages, q):  # type: ignore[no-untyped-def]
+        """Sort clusters by the number of units they have left.
 
-        ``several``: int64, the first ``count`` clusters are read; those that have several units left are moved to the
-        front; ``pending``: int64, filled with the single units of the others; ``message``: int32 (X,), filled with
-        their symbols, and -1 for several or no units.
+        Returns how many have a single unit, how many have several, whether none is empty, and whether the state has
+        changed. ``after``: with ``adopt``, it becomes the state of these clusters first; ``several``: int64, the first
+        ``count`` clusters are read, and those that have several units left are moved to the front; ``pending``: int64,
+        filled with the single units of the others; ``messages``: int32 (m, X), row q is filled with their symbols, and
+        -1 for several or no units.
         """
         n_pending = 0
         n_several = 0
         sound = True
+        changed = np.uint64(0)
         for e in range(count):
             a = several[e]
             left = 0
             place = a * span
             for x in range(a * span, (a + 1) * span):
+                if adopt:
+                    changed |= after[x] ^ state[x]
+                    state[x] = after[x]
                 left += popcount(state[x])
                 place = x if state[x] != 0 else place
             unit = 64 * home[place] + lowest_bit(state[place])
             sound &= left > 0
-            message[a] = unit - a * units if left == 1 else -1
+            messages[q, a] = unit - a * units if left == 1 else -1
             pending[n_pending] = unit
             n_pending += left == 1
             several[n_several] = a
             n_several += left > 1
-        return n_pending, n_several, sound
+        return n_pending, n_several, sound, changed != 0
 
     return read_state  # type: ignore[no-any-return]
 
@@ -190,20 +196,6 @@ def _make_prune(span: int) -> Kernel:
     return prune  # type: ignore[no-any-return]
 
 
-def _make_adopt(span: int) -> Kernel:
-    @njit(**_INLINED)
-    def adopt(several, count, state, after):  # type: ignore[no-untyped-def]
-        """Make ``after`` the state of the first ``count`` clusters; returns whether that changes anything."""
-        changed = np.uint64(0)
-        for e in range(count):
-            for x in range(several[e] * span, (several[e] + 1) * span):
-                changed |= after[x] ^ state[x]
-                state[x] = after[x]
-        return changed != 0
-
-    return adopt  # type: ignore[no-any-return]
-
-
 @njit(**_INLINED)
 def write_units(known, lost, span, home, state, units_left):  # type: ignore[no-untyped-def]
     """Fill the units left, uint64 (w,): the known ones, and those of the lost clusters."""
@@ -220,8 +212,8 @@ def make_eliminate(clusters: int, units: int, active: int) -> Kernel:
     """Return the kernel of a shape; it is compiled at its first call."""
     words, span, _ = _layout(clusters, units, active)
     places, start = _make_places(clusters, units, words, span), _make_start(clusters, units, active)
-    read_cue, read_state = _make_read_cue(clusters, units, active), _make_read_state(units, span)
-    prune, adopt = _make_prune(span), _make_adopt(span)
+    read_cue, prune = _make_read_cue(clusters, units, active), _make_prune(span)
+    read_start, read_round = _make_read_state(units, span, adopt=False), _make_read_state(units, span, adopt=True)
 
     @njit(**KERNEL)
     def eliminate(bits, cues, limit, messages, outcomes, sets):  # type: ignore[no-untyped-def]
@@ -239,20 +231,21 @@ def make_eliminate(clusters: int, units: int, active: int) -> Kernel:
         known, lost = np.zeros(clusters + 4, np.int64), np.zeros(clusters + 1, np.int64)
         pending, several = np.zeros(clusters + 1, np.int64), np.zeros(clusters + 1, np.int64)
         for q in range(cues.shape[0]):
-            n_known, n_lost = read_cue(cues[q], messages[q], known, lost, several)
+            n_known, n_lost = read_cue(cues, q, messages, known, lost, several)
             sound = n_known > 0 and start(bits, known[: n_known + 3], lost[:n_lost], masks, home, state)
             n_pending = 0
             n_several = 0
             if sound:
-                n_pending, n_several, sound = read_state(state, home, several, n_lost, pending, messages[q])
+                n_pending, n_several, sound, _ = read_start(state, after, home, several, n_lost, pending, messages, q)
             rounds = 1
             last = 1
             while n_pending + n_several > 1 and rounds < limit and sound:
                 rounds += 1
                 connected = missing_connection(bits, pending, n_pending) & ONE == 0
                 prune(bits, pending[:n_pending], several[:n_several], home, state, after)
-                changed = adopt(several, n_several, state, after)
-                n_pending, n_several, sound = read_state(state, home, several, n_several, pending, messages[q])
+                n_pending, n_several, sound, changed = read_round(
+                    state, after, home, several, n_several, pending, messages, q
+                )
                 sound &= connected
                 if not changed:
                     break

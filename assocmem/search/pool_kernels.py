@@ -14,7 +14,7 @@ from numba import njit
 
 from assocmem._numerics.byte_shuffle import sum_block
 from assocmem._numerics.simd import lanes_above, lowest_bit, prefetch_row, score_block
-from assocmem._numerics.types import F32, I32, KERNEL, LANES, U8, U16
+from assocmem._numerics.types import F32, I32, KERNEL, LANES, MAXIMUM_KERNEL, U8, U16
 
 POOL_BLOCKS = 4
 """Blocks of a pool."""
@@ -24,8 +24,6 @@ EMPTY_BIAS = np.uint16(0xFF80)
 """Bias of an empty lane: minus infinity as bfloat16."""
 LOWEST_SCORE = -1e38
 """Below every score, but above minus infinity, the score of an empty lane."""
-
-_ANY_ORDER = {**KERNEL, "fastmath": {"nnan", "nsz"}}  # counts and maxima do not depend on the order
 
 
 class LevelArrays(NamedTuple):
@@ -72,7 +70,7 @@ class CodedItems(NamedTuple):
 # Selecting the best scores, without sorting
 
 
-@njit(**_ANY_ORDER)
+@njit(**MAXIMUM_KERNEL)
 def _count_above(scores, n, threshold):  # type: ignore[no-untyped-def]
     count = np.int32(0)
     for i in range(n):
@@ -80,7 +78,7 @@ def _count_above(scores, n, threshold):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(**_ANY_ORDER)
+@njit(**MAXIMUM_KERNEL)
 def find_threshold(scores, n, keep):  # type: ignore[no-untyped-def]
     """Return a score that ``keep`` to 9/8 ``keep`` of the first ``n`` scores exceed; more if many scores are equal.
 

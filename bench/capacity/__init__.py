@@ -1,1 +1,1 @@
-"""``assocmem bench capacity``: capacity, error and speed of the memories, beside theory and FAISS."""
+"""``assocmem bench capacity``: errors, speed and bytes of the clique memory, compared with theory and with FAISS."""

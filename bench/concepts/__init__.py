@@ -1,1 +1,1 @@
-"""``assocmem bench concepts``: learning concepts, beside rivals."""
+"""``assocmem bench concepts``: concepts learned one example at a time, compared with other learners."""

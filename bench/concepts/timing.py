@@ -1,25 +1,25 @@
-"""Times of the concepts benchmark: learning one example, getting ready, answering one; on this machine, one thread."""
+"""Times of the concepts benchmark: to learn one example, to get ready, to answer one; on one thread."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from assocmem._numerics.types import F32, I64
-from assocmem.bench.concepts.data import Data, Split
-from assocmem.bench.concepts.learner import Learner
-from assocmem.bench.concepts.rivals import RIDGES, RandomProjections
+from assocmem._numerics.types import F32
+from assocmem.bench.concepts.dataset import LabelledData, Split
+from assocmem.bench.concepts.faiss_learner import FaissNeighboursLearner
+from assocmem.bench.concepts.learner import Learner, MakeLearner, teach
+from assocmem.bench.concepts.streaming_learners import RIDGES, RandomProjectionsLearner
 
-ONCE = 50
-"""Examples taught one at a time, and answers given singly; the rest is taught before, in one portion."""
+SINGLES = 50
+"""Examples taught one at a time, and answers given one at a time; all other examples are taught before."""
 FEW = 5
-"""As many where each takes as long as a Gram matrix of 10,000 x 10,000."""
+"""Examples taught one at a time by RanPAC, where each updates a Gram matrix of up to 10,000 x 10,000."""
 
 
-def measure(data: Data, parts: Split, make: Callable[[Data, int], Learner]) -> dict[str, Any]:
+def measure(data: LabelledData, split: Split, make: MakeLearner) -> dict[str, Any]:
     """Time a learner.
 
     Returns
@@ -29,74 +29,75 @@ def measure(data: Data, parts: Split, make: Callable[[Data, int], Learner]) -> d
         and ``batch_us`` per answer of one call for all.
     """
     learner = make(data, 0)
-    if isinstance(learner, RandomProjections):
-        return measure_gram(data, parts, learner.width)
-    train, test = parts.train, parts.test
-    few = min(ONCE, len(train) // 2)
-    warm = make(data, 0)  # kernels are compiled or loaded
-    _teach(warm, data, train[: 2 * few])
-    _teach(warm, data, train[-1:])
-    warm.ready()
-    warm.scores(data.x[test[:2]])
-    warm.close()
-    _teach(learner, data, train[:-few])
+    if isinstance(learner, RandomProjectionsLearner):
+        return measure_gram_matrix(data, split, learner.width)
+    train, test = split.train, split.test
+    few = min(SINGLES, len(train) // 2)
+    _warm_up(make(data, 0), data, split, few)
+    teach(learner, data, train[:-few])
     learner.ready()
     learner.scores(data.x[test[:1]])
-    started = time.perf_counter()
+    times = [time.perf_counter()]
     for row in train[-few:]:
-        _teach(learner, data, np.array([row]))
-    taught = time.perf_counter()
+        teach(learner, data, np.array([row]))
+    times.append(time.perf_counter())
     learner.ready()
     learner.scores(data.x[test[:1]])
-    ready = time.perf_counter()
-    asked = test[:ONCE]
+    times.append(time.perf_counter())
+    asked = test[:SINGLES]
     for row in asked:
         learner.scores(data.x[row : row + 1])
-    single = time.perf_counter()
+    times.append(time.perf_counter())
     learner.scores(data.x[test])
-    batch = time.perf_counter()
-    found = {
-        "teach_us": (taught - started) / few * 1e6,
-        "ready_ms": (ready - taught) * 1e3,
-        "answer_us": (single - ready) / len(asked) * 1e6,
-        "batch_us": (batch - single) / len(test) * 1e6,
-    }
-    if hasattr(learner, "times"):  # in another process: without what goes between
-        found["teach_us"], found["answer_us"] = learner.times(data.x[train[-few:]], data.x[asked])
+    times.append(time.perf_counter())
+    found = _figures(times, few, len(asked), len(test))
+    if isinstance(learner, FaissNeighboursLearner):  # without the communication between processes
+        found["teach_us"], found["answer_us"] = learner.single_us(data.x[train[-few:]], data.x[asked])
     learner.close()
     return found
 
 
-def _teach(learner: Learner, data: Data, rows: I64) -> None:
-    learner.teach(data.x[rows], data.y[rows], rows)
+def _warm_up(learner: Learner, data: LabelledData, split: Split, few: int) -> None:
+    """Compile or load the kernels."""
+    teach(learner, data, split.train[: 2 * few])
+    teach(learner, data, split.train[-1:])
+    learner.ready()
+    learner.scores(data.x[split.test[:2]])
+    learner.close()
 
 
-def measure_gram(data: Data, parts: Split, width: int) -> dict[str, Any]:
-    """Time RanPAC as published: its Gram matrix as float32, one example at a time, one solution of it."""
+def _figures(times: list[float], taught: int, singles: int, batch: int) -> dict[str, float]:
+    """Return the figures from the times before and after teaching, getting ready, single answers and a batch."""
+    teaching, ready, single, together = np.diff(times).tolist()
+    return {
+        "teach_us": teaching / taught * 1e6,
+        "ready_ms": ready * 1e3,
+        "answer_us": single / singles * 1e6,
+        "batch_us": together / batch * 1e6,
+    }
+
+
+def measure_gram_matrix(data: LabelledData, split: Split, width: int) -> dict[str, Any]:
+    """Time RanPAC as published: its Gram matrix as float32, one example at a time, solved once."""
     projection = np.random.default_rng(0).standard_normal((data.x.shape[1], width), np.float32)
-    classes, few = len(data.classes), FEW
+    classes = len(data.classes)
     gram: F32 = np.zeros((width, width), np.float32)
     sums: F32 = np.zeros((width, classes), np.float32)
     step = np.empty_like(gram)
-    started = time.perf_counter()
-    for row in parts.train[:few]:
+    times = [time.perf_counter()]
+    for row in split.train[:FEW]:
         projected = np.maximum(data.x[row] @ projection, 0)
         np.multiply(projected[:, None], projected, out=step)
         gram += step
         sums[:, data.y[row]] += projected
-    taught = time.perf_counter()
+    times.append(time.perf_counter())
     gram[np.arange(width), np.arange(width)] += np.float32(RIDGES[12])
     weights = np.linalg.solve(gram, sums)
-    ready = time.perf_counter()
-    asked = data.x[parts.test[:ONCE]]
+    times.append(time.perf_counter())
+    asked = data.x[split.test[:SINGLES]]
     for row in asked:
         (np.maximum(row @ projection, 0) @ weights).argmax()
-    single = time.perf_counter()
-    (np.maximum(data.x[parts.test] @ projection, 0) @ weights).argmax(axis=1)
-    batch = time.perf_counter()
-    return {
-        "teach_us": (taught - started) / few * 1e6,
-        "ready_ms": (ready - taught) * 1e3,
-        "answer_us": (single - ready) / len(asked) * 1e6,
-        "batch_us": (batch - single) / len(parts.test) * 1e6,
-    }
+    times.append(time.perf_counter())
+    (np.maximum(data.x[split.test] @ projection, 0) @ weights).argmax(axis=1)
+    times.append(time.perf_counter())
+    return _figures(times, FEW, len(asked), len(split.test))

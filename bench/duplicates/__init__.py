@@ -1,1 +1,1 @@
-"""``assocmem bench duplicates``: near copies found and grouped, beside hashes and FAISS."""
+"""``assocmem bench duplicates``: how well altered copies find their originals, compared with hashes and with FAISS."""

@@ -1,4 +1,4 @@
-"""``assocmem bench duplicates``: altered copies of photographs find their originals, beside hashes and FAISS."""
+"""``assocmem bench duplicates``: altered copies of photographs find their originals, compared with hashes and FAISS."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ import importlib.util
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assocmem.bench.common import DEFAULT_OUT, OutOption, keep
+from assocmem.bench.processes import installed, load_average
+from assocmem.bench.records import DEFAULT_OUT, OutOption, write_json
 from assocmem.cli.common import guarded
 from assocmem.cli.output import emit, say
 
+if TYPE_CHECKING:
+    from assocmem.bench.tables import Section
+
 FEW = 100
-"""Originals below which methods are hardly told apart: one of them is more than a percent."""
+"""Originals below which methods are hard to compare: one of them is more than one per cent."""
+INSTALL = {"imagehash": "imagehash", "faiss": '"assocmem[bench]"'}
+"""Package -> what to install for it."""
 
 
 @guarded
@@ -41,53 +47,54 @@ def duplicates(
 ) -> None:
     """Measure how well altered copies find their originals, and how quickly a collection is grouped.
 
-    Each original is altered in some forty ways (compression, crops, scales, turns, blur, noise, colours, captions,
-    borders, occlusion, mirror) and asked for among all pictures. Beside ours: perceptual hashes (package imagehash),
-    FAISS on the same features, raw and at equal bytes, and imagededup's network where it is installed.
+    Each original is altered in some forty ways (compression, crops, scales, rotations, blur, noise, colours, captions,
+    borders, occlusion, mirror) and asked for among all pictures. Also measured: perceptual hashes (package imagehash),
+    FAISS on the same features, raw and at equal bytes, and imagededup's network if it is installed.
 
     In the folder of --out, duplicates.json keeps every figure, duplicates.md has the tables, duplicates.png is the
     picture.
 
     Example: assocmem bench duplicates ~/Pictures
     """
-    from assocmem.bench.duplicates import report, runs
-    from assocmem.bench.duplicates.grouping import time_all
-    from assocmem.bench.duplicates.methods import methods
-    from assocmem.bench.duplicates.pictures import picture_paths
+    from assocmem.bench.duplicates import grouping, methods, report, retrieval
+    from assocmem.bench.duplicates.photographs import find_pictures
     from assocmem.extractors.efficientnet import feature_mean
     from assocmem.extractors.registry import open_extractor
 
-    for package in ("imagehash", "faiss"):
+    for package, name in INSTALL.items():
         if importlib.util.find_spec(package) is None:
-            say(f"{package} is not installed, so it is left out; pip install {_PROVIDERS[package]}")
-    started, load = time.perf_counter(), runs.busy()
+            say(f"{package} is not installed, so it is left out; pip install {name}")
+    started, load = time.perf_counter(), load_average()
     extractor = open_extractor()
     mean = feature_mean(extractor.identity)
-    material = runs.gather(picture_paths(folder), extractor, originals, seed, say)
-    rows = runs.ask(material, list(methods(extractor.dim, mean, len(material.base.features))), say)
-    tables = [report.verdict(rows), report.everything(rows, "recall", "Recall@1, all methods")]
-    tables.append(report.everything(rows, "precision", "Mean average precision, all methods"))
+    task = retrieval.make_task(find_pictures(folder), extractor, originals, seed, say)
+    asked, pictures = len(task.originals), len(task.base.features)
+    rows = retrieval.ask_methods(task, list(methods.available_methods(extractor.dim, mean, pictures)), say)
+    sections = [report.verdict_section(rows), report.methods_section(rows, "recall", "Recall@1, all methods")]
+    sections.append(report.methods_section(rows, "precision", "Mean average precision, all methods"))
     timed: list[report.Row] = []
     if not no_grouping:
         with tempfile.TemporaryDirectory(prefix="assocmem-bench-") as scratch:
             vectors = Path(scratch) / "vectors.npz"
-            real = runs.keep_vectors(material, vectors, items, mean)
-            timed = time_all(str(vectors), say)
-        tables.append(report.grouping(timed, items, real))
-    asked, pictures = len(material.originals), len(material.base.features)
-    about = f"{asked} originals among {pictures:,} unlike pictures, {len(material.copies)} copies of each, seed {seed}."
+            real = retrieval.write_vectors(task, vectors, items, mean)
+            timed = grouping.time_all(str(vectors), say)
+        sections.append(report.grouping_section(timed, items, real))
+    about = f"{asked} originals among {pictures:,} unlike pictures, "
+    about += f"{len(task.alterations)} copies of each, seed {seed}."
     if asked < FEW:
-        say(
-            f"only {asked} originals: too few to tell the methods apart; name a FOLDER of {FEW * 2} photographs or more"
-        )
-    taken = {"seconds": time.perf_counter() - started, "load": load}
-    paths = [keep(out, "duplicates", {"about": about, **taken, "copies": rows, "grouping": timed})]
-    paths.append(report.write_markdown(out / "duplicates.md", tables, about, load))
-    for table in (tables[0], *tables[3:]):
-        table.show()
-    if importlib.util.find_spec("matplotlib"):
+        say(f"only {asked} originals: too few to compare methods; name a FOLDER of {FEW * 2} photographs or more")
+    figures = {"about": about, "seconds": time.perf_counter() - started, "load": load, "copies": rows}
+    _report({**figures, "grouping": timed}, sections, out)
+
+
+def _report(figures: dict[str, Any], sections: list[Section], out: Path) -> None:
+    from assocmem.bench.duplicates import report
+
+    about, rows = figures["about"], figures["copies"]
+    paths = [write_json(out, "duplicates", figures)]
+    paths.append(report.write_markdown(out / "duplicates.md", sections, about, figures["load"]))
+    for section in (sections[0], *sections[3:]):
+        section.print()
+    if installed("matplotlib", "no picture is drawn"):
         paths.append(report.draw(out / "duplicates.png", rows))
     emit(f"\n{about} Raw figures, all tables, picture: {', '.join(map(str, paths))}")
-
-
-_PROVIDERS = {"imagehash": "imagehash", "faiss": '"assocmem[bench]"'}

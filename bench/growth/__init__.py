@@ -1,1 +1,1 @@
-"""``assocmem bench growth``: how times and bytes grow with the number of items."""
+"""``assocmem bench growth``: how searches, changes and memory grow with the number of items."""

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from assocmem.bench.drawing import BLUE, GREEN, ORANGE, key, save
-from assocmem.bench.growth.report import ENGINES, power, series
-from assocmem.bench.growth.worker import Row
+from assocmem.bench.growth.report import fit_growth, series
+from assocmem.bench.growth.worker import ENGINES, Row
+from assocmem.bench.plots import BLUE, GREEN, ORANGE, draw_grid, label_log_axis, legend_entry, save
 
 STYLES = dict(zip(ENGINES, ((BLUE, "o"), (GREEN, "P"), (ORANGE, "v")), strict=True))
 PANELS = (
@@ -20,45 +19,44 @@ PANELS = (
     ("add_us", "us for one item more"),
     ("bytes", "bytes per item in memory"),
 )
+"""Figure, and label of its axis."""
 
 
 def draw(path: Path, rows: Sequence[Row], recall: float) -> Path:
-    """Draw four panels on logarithmic axes; lines are the fitted powers."""
+    """Draw four panels with logarithmic axes; lines are the fitted power laws."""
     figure = Figure(figsize=(10, 7.5), layout="constrained")
     panels: Any = figure.subplots(2, 2)
-    names = list(dict.fromkeys(row["engine"] for row in rows))
+    engines = list(dict.fromkeys(row["engine"] for row in rows))
     for axes, (name, label) in zip(panels.flat, PANELS, strict=True):
-        for engine in names:
-            _points(axes, rows, engine, name)
+        for engine in engines:
+            _draw_series(axes, rows, engine, name)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set(xlabel="items", ylabel=label)
-        for axis, marks in ((axes.xaxis, (1,)), (axes.yaxis, (1, 2, 5))):
-            axis.set_major_locator(LogLocator(10, subs=marks))
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-            axis.set_minor_formatter(NullFormatter())
+        for axis, steps in ((axes.xaxis, (1,)), (axes.yaxis, (1, 2, 5))):
+            label_log_axis(axis, steps, lambda value: f"{value:,g}")
         low, high = axes.get_ylim()
-        axes.set_ylim(min(low, high / 10), high * 1.2)  # a decade at least, or noise would look like growth
-        axes.grid(color="#DDDDDD", linewidth=0.5)
-    keys = [key(*STYLES[name], name, line="-") for name in names]
-    figure.legend(handles=keys, fontsize=9, loc="outside lower center", ncols=len(keys))
+        axes.set_ylim(min(low, high / 10), high * 1.2)  # at least a decade, or noise would look like growth
+        draw_grid(axes, below=False)
+    entries = [legend_entry(*STYLES[engine], engine, line="-") for engine in engines]
+    figure.legend(handles=entries, fontsize=9, loc="outside lower center", ncols=len(entries))
     figure.suptitle(f"Growth; searches at recall@10 {recall:g}, one thread: down is better", fontsize=11)
     return save(figure, path)
 
 
-def _points(axes: Any, rows: Sequence[Row], engine: str, name: str) -> None:
+def _draw_series(axes: Any, rows: Sequence[Row], engine: str, name: str) -> None:
     colour, marker = STYLES[engine]
     known = [(n, value) for n, value in zip(*series(rows, engine, name), strict=True) if value is not None]
     if not known:
         return
     items, values = zip(*known, strict=True)
     axes.plot(items, values, color=colour, marker=marker, linestyle="none", markersize=5)
-    fitted = power(rows, name, engine)
-    if fitted is None:
+    law = fit_growth(rows, name, engine)
+    if law is None:
         return
-    ends = (fitted.low, fitted.high)
-    axes.plot(ends, [fitted.at(n) for n in ends], color=colour, linewidth=1)
+    ends = (law.low, law.high)
+    axes.plot(ends, [law.at(n) for n in ends], color=colour, linewidth=1)
     axes.annotate(
-        f"n^{fitted.exponent:.2f}", (fitted.high, fitted.at(fitted.high)), (3, 3), textcoords="offset points",
+        f"n^{law.exponent:.2f}", (law.high, law.at(law.high)), (3, 3), textcoords="offset points",
         color=colour, fontsize=8,
     )  # fmt: skip

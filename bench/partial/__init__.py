@@ -1,1 +1,1 @@
-"""``assocmem bench partial``: queries of which a part is missing."""
+"""``assocmem bench partial``: recall if part of the query is missing, of numbers or of pictures."""

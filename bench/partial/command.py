@@ -1,19 +1,17 @@
-"""``assocmem bench partial``: recall when part of the query is missing, by share, for every way to deal with it."""
+"""``assocmem bench partial``: recall by the share of the query that is missing, for every strategy to deal with it."""
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from assocmem.bench.common import DEFAULT_OUT, OutOption, current_load, keep
+from assocmem.bench.processes import installed, load_average
+from assocmem.bench.records import DEFAULT_OUT, OutOption, machine_lines, write_json
+from assocmem.bench.tables import write_page
 from assocmem.cli.common import guarded
 from assocmem.cli.output import emit, say
-
-if TYPE_CHECKING:
-    from assocmem.bench.tables import Section
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 PICTURES = 100
@@ -30,8 +28,8 @@ def partial(
             dir_okay=False,
         ),
     ],
-    items: Annotated[int, typer.Option(min=100, metavar="N", help="At most so many vectors are stored.")] = 20_000,
-    queries: Annotated[int, typer.Option(min=10, metavar="N", help="At most so many are asked.")] = 200,
+    items: Annotated[int, typer.Option(min=100, metavar="N", help="At most N vectors are stored.")] = 20_000,
+    queries: Annotated[int, typer.Option(min=10, metavar="N", help="At most N are asked.")] = 200,
     shares: Annotated[
         list[float] | None,
         typer.Option(
@@ -50,80 +48,56 @@ def partial(
 ) -> None:
     """Measure recall@10 against the share of the query's numbers that is missing.
 
-    Numbers are missing at random, and in one piece. Ways to deal with them: zeros; the known numbers alone, with the
-    right normalisation; blocks of dimensions that are known whole; linear regression; the mean of the nearest in the
-    known numbers; and both, as `search` does. Every way ranks all items exactly; `search` is also measured as it is.
+    Numbers are missing at random, and in one piece. Strategies: zeros; the known numbers alone, with the right
+    normalisation; blocks of dimensions that are completely known; linear regression; the mean of the nearest in the
+    known numbers; and both, as `search` does. Each ranks all items exactly; `search` is also measured as it is.
     Of photographs, a rectangle is covered by another one, and the original asked for among all and FILE's vectors: what
     was covered is left in, painted grey (as `search --mask` does) or in the mean colour, or cut off.
     The folder of --out gets partial-NAME.md, a picture and the raw figures.
 
     Example: assocmem bench partial photos-angular.hdf5
     """
-    from assocmem.bench.partial import ways
-    from assocmem.bench.tables import machine_lines, write_sections
+    from assocmem.bench.partial import missing_numbers
 
-    load = current_load()
-    task = ways.read_task(file, items, queries)
+    load = load_average()
+    task = missing_numbers.read_task(file, items, queries)
     rows = []
-    for pattern in ways.PATTERNS:
+    for pattern in missing_numbers.PATTERNS:
         for share in sorted(set(shares or SHARES)):
             say(f"{share:.0%} missing, {pattern} ...")
-            rows.append(ways.measure(task, pattern, share))
-    about = {"file": file.name, "items": len(task.base), "queries": len(task.queries), "cosine": task.cosine}
-    masks = [] if pictures is None else _masks(pictures, file)
-    path = keep(out, f"partial-{file.stem}", {"load": load, **about, "rows": rows, "masks": masks})
-    picture = _draw(out / f"partial-{file.stem}.png", rows, about)
-    tables = [_table(rows, pattern) for pattern in ways.PATTERNS]
-    tables += [_masks_table(masks)] if masks else []
-    told = f"`assocmem bench partial {file.name}`: {about['items']:,} items, {about['queries']} queries."
-    heading, shown = [told, *machine_lines(load)], picture.name if picture else ""
-    page = write_sections(out / f"partial-{file.stem}.md", "Partial cues", heading, tables, shown)
-    for table in tables:
-        table.show()
-    emit(f"\ntables: {page}; raw figures: {path}" + (f"; picture: {picture}" if picture else ""))
+            rows.append(missing_numbers.measure(task, pattern, share))
+    about = {"file": file.name, "items": len(task.base), "queries": len(task.queries), "cosine": task.angular}
+    covered = [] if pictures is None else _measure_covered(pictures, file)
+    _report(rows, covered, about, load, out)
 
 
-def _table(rows: list[dict[str, Any]], pattern: str) -> Section:
-    from assocmem.bench.partial import ways
-    from assocmem.bench.tables import Section
+def _report(
+    rows: list[dict[str, Any]], covered: list[dict[str, Any]], about: dict[str, Any], load: float, out: Path
+) -> None:
+    from assocmem.bench.partial import covered_pictures, missing_numbers
 
-    mine = [row for row in rows if row["pattern"] == pattern]
-    names = [name for name in ways.WAYS if any(name in row["recall"] for row in mine)]
-    cells = [
-        (f"{row['share']:.0%}", *(f"{row['recall'][n]:.3f}" if n in row["recall"] else "" for n in names))
-        for row in mine
-    ]
-    times = [row["complete_ms"] for row in mine]
-    note = f"Completing a batch took {min(times):.1f} to {max(times):.1f} ms per query, the search of it not counted."
-    return Section(f"Recall@10, numbers missing {pattern}", ("missing", *names), cells, [note])
+    name = f"partial-{Path(about['file']).stem}"
+    path = write_json(out, name, {"load": load, **about, "rows": rows, "masks": covered})
+    picture = ""
+    if installed("matplotlib", "no picture is drawn"):
+        picture = missing_numbers.draw(out / f"{name}.png", rows, about).name
+    sections = [missing_numbers.section(rows, pattern) for pattern in missing_numbers.PATTERNS]
+    sections += [covered_pictures.section(covered)] if covered else []
+    line = f"`assocmem bench partial {about['file']}`: {about['items']:,} items, {about['queries']} queries."
+    heading = [line, *machine_lines(load)]
+    page = write_page(out / f"{name}.md", "Partial cues", heading, sections, picture)
+    for section in sections:
+        section.print()
+    emit(f"\ntables: {page}; raw figures: {path}" + (f"; picture: {out / picture}" if picture else ""))
 
 
-def _masks(folder: Path, file: Path) -> list[dict[str, Any]]:
+def _measure_covered(folder: Path, file: Path) -> list[dict[str, Any]]:
     import numpy as np
 
-    from assocmem.bench.capacity.features import read
-    from assocmem.bench.partial import masks as partial_masks
-    from assocmem.bench.seen.copies import read_pictures
+    from assocmem.bench.inputs import read_photographs, read_vectors
+    from assocmem.bench.partial import covered_pictures
     from assocmem.extractors.registry import open_extractor
 
     say("photographs with a part covered ...")
-    photographs = [np.asarray(picture) for picture in read_pictures(folder, PICTURES)]
-    return partial_masks.measure(photographs, open_extractor(), read(file))
-
-
-def _masks_table(rows: list[dict[str, Any]]) -> Section:
-    from assocmem.bench.partial.masks import WAYS
-    from assocmem.bench.tables import Section
-
-    cells = [(f"{row['area']:.0%}", *(f"{row['recall'][way]:.3f}" for way in WAYS)) for row in rows]
-    note = f"{rows[0]['pictures']} photographs, each asked for among {rows[0]['items']:,} items."
-    return Section("Recall@1 of the original, part of the picture covered", ("covered", *WAYS), cells, [note])
-
-
-def _draw(path: Path, rows: list[dict[str, Any]], about: dict[str, Any]) -> Path | None:
-    if importlib.util.find_spec("matplotlib") is None:
-        say('no picture is drawn; `pip install "assocmem[bench]"` brings matplotlib')
-        return None
-    from assocmem.bench.partial.ways import draw
-
-    return draw(path, rows, about)
+    photographs = [np.asarray(picture) for picture in read_photographs(folder, PICTURES)]
+    return covered_pictures.measure(photographs, open_extractor(), read_vectors(file))

@@ -1,1 +1,1 @@
-"""``assocmem bench recall``: recall against time and bytes, beside FAISS and others."""
+"""``assocmem bench recall``: recall, speed and bytes of vector indexes, each behind a small adapter."""

@@ -1,9 +1,9 @@
-"""Which engines the recall benchmark runs, and the settings it tries: each family as its best user would set it up.
+"""The engines of the recall benchmark and the settings it tries: each family as an expert would set it up.
 
-Names are what `--engines` is matched with. Lists of an inverted file grow with the items; fast scan is given lists to
-look through and candidates to refine together; long vectors are shortened before they are cut into pieces. Refinement
-by float16, or by bytes where the numbers are bytes, is offered beside that by raw vectors, for it is smaller and often
-quicker; and with the vectors in a file, mapped, for the comparison at equal memory.
+`--engines` is matched with the names. The lists of an inverted file grow with the number of items; for fast scan,
+probed lists and refined candidates vary together; long vectors are reduced before they are cut into pieces. Besides
+refinement by raw vectors there is refinement by float16, or by uint8 if the numbers are whole: it is smaller and often
+faster. For the comparison at equal memory, the vectors are also mapped from a file.
 """
 
 from __future__ import annotations
@@ -11,172 +11,178 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from assocmem.bench.recall.engine import Setting, Spec, Task
+from assocmem.bench.recall.adapter import EngineSpec, IndexTask, Setting
 
-Lines = tuple[tuple[Setting, ...], ...]
+Sweeps = tuple[tuple[Setting, ...], ...]
 LONG = 256
-"""Vectors of more numbers than this are shortened by PCA."""
+"""Vectors of more numbers than this are reduced by PCA."""
 EFFORTS = (0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 0.75, 1.0)
+"""Of `assocmem.CliqueIndex`."""
 CANDIDATES = (20, 50, 100, 200, 300, 500)
+"""Items that the exhaustive engine compares by their features."""
 WIDTHS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""Of graphs: candidates of a search (ef)."""
 FACTORS = (2, 4, 8, 16, 32)
+"""Candidates that are refined, in multiples of k."""
 DEEP_FACTORS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 EPSILONS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+"""Of pynndescent."""
 
 
-def _line(name: str, values: Sequence[float]) -> Lines:
+def _sweep(name: str, values: Sequence[float]) -> Sweeps:
     return (tuple({name: value} for value in values),)
 
 
-def _grid(outer: str, steps: Sequence[float], inner: str, values: Sequence[float]) -> Lines:
+def _grid(outer: str, steps: Sequence[float], inner: str, values: Sequence[float]) -> Sweeps:
     return tuple(tuple({outer: step, inner: value} for value in values) for step in steps)
 
 
-def lists(items: int) -> int:
-    """Return how many lists an inverted file gets: the power of two nearest to 2.5 roots of the items."""
+def list_count(items: int) -> int:
+    """Return the number of lists of an inverted file: the power of two nearest to 2.5 sqrt(items)."""
     return int(2 ** max(2, round(math.log2(2.5 * math.sqrt(items)))))
 
 
-def probes(count: int) -> tuple[int, ...]:
-    """Return how many of the lists are looked through: 1, 2, 4 ... up to all."""
-    return tuple(2**i for i in range(count.bit_length()))
+def probe_counts(lists: int) -> tuple[int, ...]:
+    """Return the numbers of lists that are searched: 1, 2, 4 ... up to all."""
+    return tuple(2**i for i in range(lists.bit_length()))
 
 
-def pieces(dim: int, most: int) -> int:
-    """Return into how many equal pieces fast scan cuts a vector: the largest even divisor up to ``most``."""
+def piece_count(dim: int, most: int) -> int:
+    """Return the number of equal pieces of a vector for product codes: its largest even divisor up to ``most``."""
     return max((m for m in range(2, most + 1, 2) if dim % m == 0), default=1)
 
 
-def plan_engines(task: Task) -> list[Spec]:
-    """List all engines for a task, ours first."""
-    ours = [
-        Spec("clique", "clique", lines=_line("effort", EFFORTS), quick=True),
-        Spec("clique-mapped", "clique", {"mapped": True}, _line("effort", EFFORTS), quick=True),
+def plan_engines(task: IndexTask) -> list[EngineSpec]:
+    """List all engines for a task, those of assocmem first."""
+    specs = [
+        EngineSpec("clique", "clique", sweeps=_sweep("effort", EFFORTS), quick=True),
+        EngineSpec("clique-mapped", "clique", {"mapped": True}, _sweep("effort", EFFORTS), quick=True),
     ]
     if task.metric == "hamming":
-        return [*ours, *_binary(task), _usearch("b1", WIDTHS)]
+        return [*specs, *_binary_indexes(task), _usearch("b1", WIDTHS)]
     if task.metric == "angular":
-        ours.append(Spec("exhaustive", "exhaustive", {}, _line("candidates", CANDIDATES), quick=True))
-    faiss = [*_inverted(task), *_compact(task), *_graphs(task), *_bits(task)]
-    return [*ours, Spec("faiss:Flat", "faiss", {"factory": "Flat"}, quick=True), *faiss, *_peers(task)]
+        specs.append(EngineSpec("exhaustive", "exhaustive", {}, _sweep("candidates", CANDIDATES), quick=True))
+    faiss = [*_inverted_files(task), *_compact(task), *_faiss_graphs(task), *_signs(task)]
+    return [*specs, EngineSpec("faiss:Flat", "faiss", {"factory": "Flat"}, quick=True), *faiss, *_other_graphs(task)]
 
 
-def _factory(factory: str, lines: Lines, quick: bool = False, ef_construction: int | None = None) -> Spec:
+def _factory(factory: str, sweeps: Sweeps, quick: bool = False, ef_construction: int | None = None) -> EngineSpec:
     if ef_construction is None:
-        return Spec("faiss:" + factory, "faiss", {"factory": factory}, lines, quick)
+        return EngineSpec("faiss:" + factory, "faiss", {"factory": factory}, sweeps, quick)
     options = {"factory": factory, "ef_construction": ef_construction}
-    return Spec(f"faiss:{factory},efc{ef_construction}", "faiss", options, lines, quick)
+    return EngineSpec(f"faiss:{factory},efc{ef_construction}", "faiss", options, sweeps, quick)
 
 
-def _mapped(factory: str, refine: str, lines: Lines, quick: bool = False) -> Spec:
+def _mapped(factory: str, refine: str, sweeps: Sweeps, quick: bool = False) -> EngineSpec:
     options = {"factory": factory, "refine": refine}
-    return Spec(f"faiss:{factory},{refine}-mapped", "faiss-mapped", options, lines, quick)
+    return EngineSpec(f"faiss:{factory},{refine}-mapped", "faiss-mapped", options, sweeps, quick)
 
 
-def _stored(task: Task) -> str:
-    """How vectors are kept for refinement, where raw ones are not."""
-    return "SQ8_direct" if task.whole else "SQfp16"
+def _refine_type(task: IndexTask) -> str:
+    """Return the type of the vectors that refine, besides raw ones."""
+    return "SQ8_direct" if task.fits_uint8 else "SQfp16"
 
 
-def shortened(task: Task) -> list[tuple[str, int]]:
-    """List what comes before an index, as FAISS's factory spells it, and how many numbers are left."""
+def reductions(task: IndexTask) -> list[tuple[str, int]]:
+    """List the reductions before an index, as FAISS's factory names them, and the dimensions that are left."""
     if task.dim <= LONG:
         return [("", task.dim)]
     return [(f"PCA{dim},", dim) for dim in (128, 192, 256)]
 
 
-def _inverted(task: Task) -> Iterator[Spec]:
-    """Yield inverted files, whole and by fast scan, with refinement and without."""
-    count = lists(task.items)
-    only, stored = _line("nprobe", probes(count)), _stored(task)
-    both = _grid("k_factor", FACTORS, "nprobe", probes(count))
-    yield _factory(f"IVF{count},Flat", only, quick=True)
-    yield _factory(f"IVF{count},{'SQ8' if task.whole else 'SQfp16'}", only)  # differences are no bytes: not SQ8_direct
-    for number, (before, dim) in enumerate(shortened(task)):
-        scan = f"PQ{pieces(dim, 128 if dim > 128 else 64)}x4fs"
-        if before:
-            yield _factory(f"{before}IVF{count},Flat,Refine({stored})", both)
-        for many in (count, 2 * count):
-            yield _factory(f"{before}IVF{many},{scan},Refine({stored})", both, quick=many == count and not number)
-        if not number:
-            yield _factory(f"{before}IVF{count},{scan}", only)
-            yield _factory(f"{before}IVF{count},{scan},RFlat", both)
-        yield _mapped(f"{before}IVF{count},{scan}", stored, both, quick=not number)
-    before, dim = shortened(task)[-1]
-    parts = pieces(dim, 64)
-    yield _factory(f"{before}OPQ{parts},IVF{count},PQ{parts}x4fs,Refine({stored})", both)
+def _inverted_files(task: IndexTask) -> Iterator[EngineSpec]:
+    """Yield inverted files of whole vectors and of fast-scan codes, with refinement and without."""
+    lists, refine = list_count(task.items), _refine_type(task)
+    probes = _sweep("nprobe", probe_counts(lists))
+    factors = _grid("k_factor", FACTORS, "nprobe", probe_counts(lists))
+    yield _factory(f"IVF{lists},Flat", probes, quick=True)
+    # Lists store differences to their centroids, which are no bytes: not SQ8_direct.
+    yield _factory(f"IVF{lists},{'SQ8' if task.fits_uint8 else 'SQfp16'}", probes)
+    for number, (reduction, dim) in enumerate(reductions(task)):
+        codes = f"PQ{piece_count(dim, 128 if dim > 128 else 64)}x4fs"
+        if reduction:
+            yield _factory(f"{reduction}IVF{lists},Flat,Refine({refine})", factors)
+        for count in (lists, 2 * lists):
+            quick = count == lists and number == 0
+            yield _factory(f"{reduction}IVF{count},{codes},Refine({refine})", factors, quick=quick)
+        if number == 0:
+            yield _factory(f"{reduction}IVF{lists},{codes}", probes)
+            yield _factory(f"{reduction}IVF{lists},{codes},RFlat", factors)
+        yield _mapped(f"{reduction}IVF{lists},{codes}", refine, factors, quick=number == 0)
+    reduction, dim = reductions(task)[-1]
+    pieces = piece_count(dim, 64)
+    yield _factory(f"{reduction}OPQ{pieces},IVF{lists},PQ{pieces}x4fs,Refine({refine})", factors)
     if task.dim > LONG:
-        yield _factory(f"IVF{count},PQ{pieces(task.dim, 128)}x4fs,Refine({stored})", both)
-    yield _factory(f"{before}PQ{parts}x4fs,Refine({stored})", _line("k_factor", DEEP_FACTORS))
+        yield _factory(f"IVF{lists},PQ{piece_count(task.dim, 128)}x4fs,Refine({refine})", factors)
+    yield _factory(f"{reduction}PQ{pieces}x4fs,Refine({refine})", _sweep("k_factor", DEEP_FACTORS))
 
 
-def _compact(task: Task) -> Iterator[Spec]:
-    """Yield what keeps an item in about 32 to 170 bytes, without vectors to refine by; and RaBitQ."""
-    count = lists(task.items)
-    only, stored = _line("nprobe", probes(count)), _stored(task)
-    both = _grid("k_factor", FACTORS, "nprobe", probes(count))
-    before, dim = shortened(task)[-1]
-    turned = before.replace("PCA", "PCAR") or f"RR{dim},"
-    yield _factory(f"{before}IVF{count},PQ{pieces(dim, 64)}np", only)  # np: no polysemous training, which takes minutes
+def _compact(task: IndexTask) -> Iterator[EngineSpec]:
+    """Yield indexes of about 32 to 170 bytes per item, without vectors to refine by; and RaBitQ."""
+    lists, refine = list_count(task.items), _refine_type(task)
+    probes = _sweep("nprobe", probe_counts(lists))
+    factors = _grid("k_factor", FACTORS, "nprobe", probe_counts(lists))
+    reduction, dim = reductions(task)[-1]
+    rotation = reduction.replace("PCA", "PCAR") or f"RR{dim},"
+    yield _factory(f"{reduction}IVF{lists},PQ{piece_count(dim, 64)}np", probes)  # np: no polysemous training (minutes)
     yield _factory("RaBitQfs", (({},),))
-    yield _factory(f"IVF{count},RaBitQfs", only)
-    yield _factory(f"{turned}IVF{count},RaBitQfs,Refine({stored})", both)
-    yield _factory(f"{turned}IVF{count},RaBitQ4", only)
-    yield _mapped(f"{turned}IVF{count},RaBitQfs", stored, both)
+    yield _factory(f"IVF{lists},RaBitQfs", probes)
+    yield _factory(f"{rotation}IVF{lists},RaBitQfs,Refine({refine})", factors)
+    yield _factory(f"{rotation}IVF{lists},RaBitQ4", probes)
+    yield _mapped(f"{rotation}IVF{lists},RaBitQfs", refine, factors)
     if task.dim > LONG:
-        yield _factory(f"PCA128,IVF{count},SQ8", only)
-        yield _factory(f"PCA256,IVF{count},SQ4", only)
+        yield _factory(f"PCA128,IVF{lists},SQ8", probes)
+        yield _factory(f"PCA256,IVF{lists},SQ4", probes)
 
 
-def _graphs(task: Task) -> Iterator[Spec]:
-    """Yield FAISS's graphs."""
-    line = _line("efSearch", WIDTHS)
-    stored = "SQ8_direct" if task.whole else "SQ8"
-    yield _factory("HNSW16", line, quick=True)
-    yield _factory("HNSW32", line, ef_construction=200)
-    yield _factory(f"HNSW16_{stored}", line)
-    before, dim = shortened(task)[-1]
-    before = before or f"PCA{dim // 2},"
-    both = _grid("k_factor", FACTORS[:4], "efSearch", WIDTHS[:-2])
-    yield _factory(f"{before}HNSW16_SQ8,Refine({_stored(task)})", both)
+def _faiss_graphs(task: IndexTask) -> Iterator[EngineSpec]:
+    """Yield the graphs of FAISS."""
+    widths = _sweep("efSearch", WIDTHS)
+    yield _factory("HNSW16", widths, quick=True)
+    yield _factory("HNSW32", widths, ef_construction=200)
+    yield _factory(f"HNSW16_{'SQ8_direct' if task.fits_uint8 else 'SQ8'}", widths)
+    reduction, dim = reductions(task)[-1]
+    reduction = reduction or f"PCA{dim // 2},"
+    factors = _grid("k_factor", FACTORS[:4], "efSearch", WIDTHS[:-2])
+    yield _factory(f"{reduction}HNSW16_SQ8,Refine({_refine_type(task)})", factors)
 
 
-def _bits(task: Task) -> Iterator[Spec]:
-    """Yield what compares bits: LSH, and binary indexes of signs."""
-    width = min(256, task.dim // 8 * 8)
-    line = _line("k_factor", DEEP_FACTORS)
-    learned = f"ITQ{width}"
+def _signs(task: IndexTask) -> Iterator[EngineSpec]:
+    """Yield indexes that compare bits: LSH, and binary indexes of signs."""
+    factors = _sweep("k_factor", DEEP_FACTORS)
+    rotation = f"ITQ{min(256, task.dim // 8 * 8)}"
     yield _factory("LSHrt", (({},),))
-    yield _factory(f"{learned},LSH,Refine({_stored(task)})", line)
-    for make, lines in (
-        ("flat", line),
+    yield _factory(f"{rotation},LSH,Refine({_refine_type(task)})", factors)
+    for make, sweeps in (
+        ("flat", factors),
         ("hash", _grid("k_factor", DEEP_FACTORS[-3:], "nflip", (0, 1, 2, 3))),
         ("multihash", _grid("k_factor", DEEP_FACTORS[-3:], "nflip", (0, 1, 2))),
     ):
-        yield Spec(f"faiss:{learned},binary-{make}", "faiss-signs", {"make": make, "transform": learned}, lines)
+        options = {"make": make, "transform": rotation}
+        yield EngineSpec(f"faiss:{rotation},binary-{make}", "faiss-signs", options, sweeps)
 
 
-def _binary(task: Task) -> Iterator[Spec]:
-    """Yield binary indexes for what is bits from the start."""
-    count = lists(task.items)
-    for make, lines, quick in (
+def _binary_indexes(task: IndexTask) -> Iterator[EngineSpec]:
+    """Yield indexes of binary vectors."""
+    lists = list_count(task.items)
+    for make, sweeps, quick in (
         ("flat", (({},),), True),
-        ("hash", _line("nflip", (0, 1, 2, 3)), False),
-        ("multihash", _line("nflip", (0, 1, 2)), False),
-        (f"BIVF{count}", _line("nprobe", probes(count)), True),
-        ("BHNSW16", _line("efSearch", WIDTHS), True),
+        ("hash", _sweep("nflip", (0, 1, 2, 3)), False),
+        ("multihash", _sweep("nflip", (0, 1, 2)), False),
+        (f"BIVF{lists}", _sweep("nprobe", probe_counts(lists)), True),
+        ("BHNSW16", _sweep("efSearch", WIDTHS), True),
     ):
-        yield Spec(f"faiss:binary-{make}", "faiss-binary", {"make": make}, lines, quick)
+        yield EngineSpec(f"faiss:binary-{make}", "faiss-binary", {"make": make}, sweeps, quick)
 
 
-def _usearch(dtype: str, widths: Sequence[int]) -> Spec:
-    return Spec(f"usearch:{dtype}", "usearch", {"m": 16, "dtype": dtype}, _line("ef", widths))
+def _usearch(dtype: str, widths: Sequence[int]) -> EngineSpec:
+    return EngineSpec(f"usearch:{dtype}", "usearch", {"m": 16, "dtype": dtype}, _sweep("ef", widths))
 
 
-def _peers(task: Task) -> list[Spec]:
+def _other_graphs(task: IndexTask) -> list[EngineSpec]:
     dtypes = ("f16", "bf16", "i8") if task.metric == "angular" else ("f16", "bf16")
     return [
-        Spec("hnswlib:16", "hnswlib", {"m": 16}, _line("ef", WIDTHS), quick=True),
+        EngineSpec("hnswlib:16", "hnswlib", {"m": 16}, _sweep("ef", WIDTHS), quick=True),
         *(_usearch(dtype, WIDTHS) for dtype in dtypes),
-        Spec("pynndescent", "pynndescent", {"neighbors": 30}, _line("epsilon", EPSILONS)),
+        EngineSpec("pynndescent", "pynndescent", {"neighbors": 30}, _sweep("epsilon", EPSILONS)),
     ]

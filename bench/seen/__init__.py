@@ -1,1 +1,1 @@
-"""``assocmem bench seen``: false alarms, misses and time of the familiarity memory."""
+"""``assocmem bench seen``: speed, memory, false alarms and misses of `assocmem.SeenMemory`."""

@@ -98,8 +98,8 @@ def plan(
 ) -> Iterator[Job | Failure | None]:
     """Yield for every file a job, a failure to report, or None if there is nothing to do.
 
-    ``settled`` returns whether the collection has the file unchanged: True, False, or its known failure. Files in folders
-    that are neither pictures nor videos, and do not look like them by name, yield nothing at all.
+    ``settled`` returns whether the collection has the file unchanged: True, False, or its known failure. Files in
+    folders that are neither pictures nor videos, and do not look like them by name, yield nothing at all.
     """
     for entry in found:
         if isinstance(entry, Failure):

@@ -15,7 +15,7 @@ from tests.cli.processes import program
 HEAVY = {"numpy", "numba", "h5py", "onnxruntime", "PIL", "av", "cv2", "rich", "sqlite3"}
 LIGHT = {
     "assocmem",
-    "assocmem._version",
+    "assocmem._compat",
     "assocmem.errors",
     "assocmem.cli",
     "assocmem.cli.main",

@@ -11,7 +11,6 @@ from assocmem.codes.dct_sketches import (
     SKETCH_SIDE,
     SKETCH_THRESHOLD,
     inverse_norms,
-    mirrored,
     sketch,
     sketch_cosines,
 )
@@ -37,8 +36,7 @@ def test_a_sketch_equals_its_definition():
 
 def test_a_mirrored_picture_has_the_mirrored_sketch():
     pictures = np.stack([small(seed) for seed in range(20)])
-    np.testing.assert_allclose(sketch(pictures[:, :, ::-1]), mirrored(sketch(pictures)), atol=1)
-    assert (mirrored(mirrored(sketch(pictures))) == sketch(pictures)).all()
+    np.testing.assert_allclose(sketch(pictures[:, :, ::-1]), naive_copies.mirrored(sketch(pictures)), atol=1)
 
 
 @pytest.mark.parametrize("grey", [0, 7, 128, 255])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assocmem.codes.dct_sketches import SKETCH_LENGTH, inverse_norms, mirrored
+from assocmem.codes.dct_sketches import SKETCH_LENGTH, inverse_norms
 from assocmem.copies.candidate_pairs import (
     PairFilter,
     candidate_pairs,
@@ -45,7 +45,7 @@ def test_common_winners_equal_plain_loops():
 def test_sketch_similarity_equals_plain_loops():
     rng = np.random.default_rng(2)
     sketches = rng.integers(-127, 128, (12, SKETCH_LENGTH)).astype(np.int8)
-    sketches[6:] = mirrored(sketches[:6])
+    sketches[6:] = naive.mirrored(sketches[:6])
     sketches[3] = 0
     for i in range(12):
         for j in range(12):

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assocmem.codes.dct_sketches import mirrored
 from assocmem.copies.grouping import COPY, SIMILAR, CopyPairs, find_pairs, group_pairs, make_items
 from assocmem.errors import InputError
 from tests import naive_copies as naive
@@ -47,7 +46,7 @@ def test_a_split_leaves_only_pairs_across():
 
 def test_a_mirrored_copy_is_a_copy():
     _items, features, drawings, _ = library(originals=10, copies=0)
-    both = items_of(np.concatenate([features, features]), np.concatenate([drawings, mirrored(drawings)]))
+    both = items_of(np.concatenate([features, features]), np.concatenate([drawings, naive.mirrored(drawings)]))
     pairs = find_pairs(both, 1.39)
     assert set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) >= {(i, i + 10) for i in range(10)}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assocmem.codes.dct_sketches import mirrored
 from assocmem.copies.lookup import find_originals
 from assocmem.errors import InputError
 from tests import naive_copies as naive
@@ -14,7 +13,7 @@ from tests.copies.library import CODER, library
 
 def test_originals_equal_plain_loops():
     items, features, drawings, _ = library(originals=30, copies=1)
-    queries, asked = features[:8] + np.float32(0.3), mirrored(drawings[:8])
+    queries, asked = features[:8] + np.float32(0.3), naive.mirrored(drawings[:8])
     asked[2] = 0
     similarity, rows = find_originals(queries, asked, items, CODER, 5)
     for q in range(8):

@@ -56,7 +56,7 @@ BAD_VECTORS = {
     "a list": (GOOD.tolist(), DtypeError, "expected a numpy array of float32, found list"),
     "nothing": (None, DtypeError, "found NoneType"),
     "every other": (np.repeat(GOOD, 2, axis=1)[:, ::2], ShapeError, r"strides .* copy them: np\.ascontiguousarray"),
-    "turned": (np.asfortranarray(GOOD), ShapeError, "expected rows that lie one behind the other"),
+    "turned": (np.asfortranarray(GOOD), ShapeError, "expected contiguous rows"),
     "masked": (masked(), DtypeError, "expected a plain array, found a masked one"),
 }
 ASK = {

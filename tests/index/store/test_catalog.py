@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -163,7 +164,7 @@ def test_files_and_items_below_a_path_are_those_of_a_plain_search(one_catalog, s
 
     catalog = one_catalog
     above = {path[:place] or "/" for path in stored for place in range(len(path)) if path[place] == "/"}
-    with pytest.raises(Undone), catalog.transaction():
+    with contextlib.suppress(Undone), catalog.transaction():  # nothing stays for the next example
         files, items = {}, {}
         for row, (path, count) in enumerate(stored.items()):
             file = catalog.add_file(FileRow(path, "image", bytes([row]) * 16, 1, 2))

@@ -10,6 +10,7 @@ import assocmem
 from assocmem.errors import CollectionError
 from assocmem.index.teach.taught_model import TaughtModel
 from tests.fakes import kin
+from tests.media import cut_off, scenes, write_video
 from tests.processes import run_python
 
 TEACHING = """if 1:
@@ -122,6 +123,16 @@ def test_a_file_that_could_not_be_read_is_tried_again(indexed, files):
     with pytest.raises(CollectionError, match="nothing was taught"):
         indexed.teach("castle", files[1][:2])
     assert indexed.teachings() == []
+
+
+def test_a_file_that_could_only_be_read_in_part_is_not_taught(photos, tmp_path):
+    """It has items, but also a failure, which is reported."""
+    video = write_video(tmp_path / "broken.mp4", scenes([30, 30, 30, 30]), faststart=True)
+    cut_off(video, 0.7)
+    assert photos.add(video).indexed == 3
+    with pytest.raises(CollectionError, match=r"broken after .*; nothing was taught"):
+        photos.teach("harbour", video)
+    assert photos.teachings() == []
 
 
 def test_concepts_looks_for_near_copies_once(indexed, files, monkeypatch):
