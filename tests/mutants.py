@@ -284,6 +284,10 @@ def check_module(module, source, mutants, folders):
                 mutant.outcome, mutant.seconds = found["outcome"], found["seconds"]
 
             list(pool.map(check, mutants))
+            for worker in workers:  # what mutants left behind must not be what fails
+                found = worker.run(target, 600, module, source)
+                if found["outcome"] != "passed":
+                    raise SystemExit(f"{module}: its tests {found['outcome']} after the mutants\n{found['output']}")
     finally:
         for worker in workers:
             worker.close()

@@ -11,8 +11,8 @@ from tests.memory.cliques import memory_of, network_of
 from tests.naive_memory import ones
 from tests.strategies import SHAPES, cues, messages
 
-LARGER = [(5, 128, 5), (9, 16, 6), (4, 65, 4)]
-"""two words per cluster; many clusters in a word; a word more than a multiple"""
+LARGER = [(5, 128, 5), (9, 16, 6), (4, 65, 4), (4, 63, 4)]
+"""two words per cluster; many clusters in a word; a unit more, and one less, than a word has bits"""
 
 
 def stored_messages(seed, shape, n, symbols):
