@@ -15,7 +15,7 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 from assocmem._numerics.types import F32, KERNEL, LANES
-from assocmem._numerics.validation import as_matrix
+from assocmem.errors import InputError
 
 
 def transform_short(a: Any, at: int) -> None:
@@ -159,6 +159,26 @@ def make_signs(width: int, rounds: int, seed: int) -> F32:
 def next_power_of_two(n: int) -> int:
     """Return the least power of two that is at least ``n``, for n >= 1."""
     return 1 << (n - 1).bit_length()
+
+
+def as_matrix(x: npt.ArrayLike, dim: int, what: str) -> F32:
+    """Convert finite numbers of any dtype to C-contiguous float32 (n, dim); one vector becomes a row.
+
+    Raises
+    ------
+    InputError
+        No numbers, another shape, NaN or infinity. ``what`` names the argument in the message.
+    """
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{what}: expected numbers, found dtype {array.dtype}")
+    matrix = np.atleast_2d(array)
+    if matrix.ndim != 2 or matrix.shape[1] != dim:
+        raise InputError(f"{what}: expected shape (n, {dim}), found {array.shape}")
+    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+    if not np.isfinite(matrix).all():
+        raise InputError(f"{what}: expected finite numbers, found NaN or infinity; leave such rows out")
+    return matrix
 
 
 class Rotation:

@@ -67,26 +67,6 @@ def check_radius(radius: float) -> float:
 # Vectors and ids
 
 
-def as_matrix(x: npt.ArrayLike, dim: int, what: str) -> F32:
-    """Convert finite numbers of any dtype to C-contiguous float32 (n, dim); one vector becomes a row.
-
-    Raises
-    ------
-    InputError
-        No numbers, another shape, NaN or infinity. ``what`` names the argument in the message.
-    """
-    array = np.asarray(x)
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"{what}: expected numbers, found dtype {array.dtype}")
-    matrix = np.atleast_2d(array)
-    if matrix.ndim != 2 or matrix.shape[1] != dim:
-        raise InputError(f"{what}: expected shape (n, {dim}), found {array.shape}")
-    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
-    if not np.isfinite(matrix).all():
-        raise InputError(f"{what}: expected finite numbers, found NaN or infinity; leave such rows out")
-    return matrix
-
-
 def check_vectors(x: Any, dim: int, what: str, *, nonzero: bool) -> F32:
     """Return C-contiguous float32 (n, dim) without converting or copying; one vector (dim,) becomes a row.
 

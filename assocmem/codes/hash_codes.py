@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.rotation import make_signs, next_power_of_two, rotate_rows
+from assocmem._numerics.rotation import as_matrix, make_signs, next_power_of_two, rotate_rows
 from assocmem._numerics.types import F32, KERNEL, U16
-from assocmem._numerics.validation import as_matrix, check_size
+from assocmem._numerics.validation import check_size
 
 AXES = 2048
 """Axes that a symbol is chosen from."""

@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from assocmem._numerics.rotation import make_signs, next_power_of_two, rotate_rows
+from assocmem._numerics.rotation import as_matrix, make_signs, next_power_of_two, rotate_rows
 from assocmem._numerics.types import F32, I32, KERNEL, U8
-from assocmem._numerics.validation import as_matrix
 from assocmem.errors import InputError
 
 UNITS = 16
