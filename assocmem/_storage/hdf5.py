@@ -65,6 +65,27 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def discarded_on_error(file: Any) -> Iterator[None]:
+    """Let HDF5 close a new file that cannot be written to the end, for example because the disk is full.
+
+    HDF5 tries once more to write what is left when the file is closed, keeps the file open when that fails, and then
+    crashes when the process ends. If, after an error in the body, the rest cannot be written, it goes to the null
+    device. The caller must delete the file. On Windows nothing is redirected: HDF5 may have descriptors of its own.
+    """
+    try:
+        yield
+    except BaseException:
+        try:
+            file.flush()
+        except (OSError, RuntimeError):
+            if sys.platform != "win32":
+                null = os.open(os.devnull, os.O_RDWR)
+                os.dup2(null, file.id.get_vfd_handle(), inheritable=False)
+                os.close(null)
+        raise
+
+
+@contextlib.contextmanager
 def _new_file(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Yield an open HDF5 file that replaces ``path`` when it is complete; InputError if no file can have that name."""
     import h5py
@@ -75,8 +96,10 @@ def _new_file(path: str | os.PathLike[str]) -> Iterator[Any]:
     with (
         replacing(target) as temporary,
         h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
+        discarded_on_error(file),
     ):
         yield file
+        file.flush()  # a full disk is an error here, not when the file is closed
 
 
 def save_arrays(path: str | os.PathLike[str], kind: str, about: dict[str, Any], arrays: Arrays) -> None:

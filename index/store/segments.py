@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from assocmem._numerics.types import F16, I8, I16, I64, U8, AnyArray
-from assocmem._storage.hdf5 import LIBVER, replacing
+from assocmem._storage.hdf5 import LIBVER, discarded_on_error, replacing
 from assocmem.codes.dct_sketches import SKETCH_LENGTH
 from assocmem.errors import CollectionMismatchError, DamagedCollectionError
 from assocmem.index.store.disk import cannot_write, check_room
@@ -121,7 +121,11 @@ def write_segment(folder: Path, number: int, rows: int, parts: Iterable[SegmentD
     """
     path = segment_path(folder, number)
     try:
-        with replacing(path) as temporary, h5py.File(temporary, "w", libver=LIBVER) as file:
+        with (
+            replacing(path) as temporary,
+            h5py.File(temporary, "w", libver=LIBVER) as file,
+            discarded_on_error(file),
+        ):
             file.attrs["format"] = FORMAT
             datasets: dict[str, h5py.Dataset] = {}  # open until the flush: h5py is silent when closing one fails
             start = 0

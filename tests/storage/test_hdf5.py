@@ -6,6 +6,7 @@ Files of bits are tested with the memories, in ``tests/memory/test_base.py``.
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 
 import h5py
@@ -15,6 +16,7 @@ import pytest
 from assocmem._storage import hdf5
 from assocmem._storage.hdf5 import is_mapped, loaded_arrays, read_array, replacing, save_arrays, sync, write_arrays
 from assocmem.errors import DamagedError, InputError, MismatchError, MissingFileError
+from tests.processes import run_python
 
 KIND, WAY_OUT = "test file", "make it again"
 ABOUT = {"name": "naïve 猫", "size": 3, "parts": [1, 2.5, None]}
@@ -251,3 +253,26 @@ def test_an_error_while_the_arrays_are_used_is_damage(saved):
 def test_errors_that_say_more_are_not_damage(saved, error):
     with pytest.raises(error), loaded_arrays(saved, KIND, WAY_OUT):
         raise error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
+@pytest.mark.parametrize("limit", [0, 4_000, 50_000])
+def test_a_disk_that_fills_up_is_an_error_and_no_crash(tmp_path, limit):
+    target = tmp_path / "arrays.h5"
+    save_arrays(target, "test", {}, {"x": np.arange(3)})
+    before = target.read_bytes()
+    script = """if 1:
+        import resource, sys
+        import numpy as np
+        from assocmem._storage.hdf5 import save_arrays
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+        try:
+            save_arrays(sys.argv[1], "test", {}, {"x": np.arange(30_000), "y": np.arange(30_000)})
+        except (OSError, RuntimeError) as error:
+            print("an error:", error)
+    """
+    done = run_python(script, target, limit, timeout=120)
+    assert done.returncode == 0, done  # HDF5 can crash when a process ends with a file that it could not close
+    assert done.stdout.startswith("an error:")
+    assert target.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["arrays.h5"]
