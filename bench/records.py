@@ -66,12 +66,12 @@ def write_hdf5(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]], op
     import h5py
     import numpy as np
 
-    from assocmem._storage.hdf5 import replacing
+    from assocmem._storage.hdf5 import replacing_hdf5
 
     about = machine()
     versions = {f"version.{name}": version for name, version in about.pop("packages").items()}
     chosen = {f"option.{name}": value for name, value in options.items()}
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing_hdf5(path) as file:
         file.attrs.update({**{f"machine.{name}": value for name, value in about.items()}, **versions, **chosen})
         for name, rows in tables.items():
             if rows:

@@ -65,41 +65,38 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def discarded_on_error(file: Any) -> Iterator[None]:
-    """Let HDF5 close a new file that cannot be written to the end, for example because the disk is full.
+def replacing_hdf5(path: Path, **options: Any) -> Iterator[Any]:
+    """Yield an open HDF5 file that replaces ``path`` completely, or not at all; ``options`` are those of ``h5py.File``.
 
-    HDF5 tries once more to write what is left when the file is closed, keeps the file open when that fails, and then
-    crashes when the process ends. If, after an error in the body, the rest cannot be written, it goes to the null
-    device. The caller must delete the file. On Windows nothing is redirected: HDF5 may have descriptors of its own.
+    HDF5 writes what is left when a file is closed. If it cannot, because the disk is full, it keeps the file open and
+    crashes when the process ends. So the rest is written before, and goes to the null device if that fails. On Windows
+    nothing is redirected: HDF5 may have descriptors of its own there.
     """
-    try:
-        yield
-    except BaseException:
+    import h5py
+
+    with replacing(path) as temporary, h5py.File(temporary, "w", libver=LIBVER, **options) as file:
         try:
+            yield file
             file.flush()
-        except (OSError, RuntimeError):
-            if sys.platform != "win32":
-                null = os.open(os.devnull, os.O_RDWR)
-                os.dup2(null, file.id.get_vfd_handle(), inheritable=False)
-                os.close(null)
-        raise
+        except BaseException:
+            try:
+                file.flush()
+            except (OSError, RuntimeError):
+                if sys.platform != "win32":
+                    null = os.open(os.devnull, os.O_RDWR)
+                    os.dup2(null, file.id.get_vfd_handle(), inheritable=False)
+                    os.close(null)
+            raise
 
 
 @contextlib.contextmanager
 def _new_file(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Yield an open HDF5 file that replaces ``path`` when it is complete; InputError if no file can have that name."""
-    import h5py
-
     target = Path(path).expanduser().resolve()  # the target of a link is replaced, not the link
     if not target.parent.is_dir() or (target.exists() and not target.is_file()):
         raise InputError(f"{path}: expected a file name in an existing folder, found none; choose another name")
-    with (
-        replacing(target) as temporary,
-        h5py.File(temporary, "w", libver=LIBVER, alignment_threshold=PAGE, alignment_interval=PAGE) as file,
-        discarded_on_error(file),
-    ):
+    with replacing_hdf5(target, alignment_threshold=PAGE, alignment_interval=PAGE) as file:
         yield file
-        file.flush()  # a full disk is an error here, not when the file is closed
 
 
 def save_arrays(path: str | os.PathLike[str], kind: str, about: dict[str, Any], arrays: Arrays) -> None:
@@ -127,11 +124,19 @@ def save_arrays(path: str | os.PathLike[str], kind: str, about: dict[str, Any], 
         write_arrays(file, {"about": facts, **arrays})
 
 
+def write_dataset(file: Any, name: str, data: AnyArray, **options: Any) -> None:
+    """Write an array to an open HDF5 file; ``options`` are those of ``create_dataset``.
+
+    It is flushed before the dataset is closed: h5py does not report what fails when one is closed.
+    """
+    file.create_dataset(name, data=data, **options).flush()
+
+
 def write_arrays(file: Any, arrays: Arrays) -> None:
     """Write arrays and their checksums to an open HDF5 file that was made with ``LIBVER`` and aligned to ``PAGE``."""
     for name, array in arrays.items():
         array = np.ascontiguousarray(array)
-        file.create_dataset(name, data=array)
+        write_dataset(file, name, array)
         _write_checksums(file, f"{name} checksums", array)
 
 
@@ -139,7 +144,7 @@ def save_bits(path: str | os.PathLike[str], kind: str, shape: Mapping[str, int],
     """Write the bits of a memory, with its kind and shape; InputError if no file can have that name."""
     with _new_file(path) as file:
         file.attrs.update({"format": FORMAT, "kind": np.bytes_(kind), **shape})  # bytes: see ``save_arrays``
-        file.create_dataset("bits", data=bits.astype("<u8", copy=False))
+        write_dataset(file, "bits", bits.astype("<u8", copy=False))
         _write_checksums(file, "checksums", bits)
 
 
@@ -287,7 +292,7 @@ def _a(kind: str) -> str:
 
 def _write_checksums(file: Any, name: str, array: AnyArray) -> None:
     sums = _checksums(array)
-    file.create_dataset(name, data=sums, chunks=(min(len(sums), 65536),), fletcher32=True)
+    write_dataset(file, name, sums, chunks=(min(len(sums), 65536),), fletcher32=True)
 
 
 def _checksums(array: AnyArray) -> U32:

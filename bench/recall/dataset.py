@@ -180,12 +180,10 @@ def exact_neighbors(base: AnyArray, queries: AnyArray, metric: Metric, part: int
 
 def write(path: Path, data: Dataset) -> Path:
     """Write vectors, queries and truth in ann-benchmarks' layout."""
-    import h5py
-
-    from assocmem._storage.hdf5 import replacing
+    from assocmem._storage.hdf5 import replacing_hdf5
 
     bits = data.metric == "hamming"
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing_hdf5(path) as file:
         kind = "bit" if bits else "float"
         about = {"distance": data.metric, "dimension": data.base.shape[1], "type": "dense", "point_type": kind}
         file.attrs.update(about)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import h5py
 
 from assocmem._numerics.types import AnyArray
-from assocmem._storage.hdf5 import LIBVER, replacing
+from assocmem._storage.hdf5 import replacing_hdf5, write_dataset
 
 T = TypeVar("T")
 
@@ -39,11 +39,7 @@ def keep_file(path: Path, generation: int, fill: Callable[[h5py.File], None], **
     **options
         For ``h5py.File``.
     """
-    with (
-        contextlib.suppress(OSError, RuntimeError),
-        replacing(path) as temporary,
-        h5py.File(temporary, "w", libver=LIBVER, **options) as file,
-    ):
+    with contextlib.suppress(OSError, RuntimeError), replacing_hdf5(path, **options) as file:
         file.attrs["generation"] = generation
         fill(file)
 
@@ -63,9 +59,7 @@ def read_kept(path: Path, read: Callable[[h5py.File], T | None], generation: int
 def add_dataset(file: h5py.File, name: str, values: AnyArray, rows: int, **options: Any) -> None:
     """Add an array to a file, with a checksum per ``rows`` rows."""
     chunks = (max(1, min(rows, len(values))), *values.shape[1:])
-    file.create_dataset(
-        name, data=values, maxshape=(None, *values.shape[1:]), chunks=chunks, fletcher32=True, **options
-    )
+    write_dataset(file, name, values, maxshape=(None, *values.shape[1:]), chunks=chunks, fletcher32=True, **options)
 
 
 def not_of_the_items(path: Path, what: str, of: str = "items") -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from assocmem._numerics.types import F16, I8, I16, I64, U8, AnyArray
-from assocmem._storage.hdf5 import LIBVER, discarded_on_error, replacing
+from assocmem._storage.hdf5 import replacing_hdf5
 from assocmem.codes.dct_sketches import SKETCH_LENGTH
 from assocmem.errors import CollectionMismatchError, DamagedCollectionError
 from assocmem.index.store.disk import cannot_write, check_room
@@ -121,11 +121,7 @@ def write_segment(folder: Path, number: int, rows: int, parts: Iterable[SegmentD
     """
     path = segment_path(folder, number)
     try:
-        with (
-            replacing(path) as temporary,
-            h5py.File(temporary, "w", libver=LIBVER) as file,
-            discarded_on_error(file),
-        ):
+        with replacing_hdf5(path) as file:
             file.attrs["format"] = FORMAT
             datasets: dict[str, h5py.Dataset] = {}  # open until the flush: h5py is silent when closing one fails
             start = 0
@@ -137,7 +133,7 @@ def write_segment(folder: Path, number: int, rows: int, parts: Iterable[SegmentD
                 start += len(part.ids)
             if start != rows:
                 raise ValueError(f"segment {number}: expected {rows} rows, found {start}")
-            file.flush()
+            file.flush()  # while the datasets are open
     except (OSError, RuntimeError) as error:
         raise cannot_write(path, error) from error
     return path

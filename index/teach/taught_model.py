@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from assocmem._numerics.types import F16, F32, I8, Bools
+from assocmem._storage.hdf5 import write_dataset
 from assocmem.codes.dct_sketches import SKETCH_LENGTH, SKETCH_THRESHOLD, inverse_norms, sketch_cosines
 from assocmem.concepts.statements import Statement
 from assocmem.index.derived.files import TAUGHT, keep_file, not_of_the_items, read_kept
@@ -179,7 +180,7 @@ class TaughtModel:
 
         def fill(file: h5py.File) -> None:
             for name, values in arrays.items():
-                file.create_dataset(name, data=values, chunks=values.shape, fletcher32=True)
+                write_dataset(file, name, values, chunks=values.shape, fletcher32=True)
 
         keep_file(path, self.version, fill)
 
