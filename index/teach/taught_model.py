@@ -18,10 +18,9 @@ import h5py
 import numpy as np
 
 from assocmem._numerics.types import F16, F32, I8, Bools
-from assocmem._storage.hdf5 import write_dataset
 from assocmem.codes.dct_sketches import SKETCH_LENGTH, SKETCH_THRESHOLD, inverse_norms, sketch_cosines
 from assocmem.concepts.statements import Statement
-from assocmem.index.derived.files import TAUGHT, keep_file, not_of_the_items, read_kept
+from assocmem.index.derived.files import TAUGHT, add_dataset, keep_file, not_of_the_items, read_kept
 from assocmem.index.results import COPY
 from assocmem.index.session import Session
 from assocmem.index.store.records import Teaching
@@ -180,7 +179,7 @@ class TaughtModel:
 
         def fill(file: h5py.File) -> None:
             for name, values in arrays.items():
-                write_dataset(file, name, values, chunks=values.shape, fletcher32=True)
+                add_dataset(file, name, values, len(values))
 
         keep_file(path, self.version, fill)
 
