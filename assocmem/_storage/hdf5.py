@@ -16,7 +16,7 @@ import sys
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -202,14 +202,19 @@ def loaded_arrays(
 
 def read_array(file: Any, path: Path, name: str, *, mapped: bool = False, checked: bool = True) -> AnyArray:
     """Read or map an array that ``write_arrays`` wrote; ValueError if its checksums are wrong."""
+    # Copy on write: it is never written to, but kernels see the same type as for an array in memory.
+    return _read_checked(file, path, name, f"{name} checksums" if checked else None, "c" if mapped else None)
+
+
+def _read_checked(file: Any, path: Path, name: str, sums: str | None, mode: Literal["c", "r"] | None) -> AnyArray:
+    """Read an array, or map it with this mode of ``np.memmap``; ValueError if the checksums named ``sums`` differ."""
     data = file[name]
     array: AnyArray
-    if mapped and data.size:
-        # Copy on write: it is never written to, but kernels see the same type as for an array in memory.
-        array = np.memmap(path, data.dtype, "c", data.id.get_offset(), data.shape).view(np.ndarray)
+    if mode and data.size:
+        array = np.memmap(path, data.dtype, mode, data.id.get_offset(), data.shape).view(np.ndarray)
     else:
         array = data[:]
-    if checked and not np.array_equal(_checksums(array), file[f"{name} checksums"][:]):
+    if sums and not np.array_equal(_checksums(array), file[sums][:]):
         raise ValueError(f"the {name} are not those that were written")
     return array
 
@@ -244,13 +249,7 @@ def load_bits(path: str | os.PathLike[str], kind: str, *, mmap: bool = False) ->
         _check_format(path, about.pop("format"))
         if file["bits"].dtype != np.dtype("<u8"):
             raise ValueError(f"{file['bits'].dtype} instead of 64-bit words")
-        if mmap:
-            place = file["bits"].id.get_offset()
-            bits = np.memmap(target, "<u8", "r", place, file["bits"].shape).view(np.ndarray)
-        else:
-            bits = file["bits"][:]
-        if not np.array_equal(_checksums(bits), file["checksums"][:]):
-            raise ValueError("the bits are not those that were written")
+        bits = _read_checked(file, target, "bits", "checksums", "r" if mmap else None)
     return about, bits
 
 

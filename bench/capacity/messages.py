@@ -1,6 +1,6 @@
 """Random messages and cues of them: the task that the clique memory and FAISS are both given.
 
-Contains numpy only, so that FAISS's processes can use it without numba.
+Imports no numba, so that FAISS's processes can use it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from assocmem._numerics.types import I32, I64
+from assocmem._numerics.validation import ERASED, UNUSED
 
-ERASED, UNUSED = -1, -2
-"""In a cue: a symbol that is not known; a cluster that the message does not use."""
 _PART = 1 << 15
 
 

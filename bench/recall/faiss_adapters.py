@@ -27,6 +27,14 @@ def file_size(index: Any, folder: Path) -> int:
     return size
 
 
+def remove_ids(index: Any, ids: I64) -> None:
+    """Remove items from an index of FAISS; UnsupportedError if it cannot."""
+    try:
+        index.remove_ids(ids)
+    except RuntimeError as error:
+        raise UnsupportedError("cannot") from error
+
+
 def as_unsupported(error: BaseException) -> UnsupportedError:
     """Turn an error of FAISS into one line."""
     text = str(error).strip().splitlines()
@@ -83,10 +91,7 @@ class FaissFactoryAdapter(EngineAdapter):
 
     def remove(self, ids: I64) -> None:
         """Remove items, if the index can."""
-        try:
-            self.index.remove_ids(ids)
-        except RuntimeError as error:
-            raise UnsupportedError("cannot") from error
+        remove_ids(self.index, ids)
 
 
 class FaissMappedAdapter(FaissFactoryAdapter):

@@ -11,8 +11,8 @@ import faiss
 import numpy as np
 
 from assocmem._numerics.types import I64, AnyArray
-from assocmem.bench.recall.adapter import EngineAdapter, IndexSize, IndexTask, Setting, UnsupportedError
-from assocmem.bench.recall.faiss_adapters import as_unsupported, file_size
+from assocmem.bench.recall.adapter import EngineAdapter, IndexSize, IndexTask, Setting
+from assocmem.bench.recall.faiss_adapters import as_unsupported, file_size, remove_ids
 
 
 def _make_index(make: str, bits: int) -> Any:
@@ -77,10 +77,7 @@ class FaissBinaryAdapter(EngineAdapter):
 
     def remove(self, ids: I64) -> None:
         """Remove items, if the index can."""
-        try:
-            self.index.remove_ids(ids)
-        except RuntimeError as error:
-            raise UnsupportedError("cannot") from error
+        remove_ids(self.index, ids)
 
 
 class FaissSignsAdapter(EngineAdapter):
@@ -144,10 +141,7 @@ class FaissSignsAdapter(EngineAdapter):
 
     def remove(self, ids: I64) -> None:
         """Remove items, if the index can."""
-        try:
-            self.index.remove_ids(ids)
-        except RuntimeError as error:
-            raise UnsupportedError("cannot") from error
+        remove_ids(self.index, ids)
 
     def _codes(self, x: AnyArray) -> AnyArray:
         return np.packbits(self.transform.apply(x) > 0, axis=1)
