@@ -17,12 +17,10 @@ from assocmem.cli.sheet import Section, check_sheet_path, write_sheet
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:
+    from assocmem.extractors.masked import Box
     from assocmem.index.collection import Collection
     from assocmem.index.query.searcher import Query, Searcher
     from assocmem.index.results import Hit
-
-
-Box = tuple[float, float, float, float]
 
 
 @guarded

@@ -31,7 +31,10 @@ Ranked: TypeAlias = list[tuple[int, float]]
 """(item id, score), best first."""
 
 COPY, SIMILAR = 1.0, 0.85
-"""Similarity from which two items are copies of one picture, and from which they are similar."""
+"""Similarity from which two items are copies of one picture, and from which they are similar.
+
+Those of ``assocmem.copies.grouping``, which brings kernels that most commands do not need.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ _PARTS = {
 """Module -> classes that a pickle may name."""
 
 
-class Part:
+class FormerObject:
     """Stands for an object of a former class; holds its attributes, or none if it had slots."""
 
     def __setstate__(self, state: Any) -> None:
@@ -45,7 +45,7 @@ def register() -> None:
             module = types.ModuleType(
                 f"assocmem.{name}", "Stands for a former module; see assocmem.concepts.old_pickles."
             )
-            vars(module).update({each: Statement if each == "Saying" else Part for each in classes})
+            vars(module).update({each: Statement if each == "Saying" else FormerObject for each in classes})
             sys.modules[module.__name__] = module
 
 

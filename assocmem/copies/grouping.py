@@ -29,7 +29,7 @@ BATCH_ROWS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class CodedItems:
+class ComparedItems:
     """n items among which near copies are found."""
 
     features: FeatureRows
@@ -71,7 +71,7 @@ class CopyGroups:
     """float32 (m,): similarity to the representative"""
 
 
-def make_items(features: FeatureRows, messages: Integers, codes: U8, sketches: I8 | None = None) -> CodedItems:
+def make_items(features: FeatureRows, messages: Integers, codes: U8, sketches: I8 | None = None) -> ComparedItems:
     """Return items with messages of their sketches; without sketches, items of features alone.
 
     Raises
@@ -88,18 +88,18 @@ def make_items(features: FeatureRows, messages: Integers, codes: U8, sketches: I
             f"found {features.shape}, {messages.shape}, {codes.shape}, {sketches.shape}"
         )
     sketch_messages = CliqueCoder(SKETCH_LENGTH).messages(sketches).astype(np.uint8)
-    return CodedItems(features, messages, codes, sketches, sketch_messages)
+    return ComparedItems(features, messages, codes, sketches, sketch_messages)
 
 
 # Pairs
 
 
-def find_pairs(items: CodedItems, least: float = COPY, *, split: int = 0) -> CopyPairs:
+def find_pairs(items: ComparedItems, least: float = COPY, *, split: int = 0) -> CopyPairs:
     """Return the pairs of items whose similarity is at least ``least``.
 
     Parameters
     ----------
-    items : CodedItems
+    items : ComparedItems
     least : float
         ``COPY``, ``SIMILAR``, or a similarity in between: of less similar pairs, many are missed.
     split : int
@@ -122,7 +122,7 @@ def find_pairs(items: CodedItems, least: float = COPY, *, split: int = 0) -> Cop
     return CopyPairs(first[near], second[near], scores[near])
 
 
-def _candidates(items: CodedItems, messages: Integers, rows: I64, least: float, split: int) -> I64:
+def _candidates(items: ComparedItems, messages: Integers, rows: I64, least: float, split: int) -> I64:
     """Return the candidate pairs among some rows (ascending), by these messages, as first * n + second."""
     n, before = len(items), int(np.searchsorted(rows, split))
     if split > 0 and before in (0, len(rows)):  # all on one side
@@ -132,7 +132,7 @@ def _candidates(items: CodedItems, messages: Integers, rows: I64, least: float, 
     return np.asarray(rows[first] * n + rows[second], np.int64)
 
 
-def _vectors(items: CodedItems, rows: I64) -> Vectors:
+def _vectors(items: ComparedItems, rows: I64) -> Vectors:
     """Return the vectors of some rows; features that are float32 in memory are not copied."""
     if isinstance(items.features, np.ndarray) and items.features.dtype == np.float32:
         features, places = items.features, rows
@@ -147,7 +147,7 @@ def _vectors(items: CodedItems, rows: I64) -> Vectors:
 # Groups
 
 
-def group_pairs(items: CodedItems, pairs: CopyPairs, least: float = COPY) -> CopyGroups:
+def group_pairs(items: ComparedItems, pairs: CopyPairs, least: float = COPY) -> CopyGroups:
     """Return groups of items, each around a representative that all its members are similar to.
 
     So a chain of frames, each similar to the next, does not become one group: its ends are not similar to any one
@@ -156,7 +156,7 @@ def group_pairs(items: CodedItems, pairs: CopyPairs, least: float = COPY) -> Cop
 
     Parameters
     ----------
-    items : CodedItems
+    items : ComparedItems
     pairs : CopyPairs
         As ``find_pairs`` returns them for the same ``least``.
     least : float

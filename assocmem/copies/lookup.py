@@ -10,7 +10,7 @@ from assocmem._numerics.types import F32, I8, I64, KERNEL
 from assocmem.codes.dct_sketches import SKETCH_LENGTH, SKETCH_THRESHOLD, inverse_norms
 from assocmem.codes.winner_codes import CliqueCoder, byte_tables, score_codes
 from assocmem.copies.candidate_pairs import COSINE_THRESHOLD
-from assocmem.copies.grouping import CodedItems
+from assocmem.copies.grouping import ComparedItems
 from assocmem.errors import InputError
 
 CODE_CANDIDATES = 300
@@ -39,7 +39,7 @@ def scan_sketches(query, sketches, norms, out):  # type: ignore[no-untyped-def]
 def find_originals(
     features: npt.ArrayLike,
     sketches: I8,
-    items: CodedItems,
+    items: ComparedItems,
     coder: CliqueCoder,
     k: int,
     *,
@@ -52,7 +52,7 @@ def find_originals(
     features : array, shape (nq, dim)
     sketches : int8 (nq, SKETCH_LENGTH)
         Zeros if there is no sketch.
-    items : CodedItems
+    items : ComparedItems
         The items to search.
     coder : CliqueCoder
         The encoder that made the items' codes.

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from assocmem._numerics.types import F32, I8, I64
-from assocmem.data.imagenet import Label as ImagenetLabel
+from assocmem.data.imagenet import Label
 from assocmem.data.label_names import classes_named, match_words, named_labels, nearest_names
 from assocmem.errors import UnknownConceptError
 from assocmem.index.results import Ranked
 from assocmem.index.store.segments import Segment
 from assocmem.index.store.snapshot import Snapshot
-from assocmem.index.teach.taught_model import Label, TaughtModel, nearest_taught
+from assocmem.index.teach.taught_model import TaughtLabel, TaughtModel, nearest_taught
 from assocmem.search.exhaustive import SearchEngine
 
 SCORED_UP_TO = 20_000
@@ -35,7 +35,7 @@ class Meaning:
     words: str
     taught: tuple[str, ...]
     """taught concepts"""
-    labels: tuple[ImagenetLabel, ...]
+    labels: tuple[Label, ...]
     """ImageNet's concepts"""
 
     @property
@@ -123,7 +123,7 @@ class _FoundItems:
         items = self.predicted.keys() | self.labelled.keys()
         return {item: max(self.predicted.get(item, 0.0), self.labelled.get(item, 0.0)) for item in items}
 
-    def correct(self, item: int, label: Label) -> None:
+    def correct(self, item: int, label: TaughtLabel) -> None:
         """Replace an item's scores where they contradict its label."""
         meant = self._meant
         if label.concept is not None:

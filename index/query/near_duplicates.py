@@ -12,7 +12,7 @@ import numpy as np
 from assocmem._numerics.types import I64, AnyArray
 from assocmem.codes.dct_sketches import SKETCH_LENGTH, SKETCH_THRESHOLD
 from assocmem.codes.winner_codes import CliqueCoder
-from assocmem.copies.grouping import CodedItems, CopyPairs, find_pairs, group_pairs, make_items
+from assocmem.copies.grouping import ComparedItems, CopyPairs, find_pairs, group_pairs, make_items
 from assocmem.copies.lookup import find_originals
 from assocmem.errors import CollectionMismatchError, InputError
 from assocmem.index.derived.clique_memory import known_messages, living_messages
@@ -71,7 +71,7 @@ def _bare_library(snapshot: Snapshot, ids: I64, coder: CliqueCoder) -> Library:
     every, none = np.arange(len(ids)), np.empty((len(ids), 0), np.uint8)
     codes = scattered("codes")[every].astype(np.uint8).reshape(len(ids), coder.code_bytes)
     sketches = scattered("sketches")[every].astype(np.int8).reshape(len(ids), SKETCH_LENGTH)
-    return Library(ids, CodedItems(scattered("features"), none, codes, sketches, none))
+    return Library(ids, ComparedItems(scattered("features"), none, codes, sketches, none))
 
 
 def _library(session: Session, only: set[int] | None) -> Library:
@@ -131,7 +131,7 @@ class Library:
 
     ids: I64
     """int64 (n,), ascending"""
-    items: CodedItems
+    items: ComparedItems
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -178,10 +178,10 @@ def copies_across(ours: Library, theirs: Library, least: float) -> list[tuple[in
 _NO_PAIRS = CopyPairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
-def _joined(ours: CodedItems, theirs: CodedItems) -> CodedItems:
+def _joined(ours: ComparedItems, theirs: ComparedItems) -> ComparedItems:
     n, m = len(ours), len(theirs)
     owners, places = np.repeat([0, 1], [n, m]), np.concatenate([np.arange(n), np.arange(m)])
     columns = ((getattr(ours, name), getattr(theirs, name)) for name in ("messages", "codes", "sketches",
                "sketch_messages"))  # fmt: skip
     features = ScatteredRows([ours.features, theirs.features], owners, places)  # type: ignore[list-item]
-    return CodedItems(features, *(np.concatenate(pair) for pair in columns))
+    return ComparedItems(features, *(np.concatenate(pair) for pair in columns))

@@ -24,7 +24,7 @@ from assocmem.index.results import ConceptHit, Hit, Ranked, Seen
 from assocmem.index.session import Session
 from assocmem.index.store.catalog import StrPath, absolute
 from assocmem.index.store.snapshot import Snapshot
-from assocmem.index.teach.taught_model import Label, TaughtModel, TaughtModels
+from assocmem.index.teach.taught_model import TaughtLabel, TaughtModel, TaughtModels
 from assocmem.search.exhaustive import Block, ExhaustiveEngine, SearchEngine
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def best_of(scored: Iterable[tuple[int, float]], k: int) -> Ranked:
     return sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
 
 
-def _taught_concepts(asked: Query, model: TaughtModel, k: int) -> tuple[list[ConceptHit], list[Label | None]]:
+def _taught_concepts(asked: Query, model: TaughtModel, k: int) -> tuple[list[ConceptHit], list[TaughtLabel | None]]:
     """Return the most probable taught concepts over all rows, and the label that each row is a near copy of."""
     answer = model.answer(asked.features, asked.sketches)
     if answer.none.mean() > 0.5:
@@ -247,7 +247,7 @@ def _taught_concepts(asked: Query, model: TaughtModel, k: int) -> tuple[list[Con
     return hits, answer.copies
 
 
-def _imagenet_concepts(logits: F32, copies: list[Label | None], k: int) -> list[ConceptHit]:
+def _imagenet_concepts(logits: F32, copies: list[TaughtLabel | None], k: int) -> list[ConceptHit]:
     """Return the most probable ImageNet concepts over all rows of logits, float32 (m, 1000), except denied ones."""
     from assocmem.data.imagenet import imagenet_labels
 
@@ -261,7 +261,7 @@ def _imagenet_concepts(logits: F32, copies: list[Label | None], k: int) -> list[
     return [ConceptHit(rank, labels[i].name, float(mean[i]), "imagenet") for rank, i in enumerate(best, 1)]
 
 
-def _denied_classes(label: Label | None) -> set[int]:
+def _denied_classes(label: TaughtLabel | None) -> set[int]:
     if label is None or not label.denied:
         return set()
     from assocmem.data.label_names import classes_named

@@ -31,7 +31,7 @@ BUSY_SECONDS = 30.0
 """How long to wait for another process before giving up."""
 
 StrPath: TypeAlias = str | os.PathLike[str]
-Values: TypeAlias = Iterable[Any]
+SqlValues: TypeAlias = Iterable[Any]
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -123,12 +123,12 @@ class Catalog:
 
     # SQL
 
-    def rows(self, sql: str, values: Values = ()) -> list[Any]:
+    def rows(self, sql: str, values: SqlValues = ()) -> list[Any]:
         """Return all rows of a query."""
         with _errors_named(self.path):  # around the fetching too: damage further on in a table shows only then
             return self._db.execute(sql, tuple(values)).fetchall()
 
-    def row(self, sql: str, values: Values = ()) -> Any | None:
+    def row(self, sql: str, values: SqlValues = ()) -> Any | None:
         """Return the first row of a query, or None."""
         found = self.rows(sql, values)
         return found[0] if found else None
@@ -142,12 +142,12 @@ class Catalog:
             found += self.rows(f"{sql} IN ({', '.join('?' * len(part))})", part)
         return found
 
-    def change(self, sql: str, values: Values = ()) -> sqlite3.Cursor:
+    def change(self, sql: str, values: SqlValues = ()) -> sqlite3.Cursor:
         """Run a statement that changes something."""
         with _errors_named(self.path):
             return self._db.execute(sql, tuple(values))
 
-    def change_many(self, sql: str, rows: Iterable[Values]) -> None:
+    def change_many(self, sql: str, rows: Iterable[SqlValues]) -> None:
         """Run a statement for each row of values."""
         with _errors_named(self.path):
             self._db.executemany(sql, (tuple(row) for row in rows))

@@ -34,7 +34,7 @@ _SAME = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class TaughtLabel:
     """What an example is, and is not, according to all statements about it."""
 
     concept: str | None
@@ -42,7 +42,7 @@ class Label:
     """names in lower case"""
 
 
-def current_labels(teachings: Iterable[Teaching]) -> dict[int, Label]:
+def current_labels(teachings: Iterable[Teaching]) -> dict[int, TaughtLabel]:
     """Return the label of each example, by id, in the order of their latest teachings.
 
     The later of two contradictory teachings wins; teaching keeps denials of other concepts. Names ignore case.
@@ -53,7 +53,7 @@ def current_labels(teachings: Iterable[Teaching]) -> dict[int, Label]:
         change = known.taught if teaching.is_one else known.denying
         found[teaching.example] = change(teaching.concept, teaching.id, key=str.casefold)
     return {
-        example: Label(known.concept or None, frozenset(name.casefold() for name in known.denied))
+        example: TaughtLabel(known.concept or None, frozenset(name.casefold() for name in known.denied))
         for example, known in found.items()
     }
 
@@ -65,7 +65,7 @@ class Answer(NamedTuple):
     """float32 (n, concepts)"""
     none: Bools
     """bool (n,): none of the concepts"""
-    copies: list[Label | None]
+    copies: list[TaughtLabel | None]
     """label of the example that each is a near copy of"""
 
 
@@ -87,7 +87,7 @@ class TaughtModel:
     Attributes
     ----------
     memory : ConceptMemory
-    labels : dict of int to Label
+    labels : dict of int to TaughtLabel
         By example id, in the order of the last statement.
     parents : dict of str to str
         Concept -> the concept above it.
@@ -99,7 +99,7 @@ class TaughtModel:
         from assocmem.concepts.memory import ConceptMemory  # kernels take a second to import: teaching needs none
 
         self.memory = ConceptMemory(dim)
-        self.labels: dict[int, Label] = {}
+        self.labels: dict[int, TaughtLabel] = {}
         self.parents: dict[str, str] = {}
         self.last_taught: dict[str, str] = {}
         self._folder, self._dim = folder, dim
@@ -221,9 +221,9 @@ class TaughtModel:
                 shares[row] /= max(total, 1.0 if len(places) == 1 else 1e-9)
         return Answer(shares, none, copies)
 
-    def copies(self, features: F32, sketches: Callable[[], I8]) -> list[Label | None]:
+    def copies(self, features: F32, sketches: Callable[[], I8]) -> list[TaughtLabel | None]:
         """Return the label of the most similar example that each row is a near copy of; None if there is none."""
-        out: list[Label | None] = []
+        out: list[TaughtLabel | None] = []
         sketches = functools.cache(sketches)
         for row, feature in enumerate(features):
             similar = self._similarity(feature, row, sketches)

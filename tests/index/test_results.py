@@ -8,6 +8,7 @@ import inspect
 import pytest
 
 import assocmem
+from assocmem.copies import grouping
 from assocmem.index import results
 from assocmem.index.store.records import Failure, Teaching
 
@@ -41,3 +42,7 @@ def test_results_are_exported():
 def test_a_seen_is_a_condition():
     assert results.Seen("", True, 20.0, 10.0, 1, 1)
     assert not results.Seen("", False, 1.0, 10.0, 1, 0)
+
+
+def test_the_similarities_of_copies_are_those_that_find_them():
+    assert (results.COPY, results.SIMILAR) == (grouping.COPY, grouping.SIMILAR)

@@ -8,7 +8,7 @@ import pytest
 from assocmem.codes.dct_sketches import SKETCH_LENGTH
 from assocmem.concepts.memory import ConceptMemory
 from assocmem.index.store.records import Teaching
-from assocmem.index.teach.taught_model import Label, TaughtModel, current_labels
+from assocmem.index.teach.taught_model import TaughtLabel, TaughtModel, current_labels
 
 DIM = 8
 NAMES = ["Ant", "bee", "cat", "ANT"]
@@ -62,7 +62,7 @@ class Tables:
 )
 def test_the_later_of_two_teachings_wins_and_other_denials_stay(statements, concept, denied):
     teachings = [teaching(number, 5, name, is_one) for number, (name, is_one) in enumerate(statements, 1)]
-    assert current_labels(teachings) == {5: Label(concept, frozenset(denied))}
+    assert current_labels(teachings) == {5: TaughtLabel(concept, frozenset(denied))}
 
 
 def test_labels_are_in_the_order_of_their_latest_teachings():
