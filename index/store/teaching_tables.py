@@ -49,12 +49,15 @@ class TeachingTables:
 
     # Teachings
 
-    def teachings(self, *, standing: bool = False) -> list[Teaching]:
-        """Return all teachings in order, or those that were not undone."""
+    def teachings(self, *, standing: bool = False, examples: Iterable[int] | None = None) -> list[Teaching]:
+        """Return the teachings in order: all, or those that were not undone, or those of some examples."""
         if not self.exist():
             return []
-        condition = " WHERE undone IS NULL" if standing else ""
-        found = self._catalog.rows(f"SELECT {_COLUMNS} FROM teachings{condition} ORDER BY id")
+        sql = f"SELECT {_COLUMNS} FROM teachings WHERE {'undone IS NULL' if standing else 'TRUE'}"
+        if examples is None:
+            found = self._catalog.rows(f"{sql} ORDER BY id")
+        else:
+            found = sorted(self._catalog.rows_of(f"{sql} AND example", examples), key=lambda row: row[0])
         return [_teaching(*row) for row in found]
 
     def concept_names(self, *, denied: bool = False) -> list[str]:

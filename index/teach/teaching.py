@@ -210,13 +210,13 @@ class Teacher:
             if model is None:
                 return []
             confidence = model.memory.confidence
-            denied = [name for label in model.labels.values() if label.concept is None for name in label.denied]
+            denied = Counter(name for label in model.labels.values() if label.concept is None for name in label.denied)
             return [
                 Concept(
                     name,
                     model.parents.get(name),
                     count,
-                    denied.count(name.casefold()),
+                    denied[name.casefold()],
                     None if np.isnan(confidence[name]) else confidence[name],
                     model.last_taught[name],
                 )
@@ -283,9 +283,10 @@ class Teacher:
 
     def _label(self, change: _Change, name: str, ids: Sequence[int], report: TeachReport, *, is_one: bool) -> None:
         """Label items, except those that have this label already."""
-        labels = current_labels(change.tables.teachings(standing=True))
+        found = list(self._examples(change.catalog, ids))
+        labels = current_labels(change.tables.teachings(standing=True, examples=[example.id for example in found]))
         examples: dict[int, Example] = {}
-        for example in self._examples(change.catalog, ids):
+        for example in found:
             label = labels.get(example.id)
             if label is not None and ((label.concept == name) if is_one else (name.casefold() in label.denied)):
                 report.known += 1
