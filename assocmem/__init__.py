@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from assocmem.codes.hash_codes import MessageCoder
     from assocmem.concepts.memory import ConceptMemory
     from assocmem.errors import AssocmemError
-    from assocmem.index.collection import Collection
-    from assocmem.index.collection import open_collection as open
+    from assocmem.index.collection import Collection, open_collection
     from assocmem.index.results import (
         AddReport,
         Concept,
@@ -34,8 +33,10 @@ if TYPE_CHECKING:
     from assocmem.memory.clique import CliqueMemory
     from assocmem.memory.familiarity import SeenMemory
     from assocmem.memory.willshaw import WillshawMemory
-    from assocmem.search.clique_index import CliqueIndex
+    from assocmem.search.clique_index import CliqueIndex, SearchReport
     from assocmem.search.sklearn_api import CliqueNeighbors
+
+    open = open_collection
 
 __version__ = "0.1.0.dev0"
 
@@ -58,13 +59,13 @@ __all__ = [
     "MessageCoder",
     "Progress",
     "Question",
+    "SearchReport",
     "Seen",
     "SeenMemory",
     "TeachReport",
     "Teaching",
     "WillshawMemory",
     "__version__",
-    "open",
 ]
 
 _HOMES = {
@@ -86,6 +87,7 @@ _HOMES = {
     "MessageCoder": ("assocmem.codes.hash_codes", "MessageCoder"),
     "Progress": ("assocmem.index.results", "Progress"),
     "Question": ("assocmem.index.teach.review", "Question"),
+    "SearchReport": ("assocmem.search.clique_index", "SearchReport"),
     "Seen": ("assocmem.index.results", "Seen"),
     "SeenMemory": ("assocmem.memory.familiarity", "SeenMemory"),
     "TeachReport": ("assocmem.index.results", "TeachReport"),
@@ -103,7 +105,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "open"])  # not in __all__, because a star import would replace the built-in one
 
 
 _compat.install()

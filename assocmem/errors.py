@@ -11,7 +11,8 @@ A message says what was expected, what was found and what to do. The hierarchy::
     │   ├── IdError
     │   │   ├── DuplicateIdError
     │   │   └── UnknownIdError (also a KeyError)
-    │   └── EmptyIndexError
+    │   ├── EmptyIndexError
+    │   └── NothingAllowedError
     ├── UnknownConceptError: no concept has this name
     ├── MissingFileError (also a FileNotFoundError): no file has this name
     ├── DamagedError: a file is cut short, or its checksums are wrong
@@ -22,6 +23,10 @@ A message says what was expected, what was found and what to do. The hierarchy::
     │   └── LockedError: another process is writing
     ├── MediaError: a picture or video cannot be read
     └── ExtractorError: a network is missing, does not fit, or failed
+
+    UserWarning
+    ├── PrecisionWarning: vectors are stored in more memory than was asked for, because they would have become equal
+    └── RecallWarning: only an exact search reaches the recall that was asked for
 """
 
 from collections.abc import Sequence
@@ -67,6 +72,10 @@ class UnknownIdError(IdError, KeyError):
 
 class EmptyIndexError(InputError):
     """An operation needs an index or memory that is not empty."""
+
+
+class NothingAllowedError(InputError):
+    """A filter lets no item of the index pass."""
 
 
 class UnknownConceptError(AssocmemError):
@@ -133,3 +142,11 @@ class MediaError(AssocmemError):
 
 class ExtractorError(AssocmemError):
     """A network is missing, does not fit, or failed to run."""
+
+
+class PrecisionWarning(UserWarning):
+    """Vectors are stored in more memory than was asked for, because float16 would have made different ones equal."""
+
+
+class RecallWarning(UserWarning):
+    """Only an exact search reaches the recall that was asked for."""

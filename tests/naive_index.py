@@ -114,10 +114,17 @@ def block_sums(codes, tables):
 
 
 def in_lanes(terms):
-    """Sum of float32 in the fixed order of the kernels: sixteen running sums, then halves onto halves."""
-    sums = [np.float32(0.0)] * 16
+    """Sum of float32 in the fixed order of the kernels: 64 running sums, those of what is left over are the first 16.
+
+    Then the four sixteens are added in pairs, and then halves onto halves.
+    """
+    chains = [[np.float32(0.0)] * 16 for _ in range(4)]
+    whole = len(terms) - len(terms) % 64
     for k, term in enumerate(terms):
-        sums[k % 16] = sums[k % 16] + term
+        chain = chains[k % 64 // 16 if k < whole else 0]
+        chain[k % 16] = chain[k % 16] + term
+    one, two, three, four = chains
+    sums = [(one[k] + two[k]) + (three[k] + four[k]) for k in range(16)]
     while len(sums) > 1:
         half = len(sums) // 2
         sums = [sums[k] + sums[k + half] for k in range(half)]
@@ -179,6 +186,8 @@ class Index:
     def values(self, query):
         """Id -> similarity, or squared distance."""
         q = np.asarray(query, np.float64)
+        if self.metric == "ip":
+            return {id_: float(q @ x) for id_, x in self.vectors.items()}
         if self.metric == "l2":
             return {id_: float(((q - x) ** 2).sum()) for id_, x in self.vectors.items()}
         return {id_: float(q @ x / np.sqrt((q @ q) * (x @ x))) for id_, x in self.vectors.items()}

@@ -135,6 +135,18 @@ def rotate_differences(x, mean, signs, out):  # type: ignore[no-untyped-def]
 
 
 @njit(**KERNEL)
+def centre_rows(x, mean, unit, out):  # type: ignore[no-untyped-def]
+    """Subtract the mean, from rows of unit length if ``unit`` is true; ``x``, ``out``: float32 (n, d)."""
+    for i in range(x.shape[0]):
+        scale = np.float32(1.0)
+        if unit:
+            squares = _sum_of_squares(x[i])
+            scale = np.float32(1.0 / np.sqrt(squares)) if squares > 0.0 else np.float32(0.0)
+        for k in range(x.shape[1]):
+            out[i, k] = x[i, k] * scale - mean[k]
+
+
+@njit(**KERNEL)
 def _rotate(row, d, signs):  # type: ignore[no-untyped-def]
     """Rotate a row of N values in place; only the first ``d`` are read, the others count as zero."""
     width = row.shape[0]

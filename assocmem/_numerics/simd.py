@@ -21,6 +21,8 @@ from numba.extending import intrinsic, overload
 
 from assocmem._numerics.types import F32, LANES, U16
 
+CHAINS = 4
+"""Running sums of sixteen numbers each, over a row."""
 LONG_ROW = 1024
 """Bytes above which a row is prefetched into the second-level cache. The first-level cache can wait for few lines at
 once: long rows that leave it free save a third of the time. Short rows that are not in it take twice the time."""
@@ -325,6 +327,12 @@ def squared_distance(query: Any, rows: Any, row: Any) -> Any:
     return _plain_sum(difference * difference)
 
 
+def scaled_distance(query: Any, rows: Any, row: Any, scale: Any) -> Any:
+    """Return |q - scale * x|^2 for a row x, float32; ``scale``: float32; other shapes as for ``products``."""
+    difference = query - _plain_row(rows, row) * np.float32(scale)
+    return _plain_sum(difference * difference)
+
+
 def widen_row(rows: Any, row: Any, out: Any) -> None:
     """Copy a row to ``out``, float32 (d,); ``rows`` as for ``products``."""
     out[:] = _plain_row(rows, row)
@@ -336,10 +344,14 @@ def _plain_row(rows: Any, row: Any) -> Any:
 
 
 def _plain_sum(terms: Any) -> Any:
-    """Add as the intrinsics do: sixteen running sums, then halves."""
-    sums = np.zeros(LANES, np.float32)
-    for start in range(0, len(terms), LANES):
-        sums += terms[start : start + LANES]
+    """Add as the intrinsics do: four times sixteen running sums, then halves."""
+    parts = np.zeros((CHAINS, LANES), np.float32)
+    whole = len(terms) - len(terms) % (CHAINS * LANES)
+    for start in range(0, whole, CHAINS * LANES):
+        parts += terms[start : start + CHAINS * LANES].reshape(CHAINS, LANES)
+    for start in range(whole, len(terms), LANES):
+        parts[0] += terms[start : start + LANES]
+    sums = (parts[0] + parts[1]) + (parts[2] + parts[3])
     while len(sums) > 1:
         sums = sums[: len(sums) // 2] + sums[len(sums) // 2 :]
     return sums[0]
@@ -364,33 +376,39 @@ class _Row:
             self.builder.bitcast(_load_lanes(self.builder, address, ir.IntType(16), 2), halves), _FLOATS
         )
 
-    def each(self) -> Any:
-        """Loop over the positions of its parts."""
-        first, step = (ir.Constant(_WORD, value) for value in (0, LANES))
-        return cgutils.for_range_slice(self.builder, first, self.length, step, intp=_WORD)
+    def each(self, first: Any = None, last: Any = None, step: int = LANES) -> Any:
+        """Loop over the positions of its parts, from the first to the last."""
+        first = ir.Constant(_WORD, 0) if first is None else first
+        last = self.length if last is None else last
+        return cgutils.for_range_slice(self.builder, first, last, ir.Constant(_WORD, step), intp=_WORD)
 
 
-def _sum_over_row(terms: Any, returned: Any) -> Any:
-    """Make an intrinsic that sums each of ``terms(builder, part of the query, part of the row)`` over a row."""
+def _sum_row(context: Any, builder: Any, signature: Any, arguments: Any, terms: Any) -> Any:
+    """Sum each of ``terms(builder, part of the query, part of the row, scalars)`` over a row."""
+    zero = ir.Constant(_FLOATS, [0.0] * LANES)
+    start = _address(context, builder, signature.args[0], arguments[0])
+    stored = _Row(context, builder, signature.args[1], arguments[1:3])
+    scalars = [_broadcast(builder, scalar) for scalar in arguments[3:]]
+    count = len(signature.return_type) if isinstance(signature.return_type, types.UniTuple) else 1
+    # A single chain of sums would wait for each addition before it begins the next.
+    sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(count)] for _ in range(CHAINS)]
 
-    @intrinsic
-    def summed(typing_context, query, rows, row):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            zero = ir.Constant(_FLOATS, [0.0] * LANES)
-            start = _address(context, builder, signature.args[0], arguments[0])
-            stored = _Row(context, builder, signature.args[1], arguments[1:])
-            count = len(returned) if isinstance(returned, types.UniTuple) else 1
-            sums = [cgutils.alloca_once_value(builder, zero) for _ in range(count)]
-            with stored.each() as (at, _):
-                q = _load_lanes(builder, builder.gep(start, [at]), ir.FloatType(), 4)
-                for total, term in zip(sums, terms(builder, q, stored.load(at)), strict=True):
-                    builder.store(builder.fadd(builder.load(total), term), total)
-            values = [_sum_lanes(builder, builder.load(total)) for total in sums]
-            return context.make_tuple(builder, signature.return_type, values) if count > 1 else values[0]
+    def add(at: Any, chain: int) -> None:
+        q = _load_lanes(builder, builder.gep(start, [at]), ir.FloatType(), 4)
+        for total, term in zip(sums[chain], terms(builder, q, stored.load(at), *scalars), strict=True):
+            builder.store(builder.fadd(builder.load(total), term), total)
 
-        return returned(query, rows, types.int64), generate
-
-    return summed
+    whole = builder.and_(stored.length, ir.Constant(_WORD, -CHAINS * LANES))
+    with stored.each(last=whole, step=CHAINS * LANES) as (at, _):
+        for chain in range(CHAINS):
+            add(builder.add(at, ir.Constant(_WORD, chain * LANES)), chain)
+    with stored.each(first=whole) as (at, _):
+        add(at, 0)
+    values = []
+    for j in range(count):
+        one, two, three, four = (builder.load(chain[j]) for chain in sums)
+        values.append(_sum_lanes(builder, builder.fadd(builder.fadd(one, two), builder.fadd(three, four))))
+    return context.make_tuple(builder, signature.return_type, values) if count > 1 else values[0]
 
 
 def _product_terms(builder: Any, q: Any, x: Any) -> tuple[Any, ...]:
@@ -402,8 +420,32 @@ def _distance_terms(builder: Any, q: Any, x: Any) -> tuple[Any, ...]:
     return (builder.fmul(difference, difference),)
 
 
-_products = _sum_over_row(_product_terms, types.UniTuple(types.float32, 2))
-_squared_distance = _sum_over_row(_distance_terms, types.float32)
+def _scaled_terms(builder: Any, q: Any, x: Any, scale: Any) -> tuple[Any, ...]:
+    return _distance_terms(builder, q, builder.fmul(x, scale))
+
+
+@intrinsic
+def _products(typing_context, query, rows, row):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return _sum_row(context, builder, signature, arguments, _product_terms)
+
+    return types.UniTuple(types.float32, 2)(query, rows, types.int64), generate
+
+
+@intrinsic
+def _squared_distance(typing_context, query, rows, row):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return _sum_row(context, builder, signature, arguments, _distance_terms)
+
+    return types.float32(query, rows, types.int64), generate
+
+
+@intrinsic
+def _scaled_distance(typing_context, query, rows, row, scale):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return _sum_row(context, builder, signature, arguments, _scaled_terms)
+
+    return types.float32(query, rows, types.int64, types.float32), generate
 
 
 @overload(products)
@@ -414,6 +456,11 @@ def _compiled_products(query, rows, row):  # type: ignore[no-untyped-def]
 @overload(squared_distance)
 def _compiled_squared_distance(query, rows, row):  # type: ignore[no-untyped-def]
     return lambda query, rows, row: _squared_distance(query, rows, row)
+
+
+@overload(scaled_distance)
+def _compiled_scaled_distance(query, rows, row, scale):  # type: ignore[no-untyped-def]
+    return lambda query, rows, row, scale: _scaled_distance(query, rows, row, scale)
 
 
 @intrinsic

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -47,6 +48,30 @@ def parallel_for(work: Callable[[int, int], None], count: int, threads: int, lea
             done.result()
 
 
+_LOCKS: weakref.WeakSet[ReadWriteLock | WriterLock] = weakref.WeakSet()
+"""All locks. A fork must find none of them in the middle of a change, and makes them new in the child."""
+FORK_PATIENCE = 10.0
+"""Seconds for which a fork waits for a writer."""
+
+
+class WriterLock:
+    """A lock that the thread which holds it may take again; a child that is forked gets it free."""
+
+    def __init__(self) -> None:
+        self.renew()
+        _LOCKS.add(self)
+
+    def renew(self) -> None:
+        """Make the lock free, whoever held it."""
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class _Side:
     """One side of a lock as a context manager that can be entered many times."""
 
@@ -67,12 +92,30 @@ class ReadWriteLock:
     """
 
     def __init__(self) -> None:
+        self.renew()
+        _LOCKS.add(self)
+        self._reading_side = _Side(self._start_reading, self._stop_reading)
+        self._writing_side = _Side(self._start_writing, self._stop_writing)
+
+    def renew(self) -> None:
+        """Make the lock free, whoever held it."""
         self._changed = threading.Condition()
         self._readers = 0
         self._writing = False
         self._waiting = 0  # writers
-        self._reading_side = _Side(self._start_reading, self._stop_reading)
-        self._writing_side = _Side(self._start_writing, self._stop_writing)
+        self._writer = 0  # thread
+
+    def hold_back(self) -> bool:
+        """Wait until no other thread writes, and let none begin; return whether ``let_go`` must be called."""
+        if self._writing and self._writer == threading.get_ident():
+            return False  # whoever forks while it writes knows what it does
+        self._changed.acquire()
+        self._changed.wait_for(lambda: not self._writing, FORK_PATIENCE)
+        return True
+
+    def let_go(self) -> None:
+        """Undo ``hold_back``."""
+        self._changed.release()
 
     def reading(self) -> AbstractContextManager[None]:
         """Hold the lock together with other readers."""
@@ -103,8 +146,31 @@ class ReadWriteLock:
             finally:
                 self._waiting -= 1
             self._writing = True
+            self._writer = threading.get_ident()
 
     def _stop_writing(self) -> None:
         with self._changed:
             self._writing = False
             self._changed.notify_all()
+
+
+_held: list[ReadWriteLock] = []
+
+
+def _before_fork() -> None:
+    _held.extend(lock for lock in list(_LOCKS) if isinstance(lock, ReadWriteLock) and lock.hold_back())
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().let_go()
+
+
+def _after_fork_in_child() -> None:
+    _held.clear()
+    for lock in list(_LOCKS):
+        lock.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -36,3 +36,7 @@ KERNEL = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "nu
 """Options of every kernel: compiled once per machine, and run without the interpreter lock."""
 MAXIMUM_KERNEL = {**KERNEL, "fastmath": {"nnan", "nsz"}}
 """Options of kernels that count or find a maximum of numbers that are not NaN: they may compare in any order."""
+RAW_KERNEL = {**KERNEL, "_nrt": False}
+"""Options of kernels that take many arrays and make none: numba would count the references of each array at each call,
+which takes longer than their work. Who calls them keeps the arrays alive, and makes the scratch arrays."""
+RAW_MAXIMUM_KERNEL = {**MAXIMUM_KERNEL, "_nrt": False}

@@ -99,7 +99,9 @@ def _new_file(path: str | os.PathLike[str]) -> Iterator[Any]:
         yield file
 
 
-def save_arrays(path: str | os.PathLike[str], kind: str, about: dict[str, Any], arrays: Arrays) -> None:
+def save_arrays(
+    path: str | os.PathLike[str], kind: str, about: dict[str, Any], arrays: Arrays, *, version: int = FORMAT
+) -> None:
     """Write named arrays and facts about them to a file of its own.
 
     Parameters
@@ -111,6 +113,8 @@ def save_arrays(path: str | os.PathLike[str], kind: str, about: dict[str, Any], 
     about : dict
         Facts that JSON can represent.
     arrays : dict of arrays
+    version : int
+        Format of this kind of file.
 
     Raises
     ------
@@ -118,7 +122,7 @@ def save_arrays(path: str | os.PathLike[str], kind: str, about: dict[str, Any], 
         No file can have that name.
     """
     with _new_file(path) as file:
-        file.attrs["format"] = FORMAT
+        file.attrs["format"] = version
         # Not as str: h5py stores strings in a heap without checksum, where a wrong bit can make HDF5 read forever.
         facts = np.frombuffer(json.dumps({"kind": kind, **about}).encode(), np.uint8)
         write_arrays(file, {"about": facts, **arrays})
@@ -161,7 +165,7 @@ def is_mapped(array: AnyArray) -> bool:
 
 @contextlib.contextmanager
 def loaded_arrays(
-    path: str | os.PathLike[str], kind: str, way_out: str, *, mapped: Collection[str] = ()
+    path: str | os.PathLike[str], kind: str, way_out: str, *, mapped: Collection[str] = (), newest: int = FORMAT
 ) -> Iterator[tuple[dict[str, Any], Arrays]]:
     """Read what ``save_arrays`` wrote; yields the facts and the arrays.
 
@@ -175,6 +179,8 @@ def loaded_arrays(
         What to do about a damaged file, for the message.
     mapped : names
         Arrays that stay in the file; their checksums are computed, too.
+    newest : int
+        Newest format of this kind of file that can be read.
 
     Raises
     ------
@@ -191,7 +197,7 @@ def loaded_arrays(
         with h5py.File(target, "r") as file:
             if "about" not in file:
                 raise MismatchError(f"{path}: expected {_a(kind)}, found another kind of file; load it as that")
-            _check_format(path, file.attrs["format"])
+            _check_format(path, file.attrs["format"], newest)
             names = {name.removesuffix(" checksums") for name in file}
             arrays = {name: read_array(file, target, name, mapped=name in mapped) for name in names}
         about = json.loads(arrays.pop("about").tobytes())
@@ -275,10 +281,10 @@ def _damage_named(path: Path, what: str, way_out: str) -> Iterator[None]:
         ) from error
 
 
-def _check_format(path: str | os.PathLike[str], found: int) -> None:
-    if found != FORMAT:
+def _check_format(path: str | os.PathLike[str], found: int, newest: int = FORMAT) -> None:
+    if not FORMAT <= found <= newest:
         raise MismatchError(
-            f"{path}: expected format {FORMAT}, found {found}; it was written by a newer assocmem: update this one"
+            f"{path}: expected format {newest}, found {found}; it was written by a newer assocmem: update this one"
         )
 
 

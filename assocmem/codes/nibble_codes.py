@@ -139,6 +139,25 @@ def encode_rows(rotated, levels, codes, scales, squares):  # type: ignore[no-unt
 
 
 @njit(**KERNEL)
+def estimate_centres(codes, levels, scales, centres, out):  # type: ignore[no-untyped-def]
+    """Fill ``out``, float32 (n,), with what codes say of the products of what they encode with other vectors.
+
+    ``codes``: uint8 (n, b); ``levels``, ``scales``: of ``encode_rows``; ``centres``: rotated vectors, float32 (n, N).
+    """
+    axes = _axes(centres.shape[1], 2 * codes.shape[1])
+    units = _prototypes(axes, levels)
+    for i in range(codes.shape[0]):
+        product = np.float32(0.0)
+        for b in range(codes.shape[1]):
+            for half in range(2):
+                winner = (codes[i, b] >> (4 * half)) & 15
+                first = (2 * b + half) * axes
+                for k in range(axes):
+                    product += centres[i, first + k] * units[winner, k]
+        out[i] = scales[i] * product
+
+
+@njit(**KERNEL)
 def decode_rows(codes, levels, scales, squares, out):  # type: ignore[no-untyped-def]
     """Decode to the vector along the winners' prototypes that is nearest to what was encoded, ``e * <r, e> / |e|^2``.
 
@@ -264,6 +283,12 @@ class NibbleCoder:
         scales, squares = np.empty(n, np.float32), np.empty(n, np.float32)
         encode_rows(rotated, self.levels, codes, scales, squares)
         return codes, scales, squares
+
+    def products(self, codes: U8, scales: F32, rotated: F32) -> F32:
+        """Return estimates of the products of encoded vectors with as many others, float32 (n, width) -> (n,)."""
+        out = np.empty(len(codes), np.float32)
+        estimate_centres(codes, self.levels, scales, rotated, out)
+        return out
 
     def decode(self, codes: U8, scales: F32, squares: F32) -> F32:
         """Return approximations of the vectors that were encoded, float32 (n, width)."""

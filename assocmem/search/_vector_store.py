@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-import threading
+import warnings
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from assocmem._numerics.rotation import Rotation, next_power_of_two
-from assocmem._numerics.threads import ReadWriteLock
-from assocmem._numerics.types import F32, I32, I64, Arrays
+from assocmem._numerics.rotation import as_matrix, centre_rows, next_power_of_two
+from assocmem._numerics.threads import ReadWriteLock, WriterLock
+from assocmem._numerics.types import F32, F64, I32, I64, U8, Arrays, Bools
 from assocmem._numerics.validation import check_ids, check_size, check_vectors
 from assocmem.codes.nibble_codes import NibbleCoder
-from assocmem.errors import DuplicateIdError, IdError, InputError, UnknownIdError
+from assocmem.errors import DuplicateIdError, IdError, InputError, NothingAllowedError, PrecisionWarning, UnknownIdError
+from assocmem.search.centred_pools import CentredPools
 from assocmem.search.id_map import IdMap
-from assocmem.search.pool_kernels import POOL_ITEMS
+from assocmem.search.pool_kernels import EMPTY_BIAS, POOL_ITEMS, QueryTables
 from assocmem.search.pool_tree import ADD_CHUNK, PoolTree
-from assocmem.search.vector_table import VectorTable
+from assocmem.search.probing import COSINE, L2, PRODUCT, Queries, Stored
+from assocmem.search.vector_table import VectorTable, is_coarse
 
+Metric = Literal["cosine", "l2", "ip"]
+METRICS: dict[str, int] = {"l2": L2, "cosine": COSINE, "ip": PRODUCT}
 Conflict = Literal["refuse", "replace", "skip"]
 
 MERGE_ROWS = 4096
 """Vectors that are copied at a time when stores are merged."""
+SHORT = 16
+"""Values up to which vectors are stored as float32 by default: they take 64 bytes either way with few values."""
+MEAN_ROWS = 4096
+"""Vectors of which the mean is taken."""
+MEAN_SHIFT = 0.25
+"""The mean is moved, and everything encoded again, if the squared distance to the mean of the items is greater than
+this share of their variance."""
+MEAN_GROWTH = 2
+"""Growth of the index from one check of its mean to the next."""
+PRECISION_ROWS = 256
+"""New vectors of which it is checked whether float16 can tell them apart."""
+FEW_ITEMS = 1024
+"""Items up to which this is checked at every addition."""
+SPARE_SHARE = 2
+"""An index is compacted when fewer than one in this many of its rows are in use."""
+LEAST_SPARE = 4096
+"""Rows below which it is not."""
 
 
 class Stats(NamedTuple):
@@ -41,6 +62,8 @@ class Stats(NamedTuple):
     """Bytes in memory by purpose; counted, with the spare room of arrays."""
     mapped_bytes: int
     """Bytes of vectors in a mapped file."""
+    expected_recall: float = 1.0
+    """Share of the ten nearest that a search is expected to find by default."""
 
 
 def rotated_width(dim: int) -> int:
@@ -61,9 +84,10 @@ class VectorStore:
 
     Attributes
     ----------
-    rotation : Rotation
-    tree : PoolTree
-        Codes; its members are rows.
+    pools : CentredPools
+        Codes; their members are rows.
+    mean : float32 (dim,)
+        Subtracted from vectors (of unit length for cosine) before coding.
     vectors : VectorTable
     ids : IdMap
     count : int
@@ -75,44 +99,96 @@ class VectorStore:
     def __init__(
         self,
         dim: int,
-        metric: Literal["cosine", "l2"],
+        metric: Metric,
         *,
-        features: str,
+        features: str | None,
         clusters: int | None,
         mean: npt.ArrayLike | None,
         seed: int,
     ) -> None:
-        if metric not in ("cosine", "l2"):
-            raise InputError(f"metric: expected cosine or l2, found {metric!r}")
+        if metric not in METRICS:
+            raise InputError(f"metric: expected cosine, l2 or ip, found {metric!r}")
         self.dim, self.metric, self.seed = check_size("dim", dim, 1), metric, check_size("seed", seed, 0)
-        self.cosine = metric == "cosine"
+        self.cosine, self.metric_number = metric == "cosine", METRICS[metric]
         width = rotated_width(dim)
         self.clusters = default_clusters(width) if clusters is None else check_size("clusters", clusters, 8)
-        self.rotation = Rotation(dim, width, unit=self.cosine, mean=mean, seed=seed)
-        coder = NibbleCoder(width, self.clusters)
-        # Finer codes of pools are worth their time if those of items are coarse; on SIFT, they cost what they save.
-        router = coder if coder.axes <= 4 else NibbleCoder(width, min(2 * self.clusters, 256))
-        self.tree = PoolTree(coder, router, self._rotate_means)
-        self.vectors = VectorTable(dim, features)
+        self.given_mean = mean is not None
+        self.mean: F32 = np.zeros(dim, np.float32) if mean is None else as_matrix(mean, dim, "mean")[0].copy()
+        self.pools = self._new_pools()
+        self.features = ("float32" if dim <= SHORT else "float16") if features is None else features
+        self.vectors = VectorTable(dim, self.features)
         self.ids = IdMap()
         self.count = 0
         self.lock = ReadWriteLock()
-        self._writing = threading.RLock()
+        self._writing = WriterLock()
         self._rows = 0  # rows that have ever been used
         self._free_rows: list[int] = []  # those of them that may be used again
         self._next_id = 0
+        self._mean_count = 0  # items at the last check of the mean
+
+    def _new_pools(self) -> CentredPools:
+        coder = NibbleCoder(rotated_width(self.dim), self.clusters)
+        # Finer codes of pools are worth their time if those of items are coarse; on SIFT, they cost what they save.
+        router = coder if coder.axes <= 4 else NibbleCoder(coder.width, min(2 * self.clusters, 256))
+        return CentredPools(self.dim, coder, router, seed=self.seed, product=self.metric == "ip")
+
+    @property
+    def tree(self) -> PoolTree:
+        """Codes of items, pools and groups."""
+        return self.pools.tree
 
     @property
     def kind(self) -> dict[str, str | int]:
-        """Settings that two stores must have in common, besides the mean, for their codes to mean the same."""
-        same: dict[str, str | int] = {"dim": self.dim, "metric": self.metric, "features": self.vectors.kind}
+        """Settings that two stores must have in common for their codes to mean the same."""
+        same: dict[str, str | int] = {"dim": self.dim, "metric": self.metric, "features": self.features}
         return same | {"clusters": self.clusters, "seed": self.seed}
 
-    def _rotate_means(self, means: F32) -> F32:
-        return self.rotation(np.ascontiguousarray(means[:, : self.dim]), unit=False)
+    def _centred(self, x: F32) -> F32:
+        """Vectors float32 (n, dim) -> less the mean, of unit length before for cosine."""
+        out = np.empty_like(x)
+        centre_rows(x, self.mean, self.cosine, out)
+        return out
 
-    def _unrotated(self, rows: I32) -> F32:
-        return self.vectors.get(rows, unit=self.cosine)
+    def _centred_rows(self, rows: I32) -> F32:
+        return self._centred(self.vectors.get(rows))
+
+    # What kernels take
+
+    def stored(self, allowed: U8 | None = None) -> Stored:
+        """Return what is searched; ``allowed``: uint8 by row, for items that may be found."""
+        tree, centres = self.tree, self.pools.centres
+        biases = tree.pools.arrays.biases
+        if self.metric == "ip":  # the lengths of centres do not count
+            biases = np.where(biases == EMPTY_BIAS, EMPTY_BIAS, np.uint16(0))
+        return Stored(
+            tree.items.arrays,
+            tree.pools.arrays,
+            biases,
+            centres.values,
+            centres.scales,
+            centres.spreads,
+            centres.radii,
+            self.vectors.head,
+            self.vectors.tail,
+            self.ids.row_ids,
+            np.empty(0, np.uint8) if allowed is None else allowed,
+        )
+
+    def queries(self, q: F32) -> Queries:
+        """Return queries, float32 (n, dim), in the forms that kernels take."""
+        wide, inverses = self.vectors.prepare_queries(q, cosine=self.metric != "l2")
+        if self.metric == "ip":
+            centred, offsets = q, -(q @ self.mean)
+        else:
+            centred = self._centred(q)
+            offsets = np.float32(0.5) * np.einsum("ij,ij->i", centred, centred)
+        rotated = self.pools.rotate(centred)
+        coarse = QueryTables(*self.tree.router.tables(rotated))
+        fine = coarse if self.tree.coder is self.tree.router else QueryTables(*self.tree.coder.tables(rotated))
+        # Entries of tables are rounded: an error per cluster, times the scale of a code, over what it codes.
+        axes = self.tree.coder.axes
+        noises = fine.terms[:, 0] ** 2 * np.float32((1 / axes if axes <= 2 else 2.0) / 12)
+        return Queries(wide, inverses, self.vectors.widen(centred), offsets.astype(np.float32), noises, coarse, fine)
 
     # Reading. Callers hold the lock, unless the docstring says otherwise
 
@@ -123,6 +199,32 @@ class VectorStore:
     def used_rows(self) -> I32:
         """Return the rows of all items, int32 (n,), ascending."""
         return np.flatnonzero(self.tree.items.arrays.slot_of[: self._rows] >= 0).astype(np.int32)
+
+    def allowed_rows(self, allow: Any) -> U8:
+        """Return which rows may be found, uint8 (rows,).
+
+        ``allow``: ids, a mask by id, or a function of ids; see ``CliqueIndex.search``.
+
+        Raises
+        ------
+        UnknownIdError, NothingAllowedError, InputError
+            An id that is not in the index; no item passes; neither ids nor a mask.
+        """
+        rows = self.used_rows()
+        out = np.zeros(max(1, self._rows), np.uint8)
+        if callable(allow):
+            for start in range(0, len(rows), MERGE_ROWS):
+                part = rows[start : start + MERGE_ROWS]
+                out[part] = _check_mask(allow(self.ids.ids(part)), len(part))
+        elif np.asarray(allow).dtype == np.bool_:
+            mask, ids = _check_mask(allow, None), self.ids.ids(rows)
+            inside = ids < len(mask)
+            out[rows[inside]] = mask[ids[inside]]
+        else:
+            out[self._rows_of(check_ids(np.unique(np.asarray(allow))))] = 1
+        if not out.any():
+            raise NothingAllowedError("allow: expected a filter that lets items pass, found one that lets none pass")
+        return out
 
     def contains(self, id_: int) -> bool:
         """Return whether an item has an id, which must fit into int64. Takes the lock."""
@@ -152,7 +254,7 @@ class VectorStore:
             tree = self.tree
             memory = {
                 "codes and pools": tree.items.nbytes,
-                "routing": tree.pools.nbytes + tree.groups.nbytes,
+                "routing": self.pools.nbytes - tree.items.nbytes,
                 "ids": self.ids.nbytes + 8 * len(self._free_rows),
                 "vectors": self.vectors.nbytes,
             }
@@ -182,11 +284,64 @@ class VectorStore:
                 if on_conflict == "skip":
                     x, wanted = np.ascontiguousarray(x[~known]), wanted[~known]
             self._prepare_ids(wanted)
+            self._prepare_vectors(x)
             for start in range(0, len(x), ADD_CHUNK):
                 part = slice(start, start + ADD_CHUNK)
                 replaced = wanted[part][known[part]] if on_conflict == "replace" else wanted[:0]
                 self._add_chunk(x[part], wanted[part], replaced)
+            self._follow_mean()
             return wanted
+
+    def _prepare_vectors(self, x: F32) -> None:
+        """Store float32 from now on if float16 cannot tell vectors apart; choose the first mean."""
+        if self.vectors.kind == "float16" and len(x) and self._would_be_coarse(x):
+            warnings.warn(
+                "vectors: expected values that float16 can tell apart, found differences that it would change by more "
+                "than half a percent; they are stored as float32, in twice the memory (say features='float32' to "
+                "choose that, or subtract what is common to all)",
+                PrecisionWarning,
+                stacklevel=5,
+            )
+            with self.lock.writing():
+                self.vectors.widen_rows()
+        if not self.count and len(x) and not self.given_mean:
+            with self.lock.writing():
+                self.mean = self._mean_of(x)
+
+    def _would_be_coarse(self, x: F32) -> bool:
+        if len(x) < 32 and self.count >= FEW_ITEMS:
+            spread = float(self.pools.centres.spreads[self.tree.items.used_pools()].mean())
+            scale = np.maximum(np.linalg.norm(x, axis=1), 1e-30) if self.cosine else np.ones(len(x), np.float32)
+            errors = ((x.astype(np.float16).astype(np.float32) - x) / scale[:, None]) ** 2
+            return bool(errors.sum(axis=1).mean() > 1e-4 * spread > 0)
+        sample = x[np.linspace(0, len(x) - 1, min(len(x), PRECISION_ROWS)).astype(np.int64)]
+        if len(sample) < 64 and self.count:
+            sample = np.concatenate([sample, self.vectors.get(self.some_rows(64))])
+        return is_coarse(sample, unit=self.cosine)
+
+    def some_rows(self, most: int) -> I32:
+        """Return rows that are in use, evenly spread, at most so many."""
+        used = self.used_rows()
+        return used[np.unique(np.linspace(0, max(len(used) - 1, 0), most).astype(np.int64))[: len(used)]]
+
+    def _mean_of(self, x: F32) -> F32:
+        some = x[np.linspace(0, len(x) - 1, min(len(x), MEAN_ROWS)).astype(np.int64)].astype(np.float64)
+        if self.cosine:
+            some /= np.linalg.norm(some, axis=1, keepdims=True)
+        return np.asarray(_trimmed(some).mean(axis=0), np.float32)
+
+    def _follow_mean(self) -> None:
+        """Move the mean, and encode everything again, if the items have moved away from it."""
+        if self.given_mean or self.count < max(64, MEAN_GROWTH * self._mean_count):
+            return
+        self._mean_count = self.count
+        some = self._centred_rows(self.some_rows(MEAN_ROWS)).astype(np.float64)
+        some = _trimmed(some)
+        shift = some.mean(axis=0)
+        if (shift**2).sum() > MEAN_SHIFT * some.var(axis=0).sum():
+            with self.lock.writing():
+                self.mean = np.asarray(self.mean + shift, np.float32)
+                self.pools.centre_again(self._centred_rows)
 
     def _new_ids(self, count: int) -> I64:
         if self._next_id + count > 2**63:
@@ -203,7 +358,7 @@ class VectorStore:
                 self.ids.make_explicit(self._rows, self.used_rows())
 
     def _add_chunk(self, x: F32, ids: I64, replaced: I64) -> None:
-        rotated = self.rotation(x)
+        centred = self._centred(x)
         with self.lock.writing():
             if len(replaced):
                 self._remove_rows(replaced, self._rows_of(replaced))
@@ -212,7 +367,7 @@ class VectorStore:
             rows = np.array([*old, *range(self._rows, self._rows + len(x) - reused)], np.int32)
             self.vectors.put(rows, x)
             self.ids.insert(ids, rows)
-            self.tree.add(rotated, rows, self._unrotated)
+            self.pools.add(centred, rows, self._centred_rows)
             self._rows += len(x) - reused
             self.count += len(x) - len(replaced)
             self._next_id = max(self._next_id, int(ids.max()) + 1)
@@ -225,10 +380,44 @@ class VectorStore:
             with self.lock.writing():
                 self._remove_rows(wanted, rows)
                 self.count -= len(wanted)
+            spare = self._rows > SPARE_SHARE * self.count and self._rows > LEAST_SPARE
+            if spare and not self.vectors.mapped_bytes:
+                self.compact()
+
+    def compact(self) -> None:
+        """Give the memory of removed items back: what is left is stored anew. Takes the time of adding it."""
+        with self._writing, self.lock.writing():
+            rows = self.used_rows()
+            ids, features, next_id = self.ids.ids(rows), self.vectors.kind, self._next_id
+            vectors = VectorTable(self.dim, features)
+            if len(rows):
+                vectors.reserve(len(rows))
+            for start in range(0, len(rows), MERGE_ROWS):
+                part = rows[start : start + MERGE_ROWS]
+                vectors.put(np.arange(start, start + len(part), dtype=np.int32), self.vectors.get(part))
+            self.vectors, self.pools, self.ids = vectors, self._new_pools(), IdMap()
+            self._rows, self._free_rows, self._next_id = len(rows), [], next_id
+            new = np.arange(len(rows), dtype=np.int32)
+            if not np.array_equal(ids, new):
+                self.ids.make_explicit(0, new[:0])
+            if len(rows):
+                self.ids.insert(ids, new)
+            for start in range(0, len(rows), MERGE_ROWS):
+                part = new[start : start + MERGE_ROWS]
+                self.pools.add(self._centred_rows(part), part, self._centred_rows)
+
+    def clear(self) -> None:
+        """Remove all items, and give their memory back; ids go on from where they were."""
+        with self._writing, self.lock.writing():
+            self.pools, self.vectors, self.ids = self._new_pools(), VectorTable(self.dim, self.features), IdMap()
+            if self._next_id:
+                self.ids.make_explicit(0, np.empty(0, np.int32))
+            self.count = self._rows = self._mean_count = 0
+            self._free_rows = []
 
     def _remove_rows(self, ids: I64, rows: I32) -> None:
         for row in rows.tolist():
-            self.tree.remove(row)
+            self.pools.remove(row)
             if row >= len(self.vectors.head):  # rows of the head are never written again
                 self._free_rows.append(row)
         self.ids.remove(ids)
@@ -242,7 +431,7 @@ class VectorStore:
             self.add(x, wanted, "replace")
 
     def merge(self, other: VectorStore) -> None:
-        """Copy the items of another store of the same kind and mean, with their codes and pools as they are.
+        """Copy the items of another store of the same kind, with their pools, and their codes if the means are equal.
 
         Raises
         ------
@@ -260,7 +449,12 @@ class VectorStore:
                 )
             self._prepare_ids(ids)
             with self.lock.writing():
+                if other.vectors.kind == "float32" and self.vectors.kind != "float32":
+                    self.vectors.widen_rows()
+                if not self.count and not self.given_mean:
+                    self.mean = other.mean.copy()
                 self._copy_items(other, rows, ids)
+            self._follow_mean()
 
     def _copy_items(self, other: VectorStore, rows: I32, ids: I64) -> None:
         new = np.arange(self._rows, self._rows + len(rows), dtype=np.int32)
@@ -270,7 +464,12 @@ class VectorStore:
         self.ids.insert(ids, new)
         numbers = np.full(max(1, other._rows), -1, np.int32)
         numbers[rows] = new
-        self.tree.merge(other.tree, numbers)
+        pools = self.pools.merge(other.pools, numbers)
+        if not np.array_equal(self.mean, other.mean):
+            used = pools[self.tree.items.arrays.sizes[pools] > 0]
+            for pool in used.tolist():
+                self.tree.remove_pool(pool)
+            self.pools.encode_again(used, self._centred_rows)
         self._rows += len(rows)
         self.count += len(rows)
         self._next_id = max(self._next_id, int(ids.max(initial=-1)) + 1)
@@ -279,26 +478,34 @@ class VectorStore:
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return what a file must contain: facts, and arrays without their spare room. The caller holds the lock."""
-        arrays = {"mean": self.rotation.mean, "vectors": self.vectors.state(self._rows)}
+        arrays = {"mean": self.mean, "vectors": self.vectors.state(self._rows)}
         if not self.ids.is_identity:
             arrays["ids"] = self.ids.row_ids[: self._rows]
-        return {**self.kind, "rows": self._rows, "next_id": self._next_id}, arrays | self.tree.state()
+        facts = {"rows": self._rows, "next_id": self._next_id, "given_mean": self.given_mean}
+        return {**self.kind, **facts, "stored": self.vectors.kind}, arrays | self.pools.state()
 
     def restore(self, facts: dict[str, Any], arrays: Arrays) -> None:
         """Use what ``state`` returned, in an empty store; mapped vectors stay in their file.
+
+        Codes of a file of the first format, which are those of whole vectors, are made again.
 
         Raises
         ------
         KeyError, ValueError, InputError
             The facts and arrays cannot be those of a store.
         """
-        rows = int(facts["rows"])
-        self.tree.restore(arrays)
+        rows, old = int(facts["rows"]), "centres values" not in arrays
+        if arrays["mean"].shape != (self.dim,) or arrays["mean"].dtype != np.float32:
+            raise ValueError(f"a mean of {arrays['mean'].dtype} and shape {arrays['mean'].shape}")
+        self.mean = as_matrix(arrays["mean"], self.dim, "mean")[0]
+        self.given_mean = bool(facts.get("given_mean", bool(self.mean.any())))
+        self.pools.tree.restore(arrays) if old else self.pools.restore(arrays)
         used = self.tree.items.members()
-        if wrong := self.tree.inconsistent_levels():
+        if old and (wrong := self.tree.inconsistent_levels()):
             raise ValueError(f"{' and '.join(wrong)} that do not match the level below")
         if int(used.max(initial=-1)) >= rows:
             raise ValueError("items without vectors")
+        self.vectors = VectorTable(self.dim, facts.get("stored", self.features))
         self.vectors.restore(arrays["vectors"], rows)
         self.tree.items.reserve(rows)
         self._rows, self._next_id, self.count = rows, int(facts["next_id"]), len(used)
@@ -309,3 +516,24 @@ class VectorStore:
             self.ids.restore(ids, used)
         unused = np.flatnonzero(self._slot_of() < 0)
         self._free_rows = unused[unused >= len(self.vectors.head)].tolist()
+        if old and self.count:
+            if not self.given_mean:
+                self.mean = self._mean_of(self.vectors.get(self.some_rows(MEAN_ROWS)))
+            self.pools.centre_again(self._centred_rows)
+        self._mean_count = self.count
+
+
+def _trimmed(x: F64) -> F64:
+    """Return the rows of x without the tenth that is farthest from the medians; a few must not move the mean."""
+    distances = ((x - np.median(x, axis=0)) ** 2).sum(axis=1)
+    kept: F64 = x[distances <= np.quantile(distances, 0.9)]
+    return kept
+
+
+def _check_mask(mask: Any, count: int | None) -> Bools:
+    """Return a mask, bool (n,); InputError for anything else, or for another length than ``count``."""
+    array = np.asarray(mask)
+    if array.dtype != np.bool_ or array.ndim != 1 or (count is not None and len(array) != count):
+        wanted = "one per id" if count is None else f"shape ({count},)"
+        raise InputError(f"allow: expected a mask of bool, {wanted}, found {array.dtype}, shape {array.shape}")
+    return array

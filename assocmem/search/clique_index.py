@@ -1,54 +1,78 @@
 """CliqueIndex: nearest-neighbour search without training; items are added and removed at any time.
 
-A query is rotated and turned into tables. These score the codes of groups of pools, of pools, and of items. The items
-with the best scores are compared by their vectors.
+A query is rotated and turned into tables. These score the codes of pools, and of the items of the best pools. The items
+with the best scores are compared by their vectors. How much is looked at depends on a promise of recall.
 """
 
 from __future__ import annotations
 
-import math
+import copy
 import os
-from typing import Literal, NamedTuple, Self
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.threads import check_threads, parallel_for
-from assocmem._numerics.types import F32, I32, I64
+from assocmem._numerics.types import F32, I32, I64, U8, Arrays
 from assocmem._numerics.validation import check_effort, check_radius, check_size, check_vectors
 from assocmem._storage.hdf5 import loaded_arrays, save_arrays
 from assocmem.codes.missing_values import MOMENT_ROWS, Moments, impute, split_known
-from assocmem.errors import DuplicateIdError, EmptyIndexError, InputError
-from assocmem.search._vector_store import Conflict, Stats, VectorStore
-from assocmem.search.pool_kernels import POOL_ITEMS
-from assocmem.search.pool_tree import Candidates
-from assocmem.search.rerank import measure_rows, rerank_all, rerank_promising
+from assocmem.errors import DamagedError, DuplicateIdError, EmptyIndexError, InputError, MismatchError, RecallWarning
+from assocmem.search._vector_store import Conflict, Metric, Stats, VectorStore
+from assocmem.search.certificate import Certificate
+from assocmem.search.probing import Goal, make_scratch, probe, probe_range
+from assocmem.search.rerank import BUCKETS, measure_rows, rerank_all, search_balls
 
-__all__ = ["CliqueIndex", "Stages", "Stats"]
+__all__ = ["CliqueIndex", "SearchReport", "Stages", "Stats"]
 
 FILE_KIND = "clique index"
+FILE_VERSION = 2
+"""Format of the file: 2 since the codes are those of differences to the centres of pools."""
 QUERY_BATCH = 256
 """Queries that are prepared together."""
-EXACT_UP_TO = 1024
+EXACT_UP_TO = 5000
 """Items up to which every search compares all vectors, because pools would save nothing."""
-FULL_CAUTION = 3.9
-"""Standard deviations by which the score of a code may be too low for its item to be compared nevertheless, at full
-effort. At a tenth of the effort it is 0.6 less, because there most misses are in pools that are not searched."""
-EFFORT_SCALE = 16.0
-"""Default effort: this over the square root of the number of items."""
-EFFORT_RATIO = 1.05
-"""Ratio of two efforts below which ``tune`` does not distinguish them."""
+BALL_DIMENSIONS = 8
+"""Dimensions up to which every search is exact: few pools can hold near items, and their balls say which."""
+DEFAULT_RECALL = 0.95
+"""Promise of a search that is not told otherwise."""
+ITEM_YIELD = 0.01
+"""Probability of being near from which an item is compared at little effort; at full effort, 0."""
+ALLOWED_UP_TO = 20_000
+ALLOWED_SHARE = 0.05
+"""Allowed items, and share of them, up to which all of them are compared."""
+TUNE_ROUNDS = 8
+"""Halvings of the interval in which ``tune`` looks for a promise."""
 PARTIAL_CANDIDATES = 100
 """Candidates from which the missing values of a query are estimated."""
+
+Allow = npt.ArrayLike | Callable[[I64], npt.ArrayLike]
+"""Which items may be found: ids, a mask by id, or a function of ids that returns one."""
+
+
+class SearchReport(NamedTuple):
+    """What each query of a search expects to have missed, and what it took."""
+
+    recall: F32
+    """float32 (nq,): expected share of the k nearest that were found"""
+    complete: F32
+    """float32 (nq,): probability that all of them were"""
+    pools: I64
+    """int64 (nq,): pools whose items were scored; 0 if all vectors were compared"""
+    scored: I64
+    """int64 (nq,): items whose codes were scored"""
+    compared: I64
+    """int64 (nq,): items that were compared by their vectors"""
 
 
 class Stages(NamedTuple):
     """How much each stage of a search looked at, mean per query."""
 
-    groups: float
-    """Groups of pools whose codes were scored; 0 if the codes of all pools were."""
     pools: float
-    """Pools whose codes were scored."""
+    """Pools whose items were scored; 0 if all vectors were compared."""
     items: float
     """Items whose codes were scored."""
     refined: float
@@ -62,16 +86,18 @@ class CliqueIndex:
     ----------
     dim : int
         Length of a vector.
-    metric : {"cosine", "l2"}
-        Cosine similarity, highest first, or squared Euclidean distance, lowest first.
-    features : {"float16", "float32", "uint8"}
-        Type in which vectors are stored for the last, exact stage; uint8 takes whole numbers from 0 to 255.
+    metric : {"cosine", "l2", "ip"}
+        Cosine similarity, highest first; squared Euclidean distance, lowest first; or inner product, highest first.
+    features : {"float16", "float32", "uint8"}, optional
+        Type in which vectors are stored for the last, exact stage; uint8 takes whole numbers from 0 to 255. By default
+        float32 up to 16 dimensions, else float16. Vectors that float16 cannot tell apart are stored as float32, with a
+        PrecisionWarning.
     clusters : int, optional
         4-bit symbols of a code: a multiple of 8 that divides the power of two above ``dim``. More clusters find more
         per item scored, and take half a byte each. By default half a symbol per dimension, up to 128.
     mean : array, shape (dim,), optional
-        Subtracted before coding (from unit vectors for cosine). Worth giving for l2 if vectors are far from 0: then
-        half as many candidates need comparing. All indexes that are to be merged need the same mean.
+        Subtracted before coding (from unit vectors for cosine). By default the index takes the mean of its items, and
+        encodes them again if they move away from it.
     seed : int
         Determines the rotation.
 
@@ -88,9 +114,9 @@ class CliqueIndex:
     def __init__(
         self,
         dim: int,
-        metric: Literal["cosine", "l2"] = "cosine",
+        metric: Metric = "cosine",
         *,
-        features: str = "float16",
+        features: str | None = None,
         clusters: int | None = None,
         mean: npt.ArrayLike | None = None,
         seed: int = 0,
@@ -98,7 +124,8 @@ class CliqueIndex:
         self._store = VectorStore(dim, metric, features=features, clusters=clusters, mean=mean, seed=seed)
         self.dim, self.metric = self._store.dim, self._store.metric
         self.clusters, self.seed = self._store.clusters, self._store.seed
-        self._effort: float | None = None  # that ``tune`` found
+        self._promise = DEFAULT_RECALL  # of searches that are not told otherwise; ``tune`` changes it
+        self._certificate = Certificate()
 
     @property
     def cosine(self) -> bool:
@@ -108,7 +135,7 @@ class CliqueIndex:
     @property
     def mean(self) -> F32:
         """Vector that is subtracted before coding, float32 (dim,)."""
-        return self._store.rotation.mean
+        return self._store.mean
 
     @property
     def kind(self) -> dict[str, str | int]:
@@ -131,8 +158,15 @@ class CliqueIndex:
         return self._store.all_ids()
 
     def stats(self) -> Stats:
-        """Return contents and memory of the index."""
-        return self._store.stats()
+        """Return contents and memory of the index, and the recall that it expects of its searches by default."""
+        stats = self._store.stats()
+        if self._is_exact() or not stats.items:
+            return stats
+        with self._store.lock.reading():
+            outlook = self._certificate.current(self._store)
+        if outlook.goal(10, self._promise) is None:
+            return stats
+        return stats._replace(expected_recall=self._promise)
 
     @property
     def memory_bytes(self) -> int:
@@ -190,46 +224,132 @@ class CliqueIndex:
         if not isinstance(other, CliqueIndex) or self.kind != other.kind:
             found = other.kind if isinstance(other, CliqueIndex) else type(other).__name__
             raise InputError(f"merge: expected an index of {self.kind}, found {found}; make both alike")
-        if not np.array_equal(self.mean, other.mean):
-            raise InputError("merge: expected an index with the same mean, found another; give both the same")
         if other is self:
             raise DuplicateIdError("merge: expected another index, found this one, whose ids are all here")
         return other._store
 
+    def compact(self) -> None:
+        """Give the memory of removed items back. Takes about the time of adding what is left.
+
+        It is done without being asked when fewer than half of the rows are in use, unless the vectors are mapped.
+        """
+        self._store.compact()
+
+    def clear(self) -> None:
+        """Remove all items. The ids of new ones go on from the highest so far."""
+        self._store.clear()
+
     # Searching
 
-    def search(self, q: F32, k: int = 10, *, effort: float | None = None, threads: int | None = 1) -> tuple[F32, I64]:
+    @overload
+    def search(
+        self,
+        q: F32,
+        k: int = 10,
+        *,
+        recall: float | None = None,
+        effort: float | None = None,
+        allow: Allow | None = None,
+        report: Literal[False] = False,
+        threads: int | None = 1,
+    ) -> tuple[F32, I64]: ...
+
+    @overload
+    def search(
+        self,
+        q: F32,
+        k: int = 10,
+        *,
+        recall: float | None = None,
+        effort: float | None = None,
+        allow: Allow | None = None,
+        report: Literal[True],
+        threads: int | None = 1,
+    ) -> tuple[F32, I64, SearchReport]: ...
+
+    def search(
+        self,
+        q: F32,
+        k: int = 10,
+        *,
+        recall: float | None = None,
+        effort: float | None = None,
+        allow: Allow | None = None,
+        report: bool = False,
+        threads: int | None = 1,
+    ) -> tuple[F32, I64] | tuple[F32, I64, SearchReport]:
         """Find the k nearest items of each query.
 
         Parameters
         ----------
         q : float32 (nq, dim) or (dim,)
         k : int
+        recall : float, optional
+            Promised share of the k nearest that are found, in the mean of queries like the items; each query looks at
+            as much as that takes. By default what ``tune`` found, else 0.95; 1 is exact.
         effort : float, optional
-            About the share of the items whose codes are scored; 1 compares all vectors and is exact. By default what
-            ``tune`` found, else 16 over the square root of the number of items (recall@10 of about 0.95).
+            Instead of a promise, the share of the pools whose items are scored; 1 compares all vectors and is exact.
+        allow : ids, mask or callable, optional
+            Only these items may be found: an array of ids; a bool array with an entry for each id from 0 on; or a
+            function that takes ids, int64 (m,), and returns which of them pass, bool (m,).
+        report : bool
+            Return a ``SearchReport`` too.
         threads : int, optional
             None for one per core. The results do not depend on it.
 
         Returns
         -------
         D : float32 (nq, k)
-            Cosine similarity, highest first, or squared distance, lowest first; ties by id.
+            Cosine similarity or inner product, highest first, or squared distance, lowest first; ties by id.
         I : int64 (nq, k)
             Ids; -1, with D = -inf or inf, if there are fewer than k items.
+        report : SearchReport
+            With ``report=True``.
 
         Raises
         ------
         DtypeError, ShapeError, NotFiniteError, ZeroVectorError, InputError
         EmptyIndexError
-        """
-        costs, ids, _ = self._search(q, check_size("k", k, 1), effort, check_threads(threads))
-        return -costs if self.cosine else costs, ids
+        UnknownIdError, NothingAllowedError
+            The filter names an item that the index does not hold, or lets none pass.
 
-    def range_search(self, q: F32, radius: float, *, effort: float | None = None) -> tuple[I64, F32, I64]:
+        Notes
+        -----
+        Small indexes (up to 5,000 items) and those of up to 8 dimensions are always searched exactly. What a promise
+        takes is learned from the index itself at the first search, and again when it has grown by a third.
+        """
+        q = check_vectors(q, self.dim, "queries", nonzero=self.cosine)
+        k, threads = check_size("k", k, 1), check_threads(threads)
+        promise = self._promise_of(recall, effort)
+        costs, ids, counts = self._search(
+            q, k, promise, None if effort is None else check_effort(effort), allow, threads
+        )
+        values = costs if self.metric == "l2" else -costs
+        if not report:
+            return values, ids
+        pools, scored, compared = (counts[:, j].astype(np.int64) for j in range(3))
+        missed = counts[:, 3]
+        share_found = np.asarray(k / (k + missed), np.float32)
+        return values, ids, SearchReport(share_found, np.exp(-missed), pools, scored, compared)
+
+    def _promise_of(self, recall: float | None, effort: float | None) -> float:
+        if recall is None:
+            return self._promise
+        if effort is not None:
+            raise InputError("effort: expected either a promise of recall or an effort, found both; give one")
+        return _check_recall(recall)
+
+    def range_search(
+        self, q: F32, radius: float, *, recall: float | None = None, effort: float | None = None
+    ) -> tuple[I64, F32, I64]:
         """Find all items with a higher similarity than a radius, or a lower squared distance.
 
-        Below full effort, those in the pools that are searched.
+        Parameters
+        ----------
+        q : float32 (nq, dim) or (dim,)
+        radius : float
+        recall, effort : float, optional
+            As for ``search``: the promised share of the items that are found, or the share of the pools to look at.
 
         Returns
         -------
@@ -244,16 +364,25 @@ class CliqueIndex:
         As ``search``.
         """
         q = check_vectors(q, self.dim, "queries", nonzero=self.cosine)
-        effort = self.default_effort() if effort is None else check_effort(effort)
-        limit = -check_radius(radius) if self.cosine else check_radius(radius)
-        found = [self._within(q[i : i + 1], limit, effort) for i in range(len(q))]
+        promise = self._promise_of(recall, effort)
+        share = None if effort is None else check_effort(effort)
+        limit = check_radius(radius) if self.metric == "l2" else -check_radius(radius)
+        with self._store.lock.reading():
+            self._check_not_empty()
+            found = self._within(q, limit, promise, share)
         lims = np.cumsum([0, *(len(costs) for costs, _ in found)])
         costs = np.concatenate([np.empty(0, np.float32), *(costs for costs, _ in found)])
         ids = np.concatenate([np.empty(0, np.int64), *(ids for _, ids in found)])
-        return lims, -costs if self.cosine else costs, ids
+        return lims, costs if self.metric == "l2" else -costs, ids
 
     def search_partial(
-        self, q: npt.ArrayLike, k: int = 10, *, effort: float | None = None, threads: int | None = 1
+        self,
+        q: npt.ArrayLike,
+        k: int = 10,
+        *,
+        recall: float | None = None,
+        effort: float | None = None,
+        threads: int | None = 1,
     ) -> tuple[F32, I64]:
         """Find the items nearest to queries with missing values: NaN, in float32 (nq, dim).
 
@@ -267,24 +396,20 @@ class CliqueIndex:
         rows, known = split_known(q, self.dim)
         store = self._store
         with store.lock.reading():
-            used = store.used_rows()
-            spread = used[np.unique(np.linspace(0, max(len(used) - 1, 0), MOMENT_ROWS).astype(np.int64))[: len(used)]]
-            moments = Moments.estimate(store.vectors.get(spread), unit=self.cosine)
-        return self.search(impute(rows, known, moments, self._candidate_vectors), k, effort=effort, threads=threads)
+            moments = Moments.estimate(store.vectors.get(store.some_rows(MOMENT_ROWS)), unit=self.cosine)
+        complete = impute(rows, known, moments, self._candidate_vectors)
+        return self.search(complete, k, recall=recall, effort=effort, threads=threads)
 
-    def stages(self, q: F32, k: int = 10, *, effort: float | None = None) -> Stages:
+    def stages(self, q: F32, k: int = 10, *, recall: float | None = None, effort: float | None = None) -> Stages:
         """Search, and return how much each stage looked at, mean per query."""
-        _, _, counts = self._search(q, check_size("k", k, 1), effort, 1)
-        return Stages(*counts.mean(axis=0).tolist())
-
-    def default_effort(self) -> float:
-        """Return the effort of a search that does not set one."""
-        if len(self) <= EXACT_UP_TO:
-            return 1.0
-        return self._effort if self._effort is not None else min(1.0, EFFORT_SCALE / len(self) ** 0.5)
+        found = self.search(q, k, recall=recall, effort=effort, report=True)[2]
+        return Stages(float(found.pools.mean()), float(found.scored.mean()), float(found.compared.mean()))
 
     def tune(self, queries: F32, recall: float = 0.95, k: int = 10) -> float:
-        """Find the least effort that reaches a recall, use it as the default from now on, and return it.
+        """Find the least promise with which queries reach a recall, and promise it from now on.
+
+        A promise that holds for the items may be too little or too much for queries of another kind. It stays as the
+        index grows.
 
         Parameters
         ----------
@@ -294,119 +419,207 @@ class CliqueIndex:
             Wanted mean share of the k nearest that are found, at most 1.
         k : int
 
+        Returns
+        -------
+        effort : float
+            Share of the items that these queries then score; 1 if searches compare all vectors.
+
         Raises
         ------
         As ``search``; InputError unless the recall is above 0 and at most 1.
+
+        Warns
+        -----
+        RecallWarning
+            Only an exact search reaches the recall, or is as quick. From now on, searches are exact.
         """
-        if not 0 < recall <= 1:
-            raise InputError(f"recall: expected above 0 and at most 1, found {recall!r}")
+        wanted = _check_recall(recall)
         if not np.size(queries):
             raise InputError("queries: expected one or more to tune by, found none")
         truth, _ = self.search(queries, k, effort=1.0)
+        if self._is_exact():
+            return 1.0
         present = min(k, len(self))
         limits = truth[:, present - 1 : present]  # an item as near as the k-th counts as found
-        low, high = 1 / max(2, self.stats().pools), 1.0
-        while high / low > EFFORT_RATIO:  # recall rises with the effort, so the interval is halved
-            middle = float((low * high) ** 0.5)
-            found, _ = self.search(queries, k, effort=middle)
-            near = found >= limits if self.cosine else found <= limits
-            low, high = (low, middle) if near.sum(axis=1).mean() / present >= recall else (middle, high)
-        self._effort = high
-        return high
 
-    # Costs below are the squared distance or minus the cosine similarity: the lowest is the nearest
+        def reached(promise: float) -> tuple[bool, float]:
+            found, _, about = self.search(queries, k, recall=promise, report=True)
+            near = found <= limits if self.metric == "l2" else found >= limits
+            exact = not about.pools.any()
+            return exact or near.sum(axis=1).mean() / present >= wanted, 1.0 if exact else about.scored.mean() / len(
+                self
+            )
 
-    def _search(self, q: F32, k: int, effort: float | None, threads: int) -> tuple[F32, I64, I64]:
-        """Return costs, lowest first, ids, both (nq, k), and how much each stage looked at, int64 (nq, 4)."""
-        q = check_vectors(q, self.dim, "queries", nonzero=self.cosine)
-        share = self.default_effort() if effort is None else check_effort(effort)
+        low, high = 0.0, 1.0  # shares of the distance from no promise to a whole one, by orders of what is missed
+        for _ in range(TUNE_ROUNDS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if reached(_promise_at(middle))[0] else (middle, high)
+        effort = reached(_promise_at(high))[1]
+        self._promise = _promise_at(high) if effort < 1 else 1.0
+        if effort == 1:
+            warnings.warn(
+                f"tune: expected a search that reaches recall {wanted} by looking at a part, found that only an exact "
+                "one does, or is as quick; searches are exact from now on",
+                RecallWarning,
+                stacklevel=2,
+            )
+        return min(effort, 1.0)
+
+    # Costs below are the squared distance or minus the similarity: the lowest is the nearest
+
+    def _search(
+        self, q: F32, k: int, promise: float, effort: float | None, allow: Allow | None, threads: int
+    ) -> tuple[F32, I64, F32]:
+        """Return costs, lowest first, and ids, both (nq, k), and the report of ``probe``, float32 (nq, 4)."""
         costs, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
-        counts = np.zeros((len(q), 4), np.int64)
+        report = np.zeros((len(q), 4), np.float32)
         store = self._store
 
         def work(start: int, stop: int) -> None:
             for at in range(start, stop, QUERY_BATCH):
                 part = slice(at, min(at + QUERY_BATCH, stop))
                 with store.lock.reading():
-                    costs[part], rows = self._nearest(q[part], k, share, counts[part])
+                    self._check_not_empty()
+                    allowed = None if allow is None else store.allowed_rows(allow)
+                    rows = self._nearest(q[part], (costs[part], report[part]), promise, effort, allowed)
                     ids[part] = store.ids.ids(rows)
 
         parallel_for(work, len(q), threads, least=4)
-        return costs, ids, counts
+        return costs, ids, report
 
-    def _nearest(self, q: F32, k: int, effort: float, counts: I64) -> tuple[F32, I32]:
-        """Return costs, lowest first, and rows of the nearest, both (nq, k); ``counts``: int64 (nq, 4), filled."""
-        store, cosine = self._store, self.cosine
-        costs, rows = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int32)
-        queries, parts = store.vectors.prepare_queries(q, cosine=cosine), store.vectors.parts
-        ids = store.ids.row_ids
-        if effort == 1.0:
-            rerank_all(queries, parts, self._all_rows(), ids, cosine, (costs, rows))
-            counts[:, 3] = store.count
+    def _nearest(self, q: F32, out: tuple[F32, F32], promise: float, effort: float | None, allowed: U8 | None) -> I32:
+        """Return rows of the nearest, int32 (nq, k); ``out``: costs float32 (nq, k), report float32 (nq, 4), filled."""
+        store, metric = self._store, self._store.metric_number
+        costs, report = out
+        rows = np.empty(costs.shape, np.int32)
+        few = allowed is not None and self._are_few(allowed)
+        goal = None if few else self._goal(costs.shape[1], promise, effort)
+        if goal is not None:
+            stored, outlook = store.stored(allowed), self._certificate.current(store)
+            room = make_scratch(stored, outlook.model, goal)
+            probe(stored, store.queries(q), outlook.model, goal, metric, room, (costs, rows, report))
+        elif self.dim <= BALL_DIMENSIONS and not few:
+            report[:, 2] = self._search_balls(q, allowed, (costs, rows))
         else:
-            found = self._best_codes(q, k, effort)
-            compared, members = found.counts[:, 3].copy(), store.tree.items.arrays.members
-            caution = FULL_CAUTION + 0.6 * math.log10(effort)
-            rerank_promising(queries, parts, (*found[:2], compared), members, ids, cosine, caution, (costs, rows))
-            counts[:, :3], counts[:, 3] = found.counts[:, :3], compared
-        return costs, rows
-
-    def _within(self, q: F32, limit: float, effort: float) -> tuple[F32, I64]:
-        """Return costs below a limit, lowest first, and ids, for one query, float32 (1, dim)."""
-        store = self._store
-        with store.lock.reading():
-            rows = self._candidate_rows(q, store.count, effort)
-            costs = np.empty((1, len(rows)), np.float32)
+            candidates = store.used_rows()
+            if allowed is not None:
+                candidates = candidates[allowed[candidates] != 0]
             queries = store.vectors.prepare_queries(q, cosine=self.cosine)
-            measure_rows(queries, store.vectors.parts, rows, self.cosine, costs)
-            inside = costs[0] < limit
-            values, ids = costs[0, inside], store.ids.ids(rows[inside])
-        order = np.lexsort((ids, values))
-        return values[order], ids[order]
+            rerank_all(queries, store.vectors.parts, candidates, store.ids.row_ids, metric, (costs, rows))
+            report[:, 2] = len(candidates)
+        return rows
+
+    def _search_balls(self, q: F32, allowed: U8 | None, out: tuple[F32, I32]) -> I64:
+        """Search exactly in few dimensions; return the numbers of comparisons, int64 (nq,)."""
+        store = self._store
+        pools = store.tree.items.used_pools()
+        sizes = np.abs(q).max(axis=1) + float(np.abs(store.mean).max())
+        slacks = (np.ones(len(q)) if self.cosine else sizes.astype(np.float64)) * 1e-6
+        scratch = pools, np.empty(len(pools)), np.empty(len(pools), np.int32), np.empty(BUCKETS + 1, np.int64)
+        compared = np.empty(len(q), np.int64)
+        stored = store.stored(allowed)
+        search_balls(stored, store.queries(q), slacks, store.metric_number, scratch, (*out, compared))
+        return compared
+
+    def _is_exact(self) -> bool:
+        """Return whether every search compares all vectors, or rules out those that are left."""
+        return len(self) <= EXACT_UP_TO or self.dim <= BALL_DIMENSIONS
+
+    def _are_few(self, allowed: U8) -> bool:
+        count = int(np.count_nonzero(allowed))
+        return count <= ALLOWED_UP_TO or count <= ALLOWED_SHARE * len(self)
+
+    def _goal(self, k: int, promise: float, effort: float | None) -> Goal | None:
+        """Return what a search looks at; None for all vectors. The caller holds the lock."""
+        if self._is_exact() or effort == 1 or (effort is None and promise == 1):
+            return None
+        if effort is None:
+            return self._certificate.current(self._store).goal(k, promise)
+        pools = max(1, round(effort * self._store.tree.items.pools_in_use))
+        return Goal(pools, 0.0, ITEM_YIELD * (1 - effort) ** 2, 1.0)
+
+    def _within(self, q: F32, limit: float, promise: float, effort: float | None) -> list[tuple[F32, I64]]:
+        """Return costs below a limit, lowest first, and ids, for each query, float32 (nq, dim)."""
+        store, found = self._store, []
+        goal = self._goal(10, promise, effort)
+        if goal is None:
+            rows = store.used_rows()
+            costs = np.empty((1, len(rows)), np.float32)
+            for i in range(len(q)):
+                queries = store.vectors.prepare_queries(q[i : i + 1], cosine=self.cosine)
+                measure_rows(queries, store.vectors.parts, rows, store.metric_number, costs)
+                inside = costs[0] < limit
+                found.append(self._ranked(costs[0, inside], rows[inside]))
+            return found
+        stored, outlook = store.stored(), self._certificate.current(store)
+        goal = goal._replace(pool_yield=(1 - promise) / 2, item_yield=2e-4 * (1 - promise), most_missed=1e-6)
+        room = make_scratch(stored, outlook.model, goal)
+        out = np.empty(len(stored.items.members), np.float32), np.empty(len(stored.items.members), np.int32)
+        forms = store.queries(q)
+        for i in range(len(q)):
+            n = probe_range(stored, forms, i, limit, goal, outlook.model, store.metric_number, room, out)
+            found.append(self._ranked(out[0][:n].copy(), out[1][:n].copy()))
+        return found
+
+    def _ranked(self, costs: F32, rows: I32) -> tuple[F32, I64]:
+        ids = self._store.ids.ids(rows)
+        order = np.lexsort((ids, costs))
+        return costs[order], ids[order]
 
     def _candidate_vectors(self, query: F32) -> F32:
-        """Return the vectors of the candidates of a query by their codes, float32 (m, dim)."""
+        """Return the vectors of the items nearest to a query, float32 (m, dim)."""
         store = self._store
+        costs, report = np.empty((1, PARTIAL_CANDIDATES), np.float32), np.empty((1, 4), np.float32)
         with store.lock.reading():
-            effort = min(self.default_effort(), 0.999)  # a candidate by its code also where every search is exact
-            return store.vectors.get(self._candidate_rows(query[None, :], PARTIAL_CANDIDATES, effort))
-
-    def _candidate_rows(self, q: F32, k: int, effort: float) -> I32:
-        """Return the rows to compare with one query, float32 (1, dim), as int32 (r,)."""
-        if effort == 1.0:
-            return self._all_rows()
-        return self._store.tree.candidate_members(self._best_codes(q, k, effort), 0)
-
-    def _all_rows(self) -> I32:
-        self._check_not_empty()
-        return self._store.used_rows()
-
-    def _best_codes(self, q: F32, k: int, effort: float) -> Candidates:
-        """Return the candidates of queries, float32 (nq, dim), by their codes."""
-        self._check_not_empty()
-        store, keep = self._store, self._numbers_to_keep(k, effort)
-        return store.tree.search(store.rotation(q), keep, most=2 * keep[2])
-
-    def _numbers_to_keep(self, k: int, effort: float) -> tuple[int, int, int]:
-        """Return the numbers of groups, pools and items that a search keeps."""
-        tree = self._store.tree
-        # A pool that has just split may contain as few as eight items.
-        pools = min(tree.items.pool_count, max(2 + k // 8, round(effort * tree.items.pool_count)))
-        groups = max(round(4 * effort * tree.pools.pool_count), min(120, round(0.3 * tree.pools.pool_count)))
-        items = min(3 * k + round(1.2 * math.sqrt(effort * self._store.count)), POOL_ITEMS * (pools + pools // 8))
-        return groups, pools, items
+            rows = self._nearest(query[None, :], (costs, report), DEFAULT_RECALL, None, None)[0]
+            return store.vectors.get(rows[rows >= 0])
 
     def _check_not_empty(self) -> None:
         if not self._store.count:
             raise EmptyIndexError("expected an index with items, found an empty one; add some first")
 
-    # Files
+    # Files and copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return everything, for pickles and copies; mapped vectors too."""
+        with self._store.lock.reading():
+            facts, arrays = self._store.state()
+            arrays = {name: np.array(array) for name, array in arrays.items()}
+        return {"version": FILE_VERSION, "facts": {**facts, "promise": self._promise}, "arrays": arrays}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if not isinstance(state, dict) or state.get("version") != FILE_VERSION:
+            found = state.get("version") if isinstance(state, dict) else type(state).__name__
+            raise MismatchError(
+                f"pickle: expected one of a CliqueIndex of format {FILE_VERSION}, found {found!r}; read it with the "
+                "assocmem that wrote it, and save it to a file"
+            )
+        try:
+            self._fill(state["facts"], state["arrays"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedError(f"pickle: expected a complete CliqueIndex, found damage ({error})") from error
+
+    def copy(self) -> Self:
+        """Return an index of its own with the same items."""
+        return copy.deepcopy(self)
+
+    def _fill(self, facts: dict[str, Any], arrays: Arrays) -> None:
+        index = type(self)(
+            facts["dim"],
+            facts["metric"],
+            features=facts["features"],
+            clusters=facts["clusters"],
+            seed=facts["seed"],
+        )
+        index._store.restore(facts, arrays)
+        index._promise = _check_recall(facts.get("promise", DEFAULT_RECALL))
+        self.__dict__.update(index.__dict__)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to one HDF5 file. An existing file is replaced as a whole, or stays as it is."""
         with self._store.lock.reading():
             facts, arrays = self._store.state()
-            save_arrays(path, FILE_KIND, {**facts, "effort": self._effort}, arrays)
+            save_arrays(path, FILE_KIND, {**facts, "promise": self._promise}, arrays, version=FILE_VERSION)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, mmap: bool = False) -> Self:
@@ -424,15 +637,22 @@ class CliqueIndex:
             Not an index, or written by a newer version.
         """
         mapped = ("vectors",) if mmap else ()
-        with loaded_arrays(path, FILE_KIND, "build it again", mapped=mapped) as (facts, arrays):
-            index = cls(
-                facts["dim"],
-                facts["metric"],
-                features=facts["features"],
-                clusters=facts["clusters"],
-                mean=arrays["mean"],
-                seed=facts["seed"],
-            )
-            index._store.restore(facts, arrays)
-            index._effort = None if facts["effort"] is None else check_effort(facts["effort"])
+        with loaded_arrays(path, FILE_KIND, "build it again", mapped=mapped, newest=FILE_VERSION) as (
+            facts,
+            arrays,
+        ):
+            index = cls.__new__(cls)
+            index._fill(facts, arrays)
         return index
+
+
+def _check_recall(recall: float) -> float:
+    """Return a number above 0 and at most 1; InputError for anything else."""
+    if not isinstance(recall, (int, float, np.floating, np.integer)) or not 0 < recall <= 1:
+        raise InputError(f"recall: expected a number above 0 and at most 1, found {recall!r}; 1 is exact")
+    return float(recall)
+
+
+def _promise_at(share: float) -> float:
+    """Return a promise for a share from 0 to 1: what may be missed falls from nearly all to a thousandth."""
+    return float(1 - 0.9 * (1e-3 / 0.9) ** share)

@@ -22,6 +22,10 @@ POOL_ITEMS = LANES * POOL_BLOCKS
 """Items of a full pool."""
 EMPTY_BIAS = np.uint16(0xFF80)
 """Bias of an empty lane: minus infinity as bfloat16."""
+SPREAD_WEIGHT = np.float32(0.35)
+"""Share of its members' mean squared distance to their mean that is added to the squared distance of a pool: a wide
+pool contains fewer near items than a narrow one at the same distance. 0.25 to 0.5 measure alike; with 0, searches must
+score half as many items again."""
 LOWEST_SCORE = -1e38
 """Below every score, but above minus infinity, the score of an empty lane."""
 
@@ -353,6 +357,19 @@ def move_members(level, pool, other, side):  # type: ignore[no-untyped-def]
     for slot in range(first[0] + counts[0], first[0] + level.sizes[pool]):
         level.biases[slot >> 4, slot & 15] = EMPTY_BIAS
     level.sizes[pool], level.sizes[other] = counts[0], counts[1]
+
+
+@njit(**KERNEL)
+def write_codes(level, coded):  # type: ignore[no-untyped-def]
+    """Replace the codes of members that the level contains; ``coded``: ``CodedItems``."""
+    for i in range(coded.members.shape[0]):
+        slot = level.slot_of[coded.members[i]]
+        block = slot >> 4
+        lane = slot & 15
+        for b in range(coded.codes.shape[1]):
+            level.codes[block, b, lane] = coded.codes[i, b]
+        level.scales[block, lane] = coded.scales[i]
+        level.biases[block, lane] = coded.biases[i]
 
 
 @njit(**KERNEL)

@@ -77,6 +77,10 @@ class PoolLevel:
         """Return all members, int32 (n,), ascending."""
         return np.flatnonzero(self.arrays.slot_of >= 0).astype(np.int32)
 
+    def used_pools(self) -> I32:
+        """Return the pools that contain items, int32 (n,), ascending."""
+        return np.flatnonzero(self.arrays.sizes[: self.pool_count]).astype(np.int32)
+
     def members_of(self, pool: int) -> I32:
         """Return the members of a pool, int32, in the order of their slots."""
         start = POOL_ITEMS * pool

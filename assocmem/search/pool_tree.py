@@ -16,7 +16,7 @@ import numpy as np
 from assocmem._numerics.simd import from_bfloat16, to_bfloat16
 from assocmem._numerics.types import F32, I32, I64, Arrays
 from assocmem.codes.nibble_codes import NibbleCoder
-from assocmem.search.pool_kernels import CodedItems, LevelArrays, QueryTables, insert_items, search_pools
+from assocmem.search.pool_kernels import SPREAD_WEIGHT, CodedItems, LevelArrays, QueryTables, insert_items, search_pools
 from assocmem.search.pool_level import STORED_ARRAYS, PoolLevel, item_of, two_means
 
 SEARCH_GROUPS_FROM = 4096
@@ -26,10 +26,6 @@ ADD_GROUPS_FROM = 256
 are, and the pools are as good."""
 ADD_GROUPS = 12
 """Groups in which the pool of a new item is looked for."""
-SPREAD_WEIGHT = 0.35
-"""Share of its members' mean squared distance to their mean that is added to the squared distance of a pool: a wide
-pool contains fewer near items than a narrow one at the same distance. 0.25 to 0.5 measure alike; with 0, searches must
-score half as many items again."""
 SPLIT_ROUNDS = 6
 """Rounds of 2-means when a pool splits."""
 ADD_CHUNK = 512
@@ -83,7 +79,9 @@ class PoolTree:
         """Return the levels from the bottom up, with their names in files."""
         return ("items", self.items), ("pools", self.pools), ("groups", self.groups)
 
-    def _arrays(self) -> tuple[LevelArrays, LevelArrays, LevelArrays]:
+    @property
+    def arrays(self) -> tuple[LevelArrays, LevelArrays, LevelArrays]:
+        """Arrays of the items, the pools and the groups, as the kernels take them."""
         return self.items.arrays, self.pools.arrays, self.groups.arrays
 
     # Searching
@@ -106,7 +104,7 @@ class PoolTree:
         fine = coarse if self.coder is self.router else QueryTables(*self.coder.tables(rotated))
         groups = keep[0] if self.items.pool_count >= SEARCH_GROUPS_FROM else 0
         numbers = np.array([groups, *keep[1:]], np.int64)
-        search_pools(self._arrays(), coarse, fine, numbers, (found.scores, found.slots), found.counts)
+        search_pools(self.arrays, coarse, fine, numbers, (found.scores, found.slots), found.counts)
         return found
 
     def candidate_members(self, found: Candidates, i: int) -> I32:
@@ -143,11 +141,16 @@ class PoolTree:
             self.insert_pools([self.items.new_pool()], self.rotate(first), np.zeros(1, np.float32))
         at = 0
         while True:
-            groups = ADD_GROUPS if self.items.pool_count >= ADD_GROUPS_FROM else 0
-            at, pool = insert_items(self._arrays(), coarse, coded, at, groups)
+            at, pool = self.place(coarse, coded, at)
             if at == n:
                 return
-            self._split_pool(int(pool), vectors)
+            self._split_pool(pool, vectors)
+
+    def place(self, coarse: QueryTables, coded: CodedItems, start: int) -> tuple[int, int]:
+        """Add items from ``start`` on to their nearest pools; return the first whose pool is full, and that pool."""
+        groups = ADD_GROUPS if self.items.pool_count >= ADD_GROUPS_FROM else 0
+        at, pool = insert_items(self.arrays, coarse, coded, start, groups)
+        return int(at), int(pool)
 
     def remove(self, member: int) -> None:
         """Remove an item. A pool that becomes empty leaves the level above."""
@@ -155,14 +158,19 @@ class PoolTree:
         if not self.items.arrays.sizes[pool]:
             self.remove_pool(pool)
 
-    def merge(self, other: PoolTree, members: I32) -> None:
-        """Copy the items, pools and groups of another tree.
+    def merge(self, other: PoolTree, members: I32) -> I32:
+        """Copy the items, pools and groups of another tree; return the numbers that its pools have here.
 
         ``members``: int32, the numbers that the members of the other tree have here, by their numbers there.
         """
         pools = self.items.merge(other.items, members)
         groups = self.pools.merge(other.pools, pools)
         self.groups.merge(other.groups, groups)
+        return pools
+
+    def forget_pools(self) -> None:
+        """Forget in which groups the pools are; they must be inserted again."""
+        self.pools, self.groups = PoolLevel(self.router.code_bytes), PoolLevel(self.router.code_bytes)
 
     # Pools and groups
 
@@ -220,7 +228,7 @@ class PoolTree:
 
     def _encode_means(self, members: list[int], means: F32, spreads: F32) -> CodedItems:
         codes, scales, squares = self.router.encode(means)
-        biases = (squares + np.float32(SPREAD_WEIGHT) * spreads) * np.float32(-0.5)
+        biases = (squares + SPREAD_WEIGHT * spreads) * np.float32(-0.5)
         return CodedItems(codes, to_bfloat16(scales), to_bfloat16(biases), np.array(members, np.int32))
 
     # Files

@@ -1,7 +1,7 @@
-"""Kernels that compare queries with stored vectors: with all of them, or with the candidates of the best codes.
+"""Kernels of exact search: compare queries with all vectors, with some, or with those that balls do not rule out.
 
-Both metrics are costs here, the lowest is the nearest: the squared distance, or minus the cosine similarity. Numbers
-are added up in one fixed order, so that a cost depends neither on threads nor on the machine.
+Costs are squared distances, minus cosine similarities, or minus inner products: the lowest is the nearest. Numbers are
+added up in one fixed order, so that a cost depends neither on threads nor on the machine.
 """
 
 from __future__ import annotations
@@ -9,24 +9,28 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.simd import prefetch_row, products, squared_distance
-from assocmem._numerics.types import KERNEL
+from assocmem._numerics.simd import products, scaled_distance, squared_distance
+from assocmem._numerics.types import RAW_KERNEL
+from assocmem.search.pool_kernels import POOL_ITEMS
+from assocmem.search.probing import L2, PRODUCT
 
-SCORE_BUCKETS = 64
-"""Buckets of equal width into which the scores of candidates are sorted."""
-MIN_COMPARED = 8
-"""Candidates that are compared before the errors of their scores are estimated from them."""
+TOGETHER = 8
+"""Queries that are compared with a vector together, so that it is read once."""
+BUCKETS = 64
+"""Buckets of equal width into which pools are sorted."""
 
 
-@njit(**KERNEL)
-def _cost(query, inverse_length, rows, row, cosine):  # type: ignore[no-untyped-def]
-    if not cosine:
+@njit(**RAW_KERNEL)
+def _cost(query, inverse_length, rows, row, metric):  # type: ignore[no-untyped-def]
+    if metric == L2:
         return squared_distance(query, rows, row)
     product, square = products(query, rows, row)
+    if metric == PRODUCT:
+        return -product
     return -min(max(product * inverse_length / np.sqrt(square), np.float32(-1.0)), np.float32(1.0))
 
 
-@njit(**KERNEL)
+@njit(**RAW_KERNEL)
 def _insert(cost, row, ids, best, k, n):  # type: ignore[no-untyped-def]
     """Insert a row among the ``n`` best so far, at most ``k``, ties by id; return their new number."""
     costs, rows = best
@@ -47,131 +51,136 @@ def _insert(cost, row, ids, best, k, n):  # type: ignore[no-untyped-def]
     return n
 
 
-@njit(**KERNEL)
-def _compare(queries, i, parts, row, cosine):  # type: ignore[no-untyped-def]
+@njit(**RAW_KERNEL)
+def _compare(queries, i, parts, row, metric):  # type: ignore[no-untyped-def]
     head, tail = parts
     border = np.int64(head.shape[0])
     if row < border:
-        return _cost(queries[0][i], queries[1][i], head, row, cosine)
-    return _cost(queries[0][i], queries[1][i], tail, row - border, cosine)
+        return _cost(queries[0][i], queries[1][i], head, row, metric)
+    return _cost(queries[0][i], queries[1][i], tail, row - border, metric)
 
 
-@njit(**KERNEL)
-def _prefetch(parts, row):  # type: ignore[no-untyped-def]
-    head, tail = parts
-    border = np.int64(head.shape[0])
-    if row < border:
-        prefetch_row(head, row)
-    else:
-        prefetch_row(tail, row - border)
-
-
-@njit(**KERNEL)
-def rerank_all(queries, parts, candidates, ids, cosine, out):  # type: ignore[no-untyped-def]
+@njit(**RAW_KERNEL)
+def rerank_all(queries, parts, candidates, ids, metric, out):  # type: ignore[no-untyped-def]
     """Compare all queries with the same candidates and keep the nearest.
 
     ``queries``: (float32 (n, d), inverses of their lengths float32 (n,)); ``parts``: two matrices, the rows of the
     second follow those of the first; ``candidates``: int32 (r,), their rows; ``ids``: int64, of each row, or empty if
-    they equal the row numbers; ``out``: (costs float32 (n, k), rows int32 (n, k)), filled, the nearest first; inf and
-    -1 if there are fewer.
+    they equal the row numbers; ``metric``: L2, COSINE or PRODUCT; ``out``: (costs float32 (n, k), rows int32 (n, k)),
+    filled, the nearest first; inf and -1 if there are fewer.
     """
     costs, rows = out
-    k = costs.shape[1]
-    for i in range(costs.shape[0]):
-        n = 0
+    count, k = costs.shape
+    for first in range(0, count, TOGETHER):
+        last = min(first + TOGETHER, count)
         for j in range(candidates.shape[0]):
             row = np.int64(candidates[j])
-            cost = _compare(queries, i, parts, row, cosine)
-            if n < k or cost <= costs[i, k - 1]:
-                n = _insert(cost, row, ids, (costs[i], rows[i]), k, n)
-        costs[i, n:] = np.float32(np.inf)
-        rows[i, n:] = -1
+            n = min(j, k)
+            for i in range(first, last):
+                cost = _compare(queries, i, parts, row, metric)
+                if n < k or cost <= costs[i, k - 1]:
+                    _insert(cost, row, ids, (costs[i], rows[i]), k, n)
+    found = min(candidates.shape[0], k)
+    for i in range(count):
+        costs[i, found:] = np.float32(np.inf)
+        rows[i, found:] = -1
 
 
-@njit(**KERNEL)
-def sort_by_score(found, size, ordered, starts):  # type: ignore[no-untyped-def]
-    """Sort scores and slots into buckets, the highest scores first; within a bucket, the order stays.
-
-    ``found``, ``ordered``: (float32, int32), of which the first ``size`` count; ``starts``: int32 (SCORE_BUCKETS + 1,),
-    scratch.
-    """
-    scores, slots = found
-    high = low = scores[0]
-    for j in range(size):
-        high = max(high, scores[j])
-        low = min(low, scores[j])
-    per_unit = np.float32(SCORE_BUCKETS - 1) / max(high - low, np.float32(1e-30))
-    starts[:] = 0
-    for j in range(size):
-        starts[np.int32((high - scores[j]) * per_unit) + 1] += 1
-    for bucket in range(SCORE_BUCKETS):
-        starts[bucket + 1] += starts[bucket]
-    for j in range(size):
-        mine = np.int32((high - scores[j]) * per_unit)
-        at = starts[mine]
-        starts[mine] += 1
-        ordered[0][at] = scores[j]
-        ordered[1][at] = slots[j]
-
-
-@njit(**KERNEL)
-def rerank_promising(queries, parts, found, members, ids, cosine, caution, out):  # type: ignore[no-untyped-def]
-    """Compare each query with its candidates, the best score first, as long as a candidate may be among the nearest.
-
-    A score is minus half the squared distance, except for a number that depends on the query alone and for an error.
-    The errors are estimated from the candidates that have been compared. The comparisons end at the first candidate
-    that would not be among the k nearest even if its score were too low by ``caution`` standard deviations of them.
-
-    ``found``: (scores float32 (n, r), slots int32 (n, r), numbers of candidates int64 (n,)); the last are overwritten
-    with the numbers of candidates that were compared. ``members``: int32, row in each slot. For the others see
-    ``rerank_all``.
-    """
-    costs, rows = out
-    k = costs.shape[1]
-    factor = np.float64(1.0) if cosine else np.float64(2.0)  # -cosine is half the squared distance of unit vectors
-    scores, slots = np.empty(found[0].shape[1], np.float32), np.empty(found[0].shape[1], np.int32)
-    starts = np.empty(SCORE_BUCKETS + 1, np.int32)
-    for i in range(costs.shape[0]):
-        size = found[2][i]
-        if size:
-            sort_by_score((found[0][i], found[1][i]), size, (scores, slots), starts)
-        n, compared = 0, 0
-        shift = total = squares = 0.0
-        limit = np.float64(-np.inf)
-        for j in range(size):
-            if j + 2 < size:
-                _prefetch(parts, np.int64(members[slots[j + 2]]))
-            row = np.int64(members[slots[j]])
-            score = np.float64(scores[j])
-            if score < limit:
-                break
-            cost = _compare(queries, i, parts, row, cosine)
-            if n < k or cost <= costs[i, k - 1]:
-                n = _insert(cost, row, ids, (costs[i], rows[i]), k, n)
-            compared += 1
-            if compared == 1:
-                shift = cost + factor * score  # of one size with the errors, so that their squares keep precision
-            error = cost + factor * score - shift
-            total += error
-            squares += error * error
-            if compared >= max(k + 2, MIN_COMPARED) and not compared & 3:
-                mean = total / compared
-                deviation = np.sqrt(max(squares / compared - mean * mean, 0.0))
-                limit = (shift + mean - caution * deviation - costs[i, k - 1]) / factor
-        costs[i, n:] = np.float32(np.inf)
-        rows[i, n:] = -1
-        found[2][i] = compared
-
-
-@njit(**KERNEL)
-def measure_rows(queries, parts, candidates, cosine, out):  # type: ignore[no-untyped-def]
+@njit(**RAW_KERNEL)
+def measure_rows(queries, parts, candidates, metric, out):  # type: ignore[no-untyped-def]
     """Fill ``out``, float32 (n, r), with the costs of all candidates; the other arguments as for ``rerank_all``."""
-    head, tail = parts
-    border = np.int64(head.shape[0])
     for j in range(candidates.shape[0]):
         row = np.int64(candidates[j])
         for i in range(out.shape[0]):
-            if row < border:
-                out[i, j] = _cost(queries[0][i], queries[1][i], head, row, cosine)
-            else:
-                out[i, j] = _cost(queries[0][i], queries[1][i], tail, row - border, cosine)
+            out[i, j] = _compare(queries, i, parts, row, metric)
+
+
+# Few dimensions: pools as balls
+
+
+@njit(**RAW_KERNEL)
+def _least_cost(stored, queries, i, pool, slack, metric):  # type: ignore[no-untyped-def]
+    """Return a cost that no item of a pool is below: the ball about its centre holds them all."""
+    values, scale = stored.centre_values, stored.centre_scales[pool]
+    radius = np.float64(stored.radii[pool]) + slack
+    if metric == PRODUCT:
+        product, _ = products(queries.vectors[i], values, pool)
+        reach = radius / np.float64(queries.inverse_lengths[i])
+        return np.float64(queries.offsets[i]) - np.float64(product) * np.float64(scale) - reach * 1.0001 - slack
+    distance = np.sqrt(np.float64(scaled_distance(queries.centred[i], values, pool, scale)))
+    nearest = max(distance * 0.99999 - radius, 0.0)
+    return nearest * nearest if metric == L2 else 0.5 * nearest * nearest - 1.0
+
+
+@njit(**RAW_KERNEL)
+def _entry(value, count):  # type: ignore[no-untyped-def]
+    """Return the whole part of a value as an index below ``count``; 0 for what is not a number."""
+    return np.int64(min(value, count - 1.0)) if value >= 1.0 else np.int64(0)
+
+
+@njit(**RAW_KERNEL)
+def _sort_pools(pools, bounds, limit, order, starts):  # type: ignore[no-untyped-def]
+    """Fill ``order`` with the pools whose bounds do not exceed a limit, in about their order; return their number."""
+    low, high, n = np.inf, -np.inf, 0
+    for j in range(pools.shape[0]):
+        if bounds[j] <= limit:
+            low, high, n = min(low, bounds[j]), max(high, bounds[j]), n + 1
+    per_unit = (BUCKETS - 1) / max(high - low, 1e-300)
+    starts[:] = 0
+    for j in range(pools.shape[0]):
+        if bounds[j] <= limit:
+            starts[_entry((bounds[j] - low) * per_unit, BUCKETS) + 1] += 1
+    for bucket in range(BUCKETS):
+        starts[bucket + 1] += starts[bucket]
+    for j in range(pools.shape[0]):
+        if bounds[j] <= limit:
+            mine = _entry((bounds[j] - low) * per_unit, BUCKETS)
+            order[starts[mine]] = j
+            starts[mine] += 1
+    return n
+
+
+@njit(**RAW_KERNEL)
+def _compare_pool(stored, queries, i, pool, n, metric, best):  # type: ignore[no-untyped-def]
+    """Compare a query with the items of a pool; return how many are the best so far, and how many were compared."""
+    costs, rows, k = best
+    compared = 0
+    for at in range(POOL_ITEMS * pool, POOL_ITEMS * pool + stored.items.sizes[pool]):
+        row = np.int64(stored.items.members[at])
+        if stored.allowed.shape[0] and not stored.allowed[row]:
+            continue
+        parts, both = (stored.head, stored.tail), (queries.vectors, queries.inverse_lengths)
+        cost = _compare(both, i, parts, row, metric)
+        compared += 1
+        if n < k or cost <= costs[k - 1]:
+            n = _insert(cost, row, stored.ids, (costs, rows), k, n)
+    return n, compared
+
+
+@njit(**RAW_KERNEL)
+def search_balls(stored, queries, slacks, metric, scratch, out):  # type: ignore[no-untyped-def]
+    """Compare queries with the items of all pools whose balls are near enough: exact, and quick in few dimensions.
+
+    ``stored``, ``queries``, ``metric``: as for ``probe``; ``slacks``: float64 (n,), how far rounding may move a vector;
+    ``scratch``: (int32 pools in use (p,), float64 (p,), int32 (p,), int64 (BUCKETS + 1,)); ``out``: (costs float32
+    (n, k), rows int32 (n, k), int64 (n,)), filled as by ``rerank_all``; the last with the number of comparisons.
+    """
+    costs, rows, compared = out
+    pools, bounds, order, starts = scratch
+    k = costs.shape[1]
+    for i in range(costs.shape[0]):
+        nearest = 0
+        for j in range(pools.shape[0]):
+            bounds[j] = _least_cost(stored, queries, i, np.int64(pools[j]), slacks[i], metric)
+            if bounds[j] < bounds[nearest]:
+                nearest = j
+        best = (costs[i], rows[i], k)
+        n, compared[i] = _compare_pool(stored, queries, i, np.int64(pools[nearest]), 0, metric, best)
+        bounds[nearest] = np.inf
+        limit = np.float64(costs[i, k - 1]) if n == k else 1e300
+        for j in range(_sort_pools(pools, bounds, limit, order, starts)):
+            if n < k or bounds[order[j]] <= np.float64(costs[i, k - 1]):
+                n, more = _compare_pool(stored, queries, i, np.int64(pools[order[j]]), n, metric, best)
+                compared[i] += more
+        costs[i, n:] = np.float32(np.inf)
+        rows[i, n:] = -1

@@ -20,6 +20,8 @@ DTYPES: dict[str, np.dtype[Any]] = {
 """Type of stored values -> dtype of the array; float16 is stored as bits, because numba has no arithmetic for it."""
 CHECK_ROWS = 256
 """Vectors that are checked at a time, few enough to stay in the cache."""
+COARSE = 0.005
+"""Share of the distance to the nearest vector by which rounding may change a vector."""
 GROWTH = 1.125
 """Full arrays grow by this factor: less than an eighth of them is spare room."""
 
@@ -53,6 +55,25 @@ def read_rows(parts, rows, unit, out):  # type: ignore[no-untyped-def]
             scale = np.float32(1.0) / np.sqrt(square) if square > np.float32(0.0) else np.float32(0.0)
             for k in range(out.shape[1]):
                 out[i, k] *= scale
+
+
+def is_coarse(x: F32, *, unit: bool) -> bool:
+    """Return whether float16 changes vectors by more than ``COARSE`` of the distances between nearest ones.
+
+    ``x``: float32 (n, d), a few hundred; ``unit``: their directions count.
+    """
+    halves = x.astype(np.float16).astype(np.float64)
+    exact = x.astype(np.float64)
+    if unit:
+        exact, halves = (a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-300) for a in (exact, halves))
+    error = float(np.median(((exact - halves) ** 2).sum(axis=1)))
+    centred = exact - exact.mean(axis=0)
+    squares = (centred**2).sum(axis=1)
+    distances = squares[:, None] + squares - 2 * centred @ centred.T
+    distances[distances <= 1e-12 * max(float(squares.max(initial=0.0)), 1e-300)] = np.inf  # equal ones, and itself
+    nearest = distances.min(axis=1, initial=np.inf)
+    nearest = nearest[np.isfinite(nearest)]
+    return bool(len(nearest)) and error > COARSE**2 * float(np.median(nearest))
 
 
 class VectorTable:
@@ -122,6 +143,17 @@ class VectorTable:
                 raise InputError(
                     "vectors: expected whole numbers from 0 to 255, found others; keep float16 (features='float16')"
                 )
+
+    def reserve(self, rows: int) -> None:
+        """Make room for exactly so many rows."""
+        self.tail = grown(self.tail, rows - len(self.head), exact=True)
+
+    def widen_rows(self) -> None:
+        """Store float32 from now on, and what is stored already too; a mapped head is read into memory."""
+        rows = np.arange(len(self.head) + len(self.tail), dtype=np.int32)
+        out = np.empty((len(rows), self.width), np.float32)
+        read_rows(self.parts, rows, False, out)
+        self.kind, self.head, self.tail = "float32", np.zeros((0, self.width), np.float32), out
 
     def put(self, rows: I32, x: F32) -> None:
         """Store float32 (n, dim) in rows behind the head."""

@@ -20,7 +20,7 @@ FIT_FROM = 100_000
 MAX_SEARCH_EXPONENT, MAX_BUILD_EXPONENT, MIN_SPEEDUP, MAX_CHANGE_US = 0.6, 1.05, 10.0, 100.0
 """What is claimed: exponents of search time and of build time over log n at most, the speed of adding in multiples of
 the graph's at least, microseconds of an added and of a removed item at most."""
-SEARCH_STAGES = ("groups", "pools", "items", "refined")
+SEARCH_STAGES = ("pools", "items", "refined")
 GROWING = {
     "us per query": "us", "us per query, asked alone": "single_us", "one more, us": "add_us",
     "one less, us": "remove_us", "building, s": "build_s", "building over log n": "build over log n",

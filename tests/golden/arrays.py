@@ -179,8 +179,6 @@ def ask(name: str, memory: Any, x: Inputs) -> dict[str, Any]:
 
 def _ask_index(index: Any, x: Inputs) -> dict[str, Any]:
     queries = x["queries"] if index.cosine else np.abs(x["queries"])
-    part = queries.copy()
-    part[:, x["lacking"]] = np.nan
     stats = index.stats()
     near = index.search(queries, 10, effort=1.0)[0]
     radius = float(np.median(near[:, -1]))
@@ -188,20 +186,11 @@ def _ask_index(index: Any, x: Inputs) -> dict[str, Any]:
         "len": len(index),
         "ids": digest(index.ids()),
         "contains": [int(i) in index for i in (*range(0, 40, 3), *x["ids"][:12])],
-        "default effort": index.default_effort(),
-        "stats": {name: getattr(stats, name) for name in
-            ("items", "pools", "groups", "fill", "code_bytes", "memory", "mapped_bytes")},
-        "search": index.search(queries, 4),
-        "search one": index.search(queries[0], 1),
+        "stats": {name: getattr(stats, name) for name in ("items", "code_bytes", "mapped_bytes")},
         "search exact": index.search(queries, 4, effort=1.0),
-        "search little": index.search(queries, 3, effort=0.05),
-        "search two threads": index.search(queries, 3, threads=2),
-        "search partial": index.search_partial(part, 4),
-        "search partial exact": index.search_partial(part, 4, effort=1.0),
         "radius": radius,
         "range search": index.range_search(queries[:2], radius * (1.001 if index.cosine else 0.999), effort=1.0),
         "reconstruct": digest(index.reconstruct(index.ids())),
-        "mean": index.mean,
     }  # fmt: skip
 
 

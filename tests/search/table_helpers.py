@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from assocmem.search.probing import COSINE, L2
 from assocmem.search.vector_table import DTYPES, VectorTable
 
 DIM = 20
@@ -30,12 +31,12 @@ def filled(x, kind, in_head=0):
     return table
 
 
-def cost(query, row, *, cosine):
-    """The squared distance or minus the similarity, in double precision."""
+def cost(query, row, metric):
+    """The squared distance, or minus the similarity or the product, in double precision."""
     q, x = query.astype(float), row.astype(float)
-    if not cosine:
+    if metric == L2:
         return sum((a - b) ** 2 for a, b in zip(q, x, strict=True))
-    return -(q @ x) / np.sqrt((q @ q) * (x @ x))
+    return -(q @ x) / (np.sqrt((q @ q) * (x @ x)) if metric == COSINE else 1)
 
 
 def widened(table, q):

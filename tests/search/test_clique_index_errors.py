@@ -262,8 +262,8 @@ def test_an_empty_index_cannot_be_searched(call):
         (lambda index: index.range_search(GOOD, float("nan")), "radius: expected a number, found nan"),
         (lambda index: index.range_search(GOOD, None), "radius: expected a number, found None"),
         (lambda index: index.search(GOOD, threads=0), "threads: expected a whole number of at least 1, found 0"),
-        (lambda index: index.tune(GOOD, recall=0), "recall: expected above 0 and at most 1, found 0"),
-        (lambda index: index.tune(GOOD, recall=1.5), r"recall: expected above 0 and at most 1, found 1\.5"),
+        (lambda index: index.tune(GOOD, recall=0), "recall: expected a number above 0 and at most 1, found 0"),
+        (lambda index: index.tune(GOOD, recall=1.5), r"recall: expected a number above 0 and at most 1, found 1\.5"),
         (lambda index: index.tune(GOOD, k=0), "k: expected a whole number of at least 1, found 0"),
         (lambda index: index.tune(GOOD[:0]), "queries: expected one or more to tune by, found none"),
         (
@@ -285,8 +285,8 @@ def test_invalid_arguments_raise_and_change_nothing(call, message):
     [
         ({"dim": 0}, "dim: expected a whole number of at least 1, found 0"),
         ({"dim": 24.0}, r"dim: expected a whole number of at least 1, found 24\.0"),
-        ({"metric": "dot"}, "metric: expected cosine or l2, found 'dot'"),
-        ({"metric": None}, "metric: expected cosine or l2, found None"),
+        ({"metric": "dot"}, "metric: expected cosine, l2 or ip, found 'dot'"),
+        ({"metric": None}, "metric: expected cosine, l2 or ip, found None"),
         ({"features": "int8"}, "features: expected one of float16, float32, uint8, found 'int8'"),
         ({"features": np.float32}, "features: expected one of"),
         ({"clusters": 12}, "clusters: expected a multiple of 8 from 8 to 32, found 12"),
@@ -313,7 +313,7 @@ def merged(one, two):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"dim": 25}, {"metric": "l2"}, {"features": "float32"}, {"clusters": 8}, {"seed": 1}, {"mean": np.full(DIM, 0.1)}],
+    [{"dim": 25}, {"metric": "l2"}, {"features": "float32"}, {"clusters": 8}, {"seed": 1}],
 )
 def test_indexes_with_other_settings_do_not_merge(arguments):
     index, other = index_of(), CliqueIndex(**{"dim": DIM, **arguments})

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from assocmem.errors import DamagedError, InputError, MismatchError
 from assocmem.memory.clique import CliqueMemory
 from assocmem.search.clique_index import CliqueIndex
-from tests.search.index_helpers import DIM, KINDS, METRICS, answers, check_structure, item_codes, vectors
+from tests.search.index_helpers import DIM, KINDS, METRICS, answers, check_structure, facts_of, item_codes, vectors
 from tests.strategies import law, messages, seeds
 
 MAPPED = pytest.mark.parametrize("mmap", [False, True])
@@ -75,12 +75,12 @@ def test_a_loaded_index_gives_identical_answers_at_every_effort(tmp_path_factory
 
 
 @MAPPED
-def test_the_tuned_effort_is_saved(path, mmap):
-    index = filled(1300)
+def test_the_tuned_promise_is_saved(path, mmap):
+    index = filled(3000)
     assert index.tune(vectors(9, 50), recall=0.8) < 1
     index.save(path)
     again = CliqueIndex.load(path, mmap=mmap)
-    assert again.default_effort() == index.default_effort()
+    assert facts_of(again) == facts_of(index)
     assert answers(again, vectors(8, 5), efforts=[None]) == answers(index, vectors(8, 5), efforts=[None])
 
 
@@ -225,7 +225,8 @@ def test_a_flipped_bit_is_found_or_changes_nothing(path, mmap):
 
 
 NAMES = ["about", "mean", "ids", "vectors", *(f"{level} {part}" for level in ("items", "pools", "groups")
-         for part in ("codes", "scales", "biases", "members", "sizes"))]  # fmt: skip
+         for part in ("codes", "scales", "biases", "members", "sizes")),
+         *(f"centres {part}" for part in ("values", "scales", "spreads", "radii"))]  # fmt: skip
 
 
 @MAPPED
@@ -291,8 +292,9 @@ def edit(path, **facts):
         {"dim": None},
         {"dim": "24"},
         {"metric": "dot"},
-        {"features": "float32"},
-        {"features": "uint8"},
+        {"features": "int8"},
+        {"stored": "float32"},
+        {"stored": "uint8"},
         {"clusters": 8},
         {"clusters": 12},
         {"seed": None},
@@ -301,8 +303,8 @@ def edit(path, **facts):
         {"rows": -1},
         {"rows": None},
         {"next_id": None},
-        {"effort": 2},
-        {"effort": "much"},
+        {"promise": 2},
+        {"promise": "much"},
     ],
 )
 def test_facts_that_do_not_match_the_arrays_are_damage(path, facts, mmap):
@@ -335,6 +337,12 @@ def test_facts_that_do_not_match_the_arrays_are_damage(path, facts, mmap):
         ("vectors", lambda a: a.view(np.int16)),
         ("mean", lambda a: a * np.float32(np.nan)),
         ("mean", lambda a: a[:-1]),
+        ("mean", lambda a: a.astype(np.float64)),
+        ("centres values", lambda a: a[:-1]),
+        ("centres values", lambda a: a | np.uint16(0x7C00)),
+        ("centres scales", lambda a: -a - 1),
+        ("centres spreads", lambda a: a * np.float32(np.nan)),
+        ("centres radii", lambda a: a.astype(np.float64)),
     ],
 )
 def test_impossible_arrays_are_damage(path, name, change, mmap):
@@ -363,6 +371,6 @@ def test_another_kind_of_file_is_a_mismatch(path, mmap):
 def test_a_newer_format_is_a_mismatch(path, mmap):
     small().save(path)
     with h5py.File(path, "r+") as file:
-        file.attrs["format"] = 2
-    with pytest.raises(MismatchError, match="expected format 1, found 2; it was written by a newer assocmem: update"):
+        file.attrs["format"] = 3
+    with pytest.raises(MismatchError, match="expected format 2, found 3; it was written by a newer assocmem: update"):
         CliqueIndex.load(path, mmap=mmap)
