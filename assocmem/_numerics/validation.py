@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from assocmem._numerics.types import F32, I32, I64, Integers
+from assocmem._numerics.types import F32, I32, I64, AnyArray, Integers
 from assocmem.errors import (
     DtypeError,
     DuplicateIdError,
@@ -33,6 +33,8 @@ MAX_MAGNITUDE = 1e15
 """Greatest magnitude of a value: squared distances then stay far below the limit of float32."""
 MIN_MAGNITUDE = 1e-15
 """Least magnitude of the greatest value of a vector whose direction counts: its square then stays above zero."""
+LOST_SHARE = 1e-3
+"""Share of the spread of values by which a conversion to float32 may change one."""
 LONGEST_NAME = 200
 """Characters of a concept's name, at most."""
 
@@ -68,14 +70,17 @@ def check_radius(radius: float) -> float:
 
 
 def check_vectors(x: Any, dim: int, what: str, *, nonzero: bool) -> F32:
-    """Return C-contiguous float32 (n, dim) without converting or copying; one vector (dim,) becomes a row.
+    """Return C-contiguous float32 (n, dim); one vector (dim,) becomes a row.
+
+    Such an array is returned as it is. Lists, other numbers and other layouts are converted: to the nearest float32,
+    unless that would lose what tells the vectors apart.
 
     Raises
     ------
     DtypeError
-        Not a numpy array of float32.
+        Not numbers, or numbers whose differences float32 cannot represent.
     ShapeError
-        Another dimension, or rows that are not contiguous.
+        Another dimension.
     NotFiniteError
         NaN or infinity.
     InputError
@@ -83,18 +88,12 @@ def check_vectors(x: Any, dim: int, what: str, *, nonzero: bool) -> F32:
     ZeroVectorError
         With ``nonzero``: a vector without a direction, or with no value of at least ``MIN_MAGNITUDE``.
     """
-    if not isinstance(x, np.ndarray) or x.dtype != np.float32:
-        found = f"dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
-        raise DtypeError(f"{what}: expected a numpy array of float32, found {found}; convert it: x.astype(np.float32)")
-    if np.ma.isMaskedArray(x):
-        raise DtypeError(f"{what}: expected a plain array, found a masked one; leave the masked rows out")
-    matrix = x[None, :] if x.ndim == 1 else x
+    array = _as_numbers(x, what)
+    matrix = array[None, :] if array.ndim == 1 else array
     if matrix.ndim != 2 or matrix.shape[1] != dim:
-        raise ShapeError(f"{what}: expected shape (n, {dim}), found {x.shape}")
-    if not matrix.flags.c_contiguous:
-        raise ShapeError(
-            f"{what}: expected contiguous rows, found strides {x.strides}; copy them: np.ascontiguousarray(x)"
-        )
+        raise ShapeError(f"{what}: expected shape (n, {dim}), found {array.shape}")
+    if matrix.dtype != np.float32 or not matrix.flags.c_contiguous:
+        matrix = _to_float32(matrix, what)
     heights = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))  # np.abs would copy the whole array
     if not (heights <= MAX_MAGNITUDE).all():
         row = int((~(heights <= MAX_MAGNITUDE)).argmax())
@@ -108,6 +107,44 @@ def check_vectors(x: Any, dim: int, what: str, *, nonzero: bool) -> F32:
         found, hint = ("no value above 1e-15", "scale it") if heights[row] else ("zeros", "leave it out")
         raise ZeroVectorError(f"{what}: expected vectors with a direction, found {found} in row {row}; {hint}")
     return matrix
+
+
+def _as_numbers(x: Any, what: str) -> AnyArray:
+    """Return an array of real numbers; DtypeError for anything else."""
+    if np.ma.isMaskedArray(x):
+        raise DtypeError(f"{what}: expected a plain array, found a masked one; leave the masked rows out")
+    try:
+        array = np.asarray(x)
+    except ValueError as error:  # sequences of unequal lengths
+        raise ShapeError(f"{what}: expected rows of one length, found {error}") from error
+    if array.dtype.kind not in "fiub":
+        found = f"dtype {array.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
+        raise DtypeError(f"{what}: expected real numbers, best in a numpy array of float32, found {found}")
+    return array
+
+
+def _to_float32(matrix: AnyArray, what: str) -> F32:
+    """Return the nearest float32 values, C-contiguous; DtypeError if they lose what tells rows apart."""
+    with np.errstate(over="ignore", under="ignore"):
+        out = np.ascontiguousarray(matrix, dtype=np.float32)
+    if matrix.dtype.itemsize <= 4 and matrix.dtype.kind != "i" and matrix.dtype.kind != "u":
+        return out
+    exact = matrix.astype(np.float64)
+    if np.isfinite(exact).all() and not np.isfinite(out).all():
+        row = int((~np.isfinite(out)).any(axis=1).argmax())
+        raise InputError(
+            f"{what}: expected values up to {MAX_MAGNITUDE:g}, found {np.abs(exact[row]).max():.4g} in row {row}; scale them"
+        )
+    if len(exact) > 1 and matrix.size:
+        with np.errstate(invalid="ignore"):
+            spread = np.nanmax(exact.max(axis=0) - exact.min(axis=0), initial=0.0)
+            error = np.nanmax(np.abs(exact - out), initial=0.0)
+        if error > LOST_SHARE * spread:
+            raise DtypeError(
+                f"{what}: expected numbers whose differences float32 can represent, found values that differ by "
+                f"{spread:.3g} and would change by {error:.3g}; subtract what is common to all, in {matrix.dtype}"
+            )
+    return out
 
 
 def check_ids(ids: Any, count: int | None = None) -> I64:

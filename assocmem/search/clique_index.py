@@ -49,9 +49,6 @@ TUNE_ROUNDS = 8
 PARTIAL_CANDIDATES = 100
 """Candidates from which the missing values of a query are estimated."""
 
-Allow = npt.ArrayLike | Callable[[I64], npt.ArrayLike]
-"""Which items may be found: ids, a mask by id, or a function of ids that returns one."""
-
 
 class SearchReport(NamedTuple):
     """What each query of a search expects to have missed, and what it took."""
@@ -249,7 +246,7 @@ class CliqueIndex:
         *,
         recall: float | None = None,
         effort: float | None = None,
-        allow: Allow | None = None,
+        allow: npt.ArrayLike | Callable[[I64], npt.ArrayLike] | None = None,
         report: Literal[False] = False,
         threads: int | None = 1,
     ) -> tuple[F32, I64]: ...
@@ -262,7 +259,7 @@ class CliqueIndex:
         *,
         recall: float | None = None,
         effort: float | None = None,
-        allow: Allow | None = None,
+        allow: npt.ArrayLike | Callable[[I64], npt.ArrayLike] | None = None,
         report: Literal[True],
         threads: int | None = 1,
     ) -> tuple[F32, I64, SearchReport]: ...
@@ -274,7 +271,7 @@ class CliqueIndex:
         *,
         recall: float | None = None,
         effort: float | None = None,
-        allow: Allow | None = None,
+        allow: npt.ArrayLike | Callable[[I64], npt.ArrayLike] | None = None,
         report: bool = False,
         threads: int | None = 1,
     ) -> tuple[F32, I64] | tuple[F32, I64, SearchReport]:
@@ -434,7 +431,8 @@ class CliqueIndex:
             Only an exact search reaches the recall, or is as quick. From now on, searches are exact.
         """
         wanted = _check_recall(recall)
-        if not np.size(queries):
+        queries = check_vectors(queries, self.dim, "queries", nonzero=self.cosine)
+        if not len(queries):
             raise InputError("queries: expected one or more to tune by, found none")
         truth, _ = self.search(queries, k, effort=1.0)
         if self._is_exact():
@@ -468,7 +466,13 @@ class CliqueIndex:
     # Costs below are the squared distance or minus the similarity: the lowest is the nearest
 
     def _search(
-        self, q: F32, k: int, promise: float, effort: float | None, allow: Allow | None, threads: int
+        self,
+        q: F32,
+        k: int,
+        promise: float,
+        effort: float | None,
+        allow: npt.ArrayLike | Callable[[I64], npt.ArrayLike] | None,
+        threads: int,
     ) -> tuple[F32, I64, F32]:
         """Return costs, lowest first, and ids, both (nq, k), and the report of ``probe``, float32 (nq, 4)."""
         costs, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
