@@ -246,7 +246,7 @@ class CliqueIndex:
         *,
         recall: float | None = None,
         effort: float | None = None,
-        allow: npt.ArrayLike | Callable[[I64], npt.ArrayLike] | None = None,
+        allow: Any = None,
         report: Literal[False] = False,
         threads: int | None = 1,
     ) -> tuple[F32, I64]: ...
@@ -259,7 +259,7 @@ class CliqueIndex:
         *,
         recall: float | None = None,
         effort: float | None = None,
-        allow: npt.ArrayLike | Callable[[I64], npt.ArrayLike] | None = None,
+        allow: Any = None,
         report: Literal[True],
         threads: int | None = 1,
     ) -> tuple[F32, I64, SearchReport]: ...
