@@ -35,6 +35,8 @@ MIN_MAGNITUDE = 1e-15
 """Least magnitude of the greatest value of a vector whose direction counts: its square then stays above zero."""
 LOST_SHARE = 1e-3
 """Share of the spread of values by which a conversion to float32 may change one."""
+FEW_ROWS = 5
+"""Rows below which this is not checked: a few may be alike by chance."""
 LONGEST_NAME = 200
 """Characters of a concept's name, at most."""
 
@@ -132,14 +134,15 @@ def _to_float32(matrix: AnyArray, what: str) -> F32:
     exact = matrix.astype(np.float64)
     if np.isfinite(exact).all() and not np.isfinite(out).all():
         row = int((~np.isfinite(out)).any(axis=1).argmax())
+        height = np.abs(exact[row]).max()
         raise InputError(
-            f"{what}: expected values up to {MAX_MAGNITUDE:g}, found {np.abs(exact[row]).max():.4g} in row {row}; scale them"
+            f"{what}: expected values up to {MAX_MAGNITUDE:g}, found {height:.4g} in row {row}; scale them"
         )
-    if len(exact) > 1 and matrix.size:
+    if len(exact) >= FEW_ROWS and matrix.size:
         with np.errstate(invalid="ignore"):
             spread = np.nanmax(exact.max(axis=0) - exact.min(axis=0), initial=0.0)
             error = np.nanmax(np.abs(exact - out), initial=0.0)
-        if error > LOST_SHARE * spread:
+        if error > LOST_SHARE * spread > 0:
             raise DtypeError(
                 f"{what}: expected numbers whose differences float32 can represent, found values that differ by "
                 f"{spread:.3g} and would change by {error:.3g}; subtract what is common to all, in {matrix.dtype}"
