@@ -9,6 +9,7 @@ process that reads no file does not wait for it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import mmap as memory_map
 import os
@@ -33,6 +34,8 @@ PAGE = 4096
 """Bytes that the start of an array is aligned to, so that it can be mapped."""
 
 
+_numbers = itertools.count()
+
 # Writing
 
 
@@ -54,7 +57,8 @@ def sync(path: Path) -> None:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path; the file written there replaces ``path`` completely, or not at all if an error occurs."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Threads that write the same file at once need names of their own; the last one wins.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.tmp")
     try:
         yield temporary
         sync(temporary)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import copy
 import os
+import tempfile
 import warnings
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Self, overload
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.threads import check_threads, parallel_for
-from assocmem._numerics.types import F32, I32, I64, U8, Arrays
+from assocmem._numerics.types import F32, I32, I64, U8, Arrays, Bools
 from assocmem._numerics.validation import check_effort, check_radius, check_size, check_vectors
 from assocmem._storage.hdf5 import loaded_arrays, save_arrays
 from assocmem.codes.missing_values import MOMENT_ROWS, Moments, impute, split_known
@@ -142,13 +144,47 @@ class CliqueIndex:
     def __len__(self) -> int:
         return self._store.count
 
+    def __iter__(self) -> Iterator[int]:
+        """Iterate over all ids, ascending."""
+        return iter(self.ids().tolist())
+
+    def contains(self, ids: npt.ArrayLike) -> Bools:
+        """Return which ids are in the index, bool (n,)."""
+        return np.isin(np.atleast_1d(np.asarray(ids)), self.ids())
+
     def __contains__(self, id_: object) -> bool:
+        """Return whether an id is in the index; of several ids, whether all are."""
+        if isinstance(id_, (np.ndarray, list, tuple)):
+            return bool(self.contains(id_).all())
         if not isinstance(id_, (int, np.integer)) or id_ < 0 or id_ > np.iinfo(np.int64).max:
             return False
         return self._store.contains(int(id_))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self)} vectors, dim={self.dim}, metric={self.metric!r}>"
+
+    # Names that users of FAISS know
+
+    @property
+    def ntotal(self) -> int:
+        """Number of items, as FAISS calls it."""
+        return len(self)
+
+    @property
+    def d(self) -> int:
+        """Length of a vector, as FAISS calls it."""
+        return self.dim
+
+    def remove_ids(self, ids: npt.ArrayLike) -> int:
+        """Remove those of the ids that are in the index, as FAISS does; return how many there were."""
+        wanted = np.unique(np.asarray(ids))
+        present = wanted[self.contains(wanted)]
+        self.remove(present)
+        return len(present)
+
+    def reset(self) -> None:
+        """Remove all items, as FAISS calls it."""
+        self.clear()
 
     def ids(self) -> I64:
         """Return all ids, int64 (n,), ascending."""
@@ -619,15 +655,36 @@ class CliqueIndex:
         index._promise = _check_recall(facts.get("promise", DEFAULT_RECALL))
         self.__dict__.update(index.__dict__)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the index to one HDF5 file. An existing file is replaced as a whole, or stays as it is."""
+    def to_bytes(self) -> bytes:
+        """Return the file that ``save`` writes, as bytes."""
+        with tempfile.TemporaryDirectory(prefix="assocmem-") as folder:
+            path = Path(folder, "index.h5")
+            self.save(path)
+            return path.read_bytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what ``to_bytes`` returned; raises as ``load``."""
+        with tempfile.TemporaryDirectory(prefix="assocmem-") as folder:
+            path = Path(folder, "index.h5")
+            path.write_bytes(data)
+            return cls.load(path)
+
+    def save(self, path: str | os.PathLike[str] | IO[bytes]) -> None:
+        """Write the index to one HDF5 file, or to an open binary file.
+
+        An existing file is replaced as a whole, or stays as it is. Of several threads, the last one wins.
+        """
+        if not isinstance(path, (str, os.PathLike)):
+            path.write(self.to_bytes())
+            return
         with self._store.lock.reading():
             facts, arrays = self._store.state()
             save_arrays(path, FILE_KIND, {**facts, "promise": self._promise}, arrays, version=FILE_VERSION)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, mmap: bool = False) -> Self:
-        """Read an index that ``save`` wrote.
+    def load(cls, path: str | os.PathLike[str] | IO[bytes], *, mmap: bool = False) -> Self:
+        """Read an index that ``save`` wrote, from a file by its name or from an open binary file.
 
         With ``mmap`` the vectors stay in the file, and only codes are read into memory. The index can still be changed:
         new vectors are kept in memory, and the file stays as it is.
@@ -640,6 +697,10 @@ class CliqueIndex:
         MismatchError
             Not an index, or written by a newer version.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            if mmap:
+                raise InputError("mmap: expected the name of a file, found an open one; save it to a file of its own")
+            return cls.from_bytes(path.read())
         mapped = ("vectors",) if mmap else ()
         with loaded_arrays(path, FILE_KIND, "build it again", mapped=mapped, newest=FILE_VERSION) as (
             facts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import multiprocessing
 import os
 import pickle
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import assocmem
-from assocmem.errors import DamagedError, MismatchError
+from assocmem.errors import DamagedError, InputError, MismatchError
 from assocmem.search.clique_index import CliqueIndex
 from tests.search.index_helpers import DIM, answers, check_structure, made, vectors
 
@@ -112,3 +113,50 @@ def test_a_child_that_is_forked_while_a_thread_is_busy_goes_on(busy, tmp_path):
         thread.join()
     check_structure(index)
     assert index.search(x, DIM)[1].shape == (40, DIM)
+
+
+def test_files_in_memory_and_open_files():
+    index, q = made(1, 900), vectors(2, 20)
+    file = io.BytesIO()
+    index.save(file)
+    assert file.getvalue() == index.to_bytes()
+    file.seek(0)
+    for other in (CliqueIndex.load(file), CliqueIndex.from_bytes(index.to_bytes())):
+        assert answers(other, q) == answers(index, q)
+    with pytest.raises(InputError, match="mmap: expected the name of a file, found an open one"):
+        CliqueIndex.load(file, mmap=True)
+    with pytest.raises(DamagedError, match="expected a complete clique index"):
+        CliqueIndex.from_bytes(index.to_bytes()[:-100])
+
+
+def test_threads_can_save_to_one_file_at_once(tmp_path):
+    indexes, errors = [made(seed, 100 + seed) for seed in range(3)], []
+
+    def save(index):
+        try:
+            for _ in range(10):
+                index.save(tmp_path / "index.h5")
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=save, args=(index,)) for index in indexes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert len(CliqueIndex.load(tmp_path / "index.h5")) in (100, 101, 102)
+    assert [path.name for path in tmp_path.iterdir()] == ["index.h5"]
+
+
+def test_names_that_users_of_faiss_know():
+    index = made(1, 60)
+    assert (index.ntotal, index.d) == (60, DIM)
+    assert list(index) == list(range(60))
+    assert index.contains([3, 70, -1]).tolist() == [True, False, False]
+    assert np.array([3, 5]) in index
+    assert [3, 70] not in index
+    assert index.remove_ids([3, 70, 3]) == 1
+    assert 3 not in index
+    index.reset()
+    assert index.ntotal == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -166,7 +167,8 @@ def test_what_is_written_is_on_the_disk_before_its_name_is(tmp_path, monkeypatch
         Path, "replace", lambda path, to: events.append(("replace", path.name, to.name)) or replace_file(path, to)
     )
     write_segment(tmp_path, 1, 50, [make(50)])
-    temporary = f".00000001.h5.{os.getpid()}.tmp"
+    temporary = events[0][1]
+    assert re.fullmatch(rf"\.00000001\.h5\.{os.getpid()}-\d+\.tmp", temporary)
     assert events == [("sync", temporary), ("replace", temporary, "00000001.h5"), ("sync", tmp_path.name)]
 
 
