@@ -201,12 +201,12 @@ def loaded_arrays(
         with h5py.File(target, "r") as file:
             if "about" not in file:
                 raise MismatchError(f"{path}: expected {_a(kind)}, found another kind of file; load it as that")
+            about = json.loads(read_array(file, target, "about").tobytes())
+            if about["kind"] != kind:
+                raise MismatchError(f"{path}: expected {_a(kind)}, found {_a(about['kind'])}; load it as that")
             _check_format(path, file.attrs["format"], newest)
-            names = {name.removesuffix(" checksums") for name in file}
+            names = {name.removesuffix(" checksums") for name in file} - {"about"}
             arrays = {name: read_array(file, target, name, mapped=name in mapped) for name in names}
-        about = json.loads(arrays.pop("about").tobytes())
-        if about["kind"] != kind:
-            raise MismatchError(f"{path}: expected {_a(kind)}, found {_a(about['kind'])}; load it as that")
         yield about, arrays
 
 
