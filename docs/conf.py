@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.util.inspect import stringify_signature
 
 import assocmem
@@ -91,6 +92,13 @@ def tidy_dashes(_app: Any, doctree: nodes.document) -> None:
             text.parent.replace(text, nodes.Text(" \N{EN DASH} " if followed else ""))
 
 
+def leave_built_in_types(_app: Any, doctree: nodes.document) -> None:
+    """Take `bytes` for the built-in type: several results have an attribute of that name, and none is meant."""
+    for reference in list(doctree.findall(addnodes.pending_xref)):
+        if reference.get("reftarget") == "bytes":
+            reference.replace_self(reference.children)
+
+
 def list_results(_app: Any, page: str, source: list[str]) -> None:
     """Put every public name that no other page of the reference has on the page of results."""
     if page == "api/results":
@@ -108,4 +116,5 @@ def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", save_attribute, priority=400)
     app.connect("autodoc-process-docstring", restore_attribute, priority=600)
     app.connect("doctree-read", tidy_dashes)
+    app.connect("doctree-read", leave_built_in_types)
     app.connect("source-read", list_results)
