@@ -15,10 +15,9 @@ from assocmem._numerics.types import F32, F64, I64, Bools, Floats
 
 FALSE_ALARMS = 0.05
 """Share of left-out examples that are rejected as "none of the concepts"."""
-_MIN_CALIBRATED, _MIN_REJECTED = 8, 3
+MIN_CALIBRATED, _MIN_REJECTED = 8, 3
 """Left-out examples that are needed to calibrate probabilities, and to reject anything."""
-_FLOORS, _POWERS = (0.003, 0.01, 0.02, 0.04, 0.08), np.linspace(0.6, 4, 18)
-_FEATURES = 3
+_LEAST_DOUBT = 1e-6
 
 
 class Prediction(NamedTuple):
@@ -116,36 +115,30 @@ class Softmax:
         """See ``Calibration``."""
         if scores.shape[1] == 1:
             return np.clip(scores, 0, 1)
-        powers = np.exp((self.sharpness * (scores - scores.max(axis=1, keepdims=True))).astype(np.float64))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
+        return softmax(self.sharpness * scores).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class PlattCalibration:
-    """Probabilities in proportion to powers of scores, except the greatest, which is how often such a guess is right.
+    """Probabilities of a softmax, except the greatest, which is how often such a guess is right.
 
-    The greatest comes from a logistic regression on the best score, its margin, and the number of examples of its
+    The greatest comes from a logistic regression on its log-odds, its margin, and the number of examples of its
     concept (Platt, 1999).
     """
 
-    floor: float
-    power: float
     counts: F64
     """float64 (C,): examples of each concept"""
-    means: F64
-    """float64 (3,): of the features of the logistic regression"""
-    deviations: F64
-    """float64 (3,)"""
     weights: F64
     """float64 (4,); the last one is the intercept"""
     rejection: Rejection
 
     def probabilities(self, scores: F32) -> F32:
         """See ``Calibration``."""
-        shares = _power_shares(scores.astype(np.float64), self.floor, self.power)
+        shares = softmax(scores)
         best = scores.argmax(axis=1)
         rows = np.arange(len(scores))
-        top = _logistic(_with_ones((_features(scores, self.counts) - self.means) / self.deviations) @ self.weights)
+        columns = _features(shares, best, self.counts)
+        top = _logistic(columns @ self.weights)
         top = np.clip(top, 1.001 / scores.shape[1], 0.999)
         shares[rows, best] = 0
         shares *= ((1 - top) / np.maximum(shares.sum(axis=1), 1e-12))[:, None]
@@ -155,63 +148,70 @@ class PlattCalibration:
         return shares.astype(np.float32)
 
 
-def calibrate(left_out: F32, classes: I64, counts: I64, nearness: F32) -> Calibration:
+def softmax(scores: Floats) -> F64:
+    """Return probabilities in proportion to the exponentials of scores, float64 (n, C)."""
+    raised = np.exp((scores - scores.max(axis=1, keepdims=True)).astype(np.float64))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
+def calibrate(left_out: Floats, classes: I64, counts: I64, rejection: Rejection) -> Calibration:
     """Learn a calibration from examples that are left out.
 
     Parameters
     ----------
-    left_out : float32 (m, C)
-        Scores of the examples.
+    left_out : float (m, C)
+        Scores of the examples, in units of log-odds. A concept that is sampled more thinly than others weighs more.
     classes : int64 (m,)
         Their concepts.
     counts : int64 (C,)
         Examples of each concept.
-    nearness : float32 (m,)
-        Nearness of the examples; see ``Nearness.left_out``.
+    rejection : Rejection
     """
-    rejection = Rejection.learned(left_out, nearness)
-    if len(left_out) < _MIN_CALIBRATED or left_out.shape[1] < 2:
-        return Softmax(rejection=rejection)
-    rows, sizes = np.arange(len(classes)), np.maximum(counts, 1).astype(np.float64)
-    grown = left_out.astype(np.float64)
-    # Leaving an example out takes a share of its concept's examples away, which matters if the concept has few.
-    grown[rows, classes] *= (sizes / np.maximum(sizes - 1, 1))[classes]
-    floor, power = min(
-        ((floor, power) for floor in _FLOORS for power in _POWERS.tolist()),
-        key=lambda pair: -np.log(np.maximum(_power_shares(grown, *pair)[rows, classes], 1e-12)).sum(),
-    )
-    features = _features(grown, sizes)
-    means, deviations = features.mean(axis=0), features.std(axis=0) + 1e-9
-    right = (grown.argmax(axis=1) == classes).astype(np.float64)
-    weights = _logistic_regression(_with_ones((features - means) / deviations), right)
-    return PlattCalibration(floor, power, sizes, means, deviations, weights, rejection)
+    known = counts[classes] > 1  # a concept of one example is not known without it
+    if known.sum() < MIN_CALIBRATED or left_out.shape[1] < 2:
+        return Softmax(1.0, rejection)
+    sizes = np.maximum(counts, 1).astype(np.float64)
+    best, shares = left_out[known].argmax(axis=1), softmax(left_out[known])
+    features = _features(shares, best, sizes)
+    right = (best == classes[known]).astype(np.float64)
+    mine = classes[known]
+    share = sizes[mine] / np.bincount(mine, minlength=len(sizes))[mine]
+    return PlattCalibration(sizes, _logistic_regression(features, right, share / share.mean()), rejection)
 
 
-def _power_shares(scores: F64, floor: float, power: float) -> F64:
-    powers = (np.maximum(scores, 0) + floor) ** power
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+def _features(shares: F64, best: I64, counts: F64) -> F64:
+    """Return columns of the logistic regression, float64 (n, 4).
 
-
-def _features(scores: Floats, counts: F64) -> F64:
-    """Return the best score, its margin, and the log of the examples of its concept, float64 (n, 3)."""
-    top = -np.partition(-scores.astype(np.float64), 1, axis=1)[:, :2]
-    return np.stack([top[:, 0], top[:, 0] - top[:, 1], np.log(counts[scores.argmax(axis=1)])], axis=1)
-
-
-def _with_ones(features: F64) -> F64:
-    return np.concatenate([features, np.ones((len(features), 1))], axis=1)
+    They are the log-odds of the best score, its margin, how much more examples its concept has than others, and 1.
+    """
+    top = np.clip(shares[np.arange(len(best)), best], _LEAST_DOUBT, 1 - _LEAST_DOUBT)
+    margins = top - np.partition(shares, -2, axis=1)[:, -2]
+    sizes = np.log(counts)
+    return np.stack([np.log(top / (1 - top)), margins, (sizes - sizes.mean())[best], np.ones(len(best))], axis=1)
 
 
 def _logistic(x: F64) -> F64:
     return np.asarray(1 / (1 + np.exp(-np.clip(x, -30, 30))))
 
 
-def _logistic_regression(columns: F64, right: F64) -> F64:
-    """Fit by Newton's method, with a prior at weight 1 for the score and 0 for the rest, for few examples."""
-    prior: F64 = np.eye(_FEATURES + 1)[0]
-    weights: F64 = prior.copy()
+def _logistic_regression(columns: F64, right: F64, share: F64) -> F64:
+    """Fit by Newton's method; the prior, for few examples, is that the softmax is right: a weight of 1 for log-odds."""
+    prior: F64 = np.eye(columns.shape[1])[0]
+    signs = np.where(right > 0, -1.0, 1.0)
+
+    def error_of(weights: F64) -> float:
+        losses = np.logaddexp(0, signs * (columns @ weights))
+        return float(share @ losses + ((weights - prior) ** 2).sum() / 2)
+
+    weights, error = prior, error_of(prior)
     for _ in range(25):
         guess = _logistic(columns @ weights)
-        curvature = (columns * (guess * (1 - guess))[:, None]).T @ columns + np.eye(len(weights))
-        weights = weights - np.linalg.solve(curvature, columns.T @ (guess - right) + weights - prior)
+        curvature = (columns * (share * guess * (1 - guess))[:, None]).T @ columns + np.eye(len(weights))
+        step = np.linalg.solve(curvature, columns.T @ (share * (guess - right)) + weights - prior)
+        # A whole step can overshoot where nearly all guesses are right.
+        tried = [(error_of(weights - step / 2**halving), halving) for halving in range(8)]
+        least, halving = min(tried)
+        if least >= error - 1e-9:
+            break
+        weights, error = weights - step / 2**halving, least
     return weights

@@ -1,11 +1,12 @@
 """The examples of a concept memory: how their vectors are encoded, and a table of them with a statement about each.
 
-Vectors are stored as float16, or as clique codes.
+Vectors are stored as they are, or as clique codes. Half of the bytes would do for most features, but not for those that
+lie away from the origin, and whether they do is known only after the first of them are stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -19,7 +20,7 @@ from assocmem.concepts.statements import Statement
 _FIRST_ROWS = 64
 
 Values: TypeAlias = AnyArray
-"""Encoded vectors: float16 (n, dim) or uint8 (n, code_bytes)."""
+"""Encoded vectors: float32 (n, dim) or uint8 (n, code_bytes)."""
 
 
 class ExampleEncoder:
@@ -30,7 +31,7 @@ class ExampleEncoder:
     dim : int
         Length of a vector.
     code_bytes : int or None
-        Bytes of a clique code, with two 4-bit symbols per byte; None stores float16 vectors. If there are more symbols
+        Bytes of a clique code, with two 4-bit symbols per byte; None stores float32 vectors. If there are more symbols
         than axes, the vectors are projected on more directions than they have axes.
     seed : int
         Chooses the rotation before encoding.
@@ -49,18 +50,18 @@ class ExampleEncoder:
     @property
     def example_bytes(self) -> int:
         """Bytes per encoded vector."""
-        return 2 * self.dim if self.code_bytes is None else self.code_bytes
+        return 4 * self.dim if self.code_bytes is None else self.code_bytes
 
     def empty(self, rows: int) -> Values:
         """Return an array of zeros for encoded vectors."""
         if self.code_bytes is None:
-            return np.zeros((rows, self.dim), np.float16)
+            return np.zeros((rows, self.dim), np.float32)
         return np.zeros((rows, self.code_bytes), np.uint8)
 
     def encode(self, x: F32) -> Values:
         """Encode vectors, float32 (n, dim)."""
         if self._rotation is None:
-            return x.astype(np.float16)
+            return np.array(x, np.float32)
         rotated = self._rotation(np.ascontiguousarray(x))
         codes = np.empty((len(x), self.example_bytes), np.uint8)
         scales, squares = np.empty(len(x), np.float32), np.empty(len(x), np.float32)
@@ -92,7 +93,7 @@ class ExampleTable:
 
     Attributes
     ----------
-    values : float16 (m, dim) or uint8 (m, code_bytes)
+    values : float32 (m, dim) or uint8 (m, code_bytes)
         Encoded vectors by row, followed by spare rows.
     ids : list of int
         By row.
@@ -110,6 +111,11 @@ class ExampleTable:
         self.clock = 0
         self._rows: dict[int, int] = {}
         self._concepts: tuple[str, ...] | None = None
+        self._id_column: I64 = np.empty(0, np.int64)
+        self._name_column: I64 = np.empty(0, np.int64)
+        """number of the concept of each row, -1 for none; a name keeps its number"""
+        self._numbers: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -135,19 +141,37 @@ class ExampleTable:
     def concepts(self) -> tuple[str, ...]:
         """Concepts that have an example, sorted."""
         if self._concepts is None:
-            self._concepts = tuple(sorted({statement.concept for statement in self.statements} - {""}))
+            self._concepts = tuple(sorted(self._counts))
         return self._concepts
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of examples of each concept, in the order of ``concepts``."""
+        return {name: self._counts[name] for name in self.concepts}
+
+    def is_taught(self, id_: int) -> bool:
+        """Return whether an example is in the table and has a concept."""
+        row = self._rows.get(id_)
+        return row is not None and bool(self.statements[row].concept)
+
+    def concept_of(self, id_: int) -> str:
+        """Return the concept of an example in the table, empty if it has none."""
+        return self.statements[self._rows[id_]].concept
+
+    def ids_of(self, rows: I64) -> I64:
+        """Return the ids of some rows, int64 (n,)."""
+        return self._id_column[rows]
 
     def taught_rows(self) -> I64:
         """Return the rows of examples that have a concept, int64 (n,), in the order of ids."""
-        return self._by_id(row for row, statement in enumerate(self.statements) if statement.concept)
+        return self._by_id(np.flatnonzero(self._name_column[: len(self)] >= 0))
 
     def denied_rows(self) -> I64:
         """Return the rows of examples that have denials only, int64 (n,), in the order of ids."""
-        return self._by_id(row for row, statement in enumerate(self.statements) if not statement.concept)
+        return self._by_id(np.flatnonzero(self._name_column[: len(self)] < 0))
 
-    def _by_id(self, rows: Iterable[int]) -> I64:
-        return np.array(sorted(rows, key=self.ids.__getitem__), np.int64)
+    def _by_id(self, rows: I64) -> I64:
+        return rows[np.argsort(self._id_column[rows])]
 
     def decoded(self, rows: I64) -> F32:
         """Return the vectors of some rows, float32 (n, decoded_dim)."""
@@ -155,8 +179,9 @@ class ExampleTable:
 
     def classes(self, rows: I64) -> I64:
         """Return the positions in ``concepts`` of some rows that have a concept, int64 (n,)."""
-        numbers = {name: number for number, name in enumerate(self.concepts)}
-        return np.array([numbers[self.statements[row].concept] for row in rows.tolist()], np.int64)
+        places = np.full(len(self._numbers), -1, np.int64)
+        places[[self._numbers[name] for name in self.concepts]] = np.arange(len(self.concepts))
+        return places[self._name_column[rows]]
 
     # changes
 
@@ -173,26 +198,49 @@ class ExampleTable:
         if row is None:
             row = self._rows[id_] = len(self.ids)
             if row == len(self.values):
-                grown = self.encoder.empty(max(_FIRST_ROWS, 2 * row))
-                grown[:row] = self.values
-                self.values = grown
+                self._grow(max(_FIRST_ROWS, 2 * row))
             self.ids.append(id_)
             self.statements.append(statement)
+        else:
+            self._count(self.statements[row].concept, -1)
+        self._count(statement.concept, 1)
         self.statements[row] = statement
         self.values[row] = value
+        self._id_column[row] = id_
+        self._name_column[row] = self._number(statement.concept)
         self.clock = max(self.clock, statement.when)
-        self._concepts = None
 
     def drop(self, id_: int) -> None:
         """Remove an example; the last row moves to its place."""
         row, last = self._rows.pop(id_), len(self.ids) - 1
+        self._count(self.statements[row].concept, -1)
         if row != last:
             self.ids[row], self.statements[row] = self.ids[last], self.statements[last]
-            self.values[row] = self.values[last]
+            for column in (self.values, self._id_column, self._name_column):
+                column[row] = column[last]
             self._rows[self.ids[row]] = row
         self.ids.pop()
         self.statements.pop()
-        self._concepts = None
+
+    def _grow(self, room: int) -> None:
+        used = len(self.ids)
+        values, ids, names = self.encoder.empty(room), np.empty(room, np.int64), np.empty(room, np.int64)
+        values[:used], ids[:used], names[:used] = self.values[:used], self._id_column[:used], self._name_column[:used]
+        self.values, self._id_column, self._name_column = values, ids, names
+
+    def _number(self, concept: str) -> int:
+        return self._numbers.setdefault(concept, len(self._numbers)) if concept else -1
+
+    def _count(self, concept: str, change: int) -> None:
+        if not concept:
+            return
+        count = self._counts.get(concept, 0) + change
+        if not count:
+            del self._counts[concept]
+        else:
+            self._counts[concept] = count
+        if count == 0 or count == change:
+            self._concepts = None
 
     # files
 
@@ -215,6 +263,8 @@ class ExampleTable:
         """Undo ``to_arrays``; ValueError or KeyError if the arrays cannot be those of such a table."""
         table, ids, values, like = cls(encoder), check_ids(arrays["ids"]), arrays["values"], encoder.empty(0)
         names = [*facts["names"], ""]
+        if values.dtype == np.float16 and like.dtype == np.float32:  # of files before vectors were stored as they are
+            values = values.astype(np.float32)
         if values.shape != (len(ids), *like.shape[1:]) or values.dtype != like.dtype:
             raise ValueError(f"examples of shape {values.shape} and dtype {values.dtype}")
         if not len(ids) == len(arrays["whens"]) == len(arrays["concepts"]):
@@ -229,14 +279,21 @@ class ExampleTable:
         return table
 
 
-def hash_sample(ids: I64, count: int) -> I64:
+def hash_sample(ids: I64, count: int, classes: I64 | None = None) -> I64:
     """Return the positions of the ``count`` ids with the smallest hashes, int64, ascending.
 
-    The sample depends on the ids only, and an id that comes or goes changes at most one member of the sample.
+    The sample depends on the ids only, and an id that comes or goes changes few of its members. With ``classes``, int64
+    (n,), every class has the same number of members, or all its examples if there are fewer.
     """
     if len(ids) <= count:
         return np.arange(len(ids))
     hashed = ids.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     hashed ^= hashed >> np.uint64(31)
     hashed *= np.uint64(0xBF58476D1CE4E5B9)
-    return np.sort(np.lexsort((ids, hashed))[:count])
+    if classes is None:
+        return np.sort(np.lexsort((ids, hashed))[:count])
+    order = np.lexsort((ids, hashed, classes))
+    sizes = np.bincount(classes)
+    rank = np.empty(len(ids), np.int64)
+    rank[order] = np.arange(len(ids)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(np.lexsort((ids, hashed, rank))[:count])

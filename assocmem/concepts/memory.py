@@ -45,10 +45,7 @@ class Classifier(Protocol):
     concept of one example, and where this is not known"""
 
     def invalidate(self, ids: list[int]) -> None:
-        """Prepare for a change of the table.
-
-        ``ids`` are the examples in the table that will change or be removed; there may be new examples as well.
-        """
+        """Prepare for a change of the table: examples with these ids will come, change, or go."""
 
     def fit(self) -> None:
         """Learn from the table if it has changed since the last time."""
@@ -85,7 +82,7 @@ class ConceptMemory:
     mean : array, shape (dim,), optional
         Subtracted from every vector, for cosine after it is scaled to length 1. Only codes are better for it.
     code_bytes : int, optional
-        Store examples as clique codes of this many bytes, 1 to 512; by default as float16 vectors.
+        Store examples as clique codes of this many bytes, 1 to 512; by default as float32 vectors.
     seed : int
         Chooses rotations. Memories can be merged only if they have the same seed.
 
@@ -136,11 +133,7 @@ class ConceptMemory:
     @property
     def counts(self) -> dict[str, int]:
         """Number of examples of each concept, in the order of names."""
-        counts = dict.fromkeys(self.concepts, 0)
-        for statement in self._table.statements:
-            if statement.concept:
-                counts[statement.concept] += 1
-        return counts
+        return self._table.counts
 
     @property
     def nbytes(self) -> int:
@@ -295,7 +288,7 @@ class ConceptMemory:
         if self.settings != other.settings:
             raise MismatchError(f"expected a concept memory made with {self.settings}, found {other.settings}")
         winning = [example for example in other._table if self._table.would_change(*example)]
-        self._invalidate([id_ for id_, *_ in winning if id_ in self._table])
+        self._invalidate([id_ for id_, *_ in winning])
         for example in winning:
             self._table.put(*example)
         return self
@@ -310,10 +303,13 @@ class ConceptMemory:
         if not self.concepts:
             raise EmptyIndexError("concepts: expected at least one that was taught, found none; teach one first")
         if name not in self._classifiers:
-            kind = RidgeClassifier if name == "ridge" else CountsClassifier
-            self._classifiers[name] = kind(self._table, self.seed)
+            self._classifiers[name] = self._ridge() if name == "ridge" else CountsClassifier(self._table, self.seed)
         self._classifiers[name].fit()
         return self._classifiers[name]
+
+    def _ridge(self) -> RidgeClassifier:
+        directions = self.metric == "cosine" and self.mean is None and self.code_bytes is None
+        return RidgeClassifier(self._table, self.seed, directions=directions)
 
     def scores(self, x: F32, *, reader: str | None = None) -> F32:
         """Return the score of every concept, float32 (n, concepts), in the order of ``concepts``.
@@ -402,11 +398,7 @@ class ConceptMemory:
             rows = unit_rows(rows)
         if self.mean is not None:
             rows = rows - self.mean
-        with np.errstate(over="ignore"):
-            values = self._table.encoder.encode(rows)
-        if self.code_bytes is None and not np.isfinite(values).all():
-            raise InputError("x: expected values up to 65504, found greater ones; scale them")
-        return values
+        return self._table.encoder.encode(rows)
 
     # files
 
@@ -423,7 +415,7 @@ class ConceptMemory:
         ValueError
             The arrays cannot be those of these examples.
         """
-        classifier = RidgeClassifier(self._table, self.seed)
+        classifier = self._ridge()
         classifier.restore(arrays)
         self._classifiers["ridge"] = classifier
 

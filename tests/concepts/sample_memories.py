@@ -7,7 +7,7 @@ import contextlib
 import numpy as np
 import pytest
 
-from assocmem.concepts import ridge
+from assocmem.concepts import random_features, ridge
 from assocmem.concepts.memory import ConceptMemory
 
 DIM = 12
@@ -25,10 +25,10 @@ def few_frequencies(limits=LIMITS[0], count=64):
     """Features of 128 bytes instead of 4,096: coarse answers by the same steps."""
     dual_limit, sampled = limits
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ridge, "FREQUENCIES", count)
+        patch.setattr(random_features, "FREQUENCIES", count)
         patch.setattr(ridge, "DUAL_LIMIT", dual_limit)
-        patch.setattr(ridge, "DUAL_SAMPLE", sampled)
-        patch.setattr(ridge, "PRIMAL_SAMPLE", sampled)
+        patch.setattr(ridge, "SAMPLE", sampled)
+        patch.setattr(ridge, "STRENGTH_SAMPLE", sampled)
         yield
 
 

@@ -22,7 +22,8 @@ def left_out(seed, n, classes):
 
 def calibrated(seed, n, classes):
     scores, own = left_out(seed, n, classes)
-    return calibrate(scores, own, np.bincount(own, minlength=classes), vectors(seed + 1, n, 1)[:, 0])
+    rejection = Rejection.learned(scores, vectors(seed + 1, n, 1)[:, 0])
+    return calibrate(8 * scores, own, np.bincount(own, minlength=classes), rejection)
 
 
 @law
@@ -43,6 +44,25 @@ def test_a_calibration_is_learned_from_eight_examples_of_two_concepts(n, classes
     assert type(calibrated(1, n, classes)) is kind
 
 
+def test_few_right_guesses_among_confident_scores_do_not_upset_the_fit():
+    """A whole Newton step overshoots here: nearly all guesses are right, and one is wrong with full confidence."""
+    scores, own = left_out(3, 400, 4)
+    scores = 60 * np.eye(4, dtype=np.float32)[own] + scores
+    scores[0] = 60 * np.eye(4, dtype=np.float32)[(own[0] + 1) % 4]
+    found = calibrate(scores, own, np.bincount(own), Rejection()).probabilities(scores)
+    assert found.max(axis=1).mean() == pytest.approx(399 / 400, abs=0.01)
+
+
+def test_a_concept_that_is_sampled_thinly_counts_for_all_its_examples():
+    """Of 1,000 and 20 examples, 20 each are left out: those of the frequent concept are mostly taken for the other."""
+    own = np.repeat([0, 1], 20)
+    scores = np.tile(np.array([[0.0, 1.0]], np.float32), (40, 1))
+    found = calibrate(scores, own, np.array([1000, 20]), Rejection()).probabilities(scores)[0]
+    assert found[1] == pytest.approx(0.5, abs=0.01)  # right in 20 of 1,020 cases, but never below its rank
+    even = calibrate(scores, own, np.array([20, 20]), Rejection()).probabilities(scores)[0]
+    assert 0.5 < even[1] < 0.6
+
+
 def test_a_single_concept_has_its_clipped_score():
     found = calibrated(1, 20, 1).probabilities(np.array([[-1.0], [0.25], [2.0]], np.float32))
     assert found.tolist() == [[0], [0.25], [1]]
@@ -58,7 +78,7 @@ def test_the_softmax_is_that_of_plain_loops():
 def test_probabilities_are_how_often_the_best_score_is_right():
     """Of many examples, grouped by probability."""
     scores, own = left_out(3, 4000, 4)
-    found = calibrated(3, 4000, 4).probabilities(scores)
+    found = calibrated(3, 4000, 4).probabilities(8 * scores)
     right, best = found.argmax(axis=1) == own, found.max(axis=1)
     for low, high in ((0, 0.6), (0.6, 0.8), (0.8, 1)):
         group = (best > low) & (best <= high)

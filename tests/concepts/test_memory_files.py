@@ -234,7 +234,7 @@ def test_facts_that_do_not_fit_the_arrays_are_damage(path, facts):
         ("concepts", lambda a: a - 1),
         ("values", lambda a: a[:-1]),
         ("values", lambda a: a[:, :-1]),
-        ("values", lambda a: a.astype(np.float32)),
+        ("values", lambda a: a.astype(np.float64)),
         ("values", lambda a: a.view(np.uint16)),
         ("mean", lambda a: a[:-1]),
         ("mean", lambda a: a * np.float32(np.nan)),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assocmem._numerics.rotation import make_signs
-from assocmem.concepts.ridge import FREQUENCIES, RandomFourierFeatures, fill_features, squared_length
+from assocmem.concepts.random_features import FREQUENCIES, RandomFourierFeatures, fill_features, squared_length
 from tests.concepts import oracles
 from tests.strategies import PLAIN, law, seeds
 

@@ -344,7 +344,7 @@ def test_a_damaged_file_of_the_model_is_not_used(kept_at_once, taught, files):
             assert answers(again, files) == told
     taught.set_parent("castle", None)
     with h5py.File(path, "r") as file:
-        assert set(file) == {"weights", "offsets", "left_out", "strength"}
+        assert set(file) == {"weights", "offsets", "left_out", "left_out_joined", "joining", "strength"}
     assert taught.verify() == []
 
 
