@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from assocmem.memory.familiarity import SeenMemory
     from assocmem.memory.willshaw import WillshawMemory
     from assocmem.search.clique_index import CliqueIndex, SearchReport
-    from assocmem.search.sklearn_api import CliqueNeighbors
+    from assocmem.search.sklearn_api import CliqueNeighbors, CliqueTransformer
 
     open = open_collection
 
@@ -46,6 +46,7 @@ __all__ = [
     "CliqueIndex",
     "CliqueMemory",
     "CliqueNeighbors",
+    "CliqueTransformer",
     "Collection",
     "Concept",
     "ConceptHit",
@@ -74,6 +75,7 @@ _HOMES = {
     "CliqueIndex": ("assocmem.search.clique_index", "CliqueIndex"),
     "CliqueMemory": ("assocmem.memory.clique", "CliqueMemory"),
     "CliqueNeighbors": ("assocmem.search.sklearn_api", "CliqueNeighbors"),
+    "CliqueTransformer": ("assocmem.search.sklearn_api", "CliqueTransformer"),
     "Collection": ("assocmem.index.collection", "Collection"),
     "Concept": ("assocmem.index.results", "Concept"),
     "ConceptHit": ("assocmem.index.results", "ConceptHit"),
