@@ -13,6 +13,7 @@ from assocmem import _compat
 if TYPE_CHECKING:
     from assocmem.codes.hash_codes import MessageCoder
     from assocmem.concepts.memory import ConceptMemory
+    from assocmem.concepts.sklearn_api import CliqueConcepts
     from assocmem.errors import AssocmemError
     from assocmem.index.collection import Collection, open_collection
     from assocmem.index.results import (
@@ -43,6 +44,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "AddReport",
     "AssocmemError",
+    "CliqueConcepts",
     "CliqueIndex",
     "CliqueMemory",
     "CliqueNeighbors",
@@ -72,6 +74,7 @@ __all__ = [
 _HOMES = {
     "AddReport": ("assocmem.index.results", "AddReport"),
     "AssocmemError": ("assocmem.errors", "AssocmemError"),
+    "CliqueConcepts": ("assocmem.concepts.sklearn_api", "CliqueConcepts"),
     "CliqueIndex": ("assocmem.search.clique_index", "CliqueIndex"),
     "CliqueMemory": ("assocmem.memory.clique", "CliqueMemory"),
     "CliqueNeighbors": ("assocmem.search.sklearn_api", "CliqueNeighbors"),

@@ -24,13 +24,14 @@ from assocmem._numerics.validation import check_radius, check_size
 from assocmem.errors import AssocmemError, InputError
 from assocmem.search.clique_index import CliqueIndex
 
-
-class _Mixin:
-    """Stand-in for scikit-learn's mixins, which say only what an estimator is: all of their methods are replaced."""
-
-
 if TYPE_CHECKING or not HAS_SKLEARN:
-    KNeighborsMixin = RadiusNeighborsMixin = _Mixin
+
+    class KNeighborsMixin:
+        """Stand-in: what scikit-learn's class does is replaced here, method by method."""
+
+    class RadiusNeighborsMixin:
+        """Stand-in, as above."""
+
 else:  # functions such as sklearn.neighbors.kneighbors_graph take an estimator of these classes only
     from sklearn.neighbors._base import KNeighborsMixin, RadiusNeighborsMixin
 
