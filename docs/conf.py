@@ -40,7 +40,7 @@ autodoc_default_options = {
     "member-order": "bysource",
     # scikit-learn's own methods are described there, and its docstrings link to its own pages
     "inherited-members": "Exception,dict,tuple,BaseEstimator,ClassifierMixin,TransformerMixin,"
-    "ClassNamePrefixFeaturesOutMixin,_SetOutputMixin,KNeighborsMixin,RadiusNeighborsMixin",
+    "ClassNamePrefixFeaturesOutMixin,_MetadataRequester,_SetOutputMixin,KNeighborsMixin,RadiusNeighborsMixin",
 }
 maximum_signature_line_length = 90
 napoleon_google_docstring = False
