@@ -13,6 +13,7 @@ from assocmem import _compat
 if TYPE_CHECKING:
     from assocmem.codes.hash_codes import MessageCoder
     from assocmem.concepts.memory import ConceptMemory
+    from assocmem.concepts.sklearn_api import CliqueConcepts
     from assocmem.errors import AssocmemError
     from assocmem.index.collection import Collection, open_collection
     from assocmem.index.results import (
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from assocmem.memory.familiarity import SeenMemory
     from assocmem.memory.willshaw import WillshawMemory
     from assocmem.search.clique_index import CliqueIndex, SearchReport
-    from assocmem.search.sklearn_api import CliqueNeighbors
+    from assocmem.search.sklearn_api import CliqueNeighbors, CliqueTransformer
 
     open = open_collection
 
@@ -43,9 +44,11 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "AddReport",
     "AssocmemError",
+    "CliqueConcepts",
     "CliqueIndex",
     "CliqueMemory",
     "CliqueNeighbors",
+    "CliqueTransformer",
     "Collection",
     "Concept",
     "ConceptHit",
@@ -71,9 +74,11 @@ __all__ = [
 _HOMES = {
     "AddReport": ("assocmem.index.results", "AddReport"),
     "AssocmemError": ("assocmem.errors", "AssocmemError"),
+    "CliqueConcepts": ("assocmem.concepts.sklearn_api", "CliqueConcepts"),
     "CliqueIndex": ("assocmem.search.clique_index", "CliqueIndex"),
     "CliqueMemory": ("assocmem.memory.clique", "CliqueMemory"),
     "CliqueNeighbors": ("assocmem.search.sklearn_api", "CliqueNeighbors"),
+    "CliqueTransformer": ("assocmem.search.sklearn_api", "CliqueTransformer"),
     "Collection": ("assocmem.index.collection", "Collection"),
     "Concept": ("assocmem.index.results", "Concept"),
     "ConceptHit": ("assocmem.index.results", "ConceptHit"),

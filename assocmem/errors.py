@@ -12,7 +12,8 @@ A message says what was expected, what was found and what to do. The hierarchy::
     │   │   ├── DuplicateIdError
     │   │   └── UnknownIdError (also a KeyError)
     │   ├── EmptyIndexError
-    │   └── NothingAllowedError
+    │   ├── NothingAllowedError
+    │   └── NotFittedError (also an AttributeError, and scikit-learn's error of this name)
     ├── UnknownConceptError: no concept has this name
     ├── MissingFileError (also a FileNotFoundError): no file has this name
     ├── DamagedError: a file is cut short, or its checksums are wrong
@@ -76,6 +77,13 @@ class EmptyIndexError(InputError):
 
 class NothingAllowedError(InputError):
     """A filter lets no item of the index pass."""
+
+
+class NotFittedError(InputError, AttributeError):
+    """An estimator is asked before it is fitted.
+
+    If scikit-learn is installed, what is raised is an error of its class ``NotFittedError`` too.
+    """
 
 
 class UnknownConceptError(AssocmemError):

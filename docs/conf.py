@@ -38,7 +38,9 @@ html_show_sphinx = False
 autodoc_default_options = {
     "members": True,
     "member-order": "bysource",
-    "inherited-members": "Exception,dict,tuple",
+    # scikit-learn's own methods are described there, and its docstrings link to its own pages
+    "inherited-members": "Exception,dict,tuple,BaseEstimator,ClassifierMixin,TransformerMixin,"
+    "ClassNamePrefixFeaturesOutMixin,_MetadataRequester,_SetOutputMixin,KNeighborsMixin,RadiusNeighborsMixin",
 }
 maximum_signature_line_length = 90
 napoleon_google_docstring = False
