@@ -5,7 +5,6 @@ If it is, the class derives from its classes; see ``assocmem._numerics.estimator
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, Self
 
 import numpy as np
@@ -19,13 +18,13 @@ from assocmem._numerics.estimator import (
     check_rows,
 )
 from assocmem._numerics.rotation import unit_rows
-from assocmem._numerics.types import F32, F64, I64, AnyArray
+from assocmem._numerics.types import F32, F64, AnyArray
 from assocmem._numerics.validation import check_name
 from assocmem.concepts.memory import ConceptMemory
 from assocmem.errors import InputError
 
-_LIMIT = 60000.0
-"""Greatest value that is taught or asked about, below the greatest of float16; in units of the typical one."""
+_LEAST = 1e-12
+"""Probability that stands for 0 when logarithms are taken."""
 _BLOCK = 32
 """Rows that are asked about together, always as many: sums of float32 depend on the shape of a product, and the answer
 about a row must not depend on the other rows. Larger blocks are no quicker, row by row."""
@@ -39,7 +38,7 @@ class CliqueConcepts(ClassifierMixin, Estimator):
     metric : {"euclidean", "l2", "cosine"}
         With "cosine" only the direction of a row counts.
     code_bytes : int, optional
-        Store examples as clique codes of this many bytes, 1 to 512; by default as float16 vectors.
+        Store examples as clique codes of this many bytes, 1 to 512; by default as float32 vectors.
     reader : {"ridge", "counts"}, optional
         Classifier; by default "ridge" for fewer than 4,000 labels. See ``ConceptMemory.reader``.
     seed : int
@@ -57,9 +56,8 @@ class CliqueConcepts(ClassifierMixin, Estimator):
 
     Notes
     -----
-    Unless only directions count, the memory gets ``(X - offset_) * scale_``: the first rows that are taught, those of
-    ``fit`` or of the first ``partial_fit``, choose the offset (their mean) and the scale (a power of two), so that
-    float16 suffices. Later rows may come in any order.
+    Batches in any order give the same answers as one ``fit``, except with ``code_bytes``: the mean of the first rows is
+    subtracted from all rows then, before they are encoded.
     """
 
     def __init__(
@@ -129,7 +127,7 @@ class CliqueConcepts(ClassifierMixin, Estimator):
         NotFittedError, TypeError, InputError
         """
         check_fitted(self, "predict")
-        return np.asarray(self.classes_[self._scores(X).argmax(axis=1)])
+        return np.asarray(self.classes_[self._probabilities(X).argmax(axis=1)])
 
     def predict_proba(self, X: npt.ArrayLike) -> F64:
         """Return the probability of each label, float64 (n, C), in the order of ``classes_``; each row adds up to 1.
@@ -139,30 +137,19 @@ class CliqueConcepts(ClassifierMixin, Estimator):
         NotFittedError, TypeError, InputError
         """
         check_fitted(self, "predict_proba")
-        best = self._scores(X).argmax(axis=1)
-        columns = self._columns()
-        probabilities = np.zeros((len(best), len(self.classes_)))
-        taught = self._answers(X, lambda block: self.memory_.probabilities(block, reader=self.reader)[0])
-        probabilities[:, columns] = taught if len(columns) > 1 else 1
-        rows = np.arange(len(best))
-        top = probabilities.max(axis=1)
-        equal = probabilities.argmax(axis=1) != best  # to the precision of float32
-        probabilities[rows[equal], best[equal]] = np.nextafter(top[equal], 2)
-        return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))
+        return self._probabilities(X)
 
     def decision_function(self, X: npt.ArrayLike) -> F64:
-        """Return the score of each label, float64 (n, C); of two labels, the second's less the first's, float64 (n,).
-
-        The greatest score is that of the label that ``predict`` returns. A label without examples has a score that is
-        lower by 1 than all others.
+        """Return the log of the probability of each label, float64 (n, C); of two labels the log-odds of the second,
+        float64 (n,).
 
         Raises
         ------
         NotFittedError, TypeError, InputError
         """
         check_fitted(self, "decision_function")
-        scores = self._scores(X)
-        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+        logs = np.log(np.maximum(self._probabilities(X), _LEAST))
+        return np.asarray(logs[:, 1] - logs[:, 0] if len(self.classes_) == 2 else logs)
 
     # Parts
 
@@ -177,18 +164,12 @@ class CliqueConcepts(ClassifierMixin, Estimator):
 
     def _start(self, rows: F32) -> None:
         """Make an empty memory for rows like these."""
-        cosine, dim = self._is_cosine(), rows.shape[1]
-        exact = (unit_rows(rows) if cosine else rows).astype(np.float64)
-        mean = exact.mean(axis=0)
-        self.offset_: F32 = np.zeros(dim, np.float32) if cosine else mean.astype(np.float32)
-        typical = float(np.sqrt(((exact - mean) ** 2).mean()))
-        self.scale_ = 1.0 if cosine or not typical else float(2.0 ** -np.rint(np.log2(typical)))
+        cosine = self._is_cosine()
+        mean = None
+        if self.code_bytes is not None:
+            mean = (unit_rows(rows) if cosine else rows).mean(axis=0, dtype=np.float64)
         self.memory_ = ConceptMemory(
-            dim,
-            "cosine" if cosine else "l2",
-            mean=mean if cosine and self.code_bytes is not None else None,
-            code_bytes=self.code_bytes,
-            seed=self.seed,
+            rows.shape[1], "cosine" if cosine else "l2", mean=mean, code_bytes=self.code_bytes, seed=self.seed
         )
         self.classes_: AnyArray = np.empty(0)
         self._names: list[str] = []
@@ -199,37 +180,21 @@ class CliqueConcepts(ClassifierMixin, Estimator):
         self._names = _extended(dict(zip(self.classes_.tolist(), self._names, strict=True)), classes.tolist())
         self.classes_ = classes
         names = [self._names[number] for number in np.searchsorted(classes, labels).tolist()]
-        self.memory_.teach(self._moved(rows), names, ids=np.arange(self._taught, self._taught + len(rows)))
+        self.memory_.teach(rows, names, ids=np.arange(self._taught, self._taught + len(rows)))
         self._taught += len(rows)
 
-    def _moved(self, rows: F32) -> F32:
-        """Return rows as they are taught."""
-        if self._is_cosine():
-            return rows
-        moved = (rows - self.offset_) * np.float32(self.scale_)
-        return np.asarray(np.clip(moved, np.float32(-_LIMIT), np.float32(_LIMIT)))
-
-    def _answers(self, X: npt.ArrayLike, ask: Callable[[F32], F32]) -> F64:
-        """Return what a function answers about rows, block by block; float64 (n, concepts)."""
-        rows = self._moved(check_rows(self, X, reset=False, nonzero=self._is_cosine()))
-        answers = []
+    def _probabilities(self, X: npt.ArrayLike) -> F64:
+        """Return probabilities, float64 (n, C); a label without examples has none."""
+        rows = check_rows(self, X, reset=False, nonzero=self._is_cosine())
+        places = {name: place for place, name in enumerate(self._names)}
+        columns = np.array([places[name] for name in self.memory_.concepts], np.int64)
+        out = np.zeros((len(rows), len(self.classes_)))
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
             full = np.concatenate([block, np.repeat(block[:1], _BLOCK - len(block), axis=0)])
-            answers.append(ask(full)[: len(block)])
-        return np.concatenate(answers).astype(np.float64)
-
-    def _columns(self) -> I64:
-        """Return where in ``classes_`` each concept of the memory is, int64 (concepts,)."""
-        places = {name: place for place, name in enumerate(self._names)}
-        return np.array([places[name] for name in self.memory_.concepts], np.int64)
-
-    def _scores(self, X: npt.ArrayLike) -> F64:
-        """Return scores, float64 (n, C)."""
-        found = self._answers(X, lambda block: self.memory_.scores(block, reader=self.reader))
-        scores = np.repeat(found.min(axis=1, keepdims=True) - 1, len(self.classes_), axis=1)
-        scores[:, self._columns()] = found
-        return scores
+            found = self.memory_.probabilities(full, reader=self.reader)[0][: len(block)]
+            out[start : start + _BLOCK, columns] = found if len(columns) > 1 else 1
+        return np.asarray(out / out.sum(axis=1, keepdims=True))
 
 
 def _extended(names: dict[object, str], labels: list[object]) -> list[str]:
