@@ -4,11 +4,16 @@ How many items of a pool are nearer than a height depends on the height's distan
 items, in standard deviations. The same holds for an item that was scored and not compared. A sample of items is asked
 for; of a sample of pools, all items are compared; and the shares of nearer items are counted by standard deviations.
 So nothing is assumed about the distribution of the data but that distances, in these units, behave alike.
+
+What this expects is then tried: more items are asked for, at every yield and effort of a ladder, and a search that
+looks at all pools says what they should have found. Expectations are corrected by it, and promises are kept by what was
+found.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +21,7 @@ import numpy as np
 from assocmem._numerics.threads import WriterLock
 from assocmem._numerics.types import F32, F64, I32, I64, Bools
 from assocmem.search._vector_store import VectorStore
-from assocmem.search.pool_kernels import POOL_ITEMS
+from assocmem.search.pool_kernels import POOL_ITEMS, QueryTables
 from assocmem.search.probing import (
     PRODUCT,
     RATE_ENTRIES,
@@ -54,18 +59,76 @@ STRATA = ((0, 24, 24), (24, 96, 24), (96, 384, 24), (384, 1536, 16), (1536, 10**
 
 K = 10
 """Neighbours of the searches that promises are tried with."""
-TRIED = 64
-"""Queries that they are tried with."""
+TRIED = 384
+"""Queries that they are tried with, at most."""
+LEAST_TRIED, TRIAL_TIME = 96, 0.08
+"""Queries, at least; and seconds, about, of one trial of more."""
 YIELDS = tuple(10.0 ** (-step / 2) for step in range(11))
 """Yields of pools that are tried, from 1 down; see ``Goal``."""
+EFFORTS = (0.003, 0.006, 0.012, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75)
+"""Efforts that are tried."""
+MOST_COPIES = 150
+"""Copies of items that are looked past at most."""
 ITEM_SHARE = 0.25
 """Yield of an item, over that of a pool: what a comparison costs, over what a pool costs."""
+ITEM_YIELD = 0.01
+"""Probability of being near from which an item is compared at little effort; at full effort, 0."""
 MARGIN = 0.5
 """Share of what a promise allows to be missed that is aimed at: queries are not the items that it is learned from."""
 MOST_MISSED = 3.0
 """How many times as many neighbours as the promise allows on average may be missed by one query."""
+MOST_FACTOR = 20.0
+"""Factor by which an expectation may be wrong; beyond that, a number is added."""
+_MUCH = 0.2  # cost, over that of an exact search, from which more steps have to be worth it
+_TIE = 1e-6  # difference of heights, over them, below which they are the same
 GROWTH = 1.3
 """Growth (or shrinking) of the index after which its model is learned again."""
+
+
+class Plan(NamedTuple):
+    """What a search looks at, and what its expectations of missed neighbours are corrected by."""
+
+    goal: Goal
+    factor: float
+    extra: float
+    """added for each wanted neighbour"""
+
+    def missed(self, expected: F32, nearest: Bools, k: int) -> F32:
+        """Return how many of k neighbours are missed, float32 (n,), of what a search expects.
+
+        ``nearest``: bool (n,), queries that equal all k neighbours that were found, so that none can be nearer.
+        """
+        return np.where(nearest, np.float32(0), np.float32(self.factor) * expected + np.float32(self.extra * k))
+
+
+class Ladder(NamedTuple):
+    """What was tried: n steps."""
+
+    steps: F64
+    """float64 (n,): logarithms of yields, falling, or of efforts, rising"""
+    recalls: F64
+    """float64 (n,): recall that was reached, never falling"""
+    factors: F64
+    extras: F64
+    """float64 (n,): see ``Plan``"""
+    costs: F64
+    """float64 (n,): about how long a search takes, over an exact one"""
+
+    def reaching(self, recall: float) -> tuple[float, float, float, float] | None:
+        """Return step, factor, extra and cost from which a recall is reached; None if it is not."""
+        above = int(np.searchsorted(self.recalls, recall))
+        if above == len(self.recalls):
+            return None
+        below = max(above - 1, 0)
+        share = (recall - self.recalls[below]) / max(self.recalls[above] - self.recalls[below], 1e-12) if above else 0.0
+        return self.between(below, float(share))
+
+    def between(self, below: int, share: float) -> tuple[float, float, float, float]:
+        """Return step, factor, extra and cost at a share of the way from a step to the next."""
+        above = min(below + 1, len(self.steps) - 1)
+        found = [(1 - share) * column[below] + share * column[above]
+                 for column in (self.steps, np.log(self.factors), self.extras, self.costs)]  # fmt: skip
+        return float(found[0]), math.exp(found[1]), float(found[2]), float(found[3])
 
 
 class Outlook(NamedTuple):
@@ -74,33 +137,41 @@ class Outlook(NamedTuple):
     items: int
     """items when it was learned"""
     model: Model
-    yields: F64
-    """float64 (m,): yields of pools, falling"""
-    recalls: F64
-    """float64 (m,): recall of the ``K`` nearest that a search expects with each, rising"""
-    costs: F64
-    """float64 (m,): about how long a search takes with each, over an exact one"""
+    yields: Ladder
+    efforts: Ladder
 
-    def goal(self, k: int, recall: float) -> Goal | None:
-        """Return what a search must look at to keep a promise of recall; None if an exact search is no slower."""
+    def plan(self, k: int, recall: float, pools: int) -> Plan | None:
+        """Return what a search must look at to keep a promise of recall; None if an exact search is no slower.
+
+        ``pools``: of the index.
+        """
         recall = 1 - MARGIN * (1 - recall)
-        wanted = np.searchsorted(self.recalls, recall)
-        if wanted == len(self.recalls):
+        found = self.yields.reaching(recall)
+        if found is not None:
+            step, factor, extra, cost = found
+            goal = _goal_of(math.exp(step) * k / K, MOST_MISSED * k * (1 - recall) / recall)
+            return Plan(goal, factor, extra) if cost <= 1 else None
+        found = self.efforts.reaching(recall)
+        if found is None or found[-1] > 1:
             return None
-        if wanted == 0:
-            pool_yield, cost = float(self.yields[0]), float(self.costs[0])
-        else:
-            low, high = self.recalls[wanted - 1], self.recalls[wanted]
-            share = (recall - low) / max(high - low, 1e-12)
-            pool_yield = float(self.yields[wanted - 1] ** (1 - share) * self.yields[wanted] ** share)
-            cost = float(self.costs[wanted - 1] * (1 - share) + self.costs[wanted] * share)
-        if cost > 1:
-            return None
-        return _goal_of(pool_yield * k / K, MOST_MISSED * k * (1 - recall) / recall)
+        return Plan(_goal_of_effort(math.exp(found[0]), pools), *found[1:3])
+
+    def plan_of_effort(self, effort: float, pools: int) -> Plan:
+        """Return what a search of some effort looks at, in an index of so many pools."""
+        steps, at = self.efforts.steps, math.log(max(effort, 1e-9))
+        below = int(np.clip(np.searchsorted(steps, at) - 1, 0, max(len(steps) - 2, 0)))
+        width = steps[min(below + 1, len(steps) - 1)] - steps[below]
+        share = float(np.clip((at - steps[below]) / width, 0, 1)) if width else 0.0
+        _, factor, extra, _ = self.efforts.between(below, share)
+        return Plan(_goal_of_effort(effort, pools), factor, extra)
 
 
 def _goal_of(pool_yield: float, most_missed: float) -> Goal:
     return Goal(0, pool_yield, min(ITEM_SHARE * pool_yield, 0.1), most_missed)
+
+
+def _goal_of_effort(effort: float, pools: int) -> Goal:
+    return Goal(max(1, round(effort * pools)), 0.0, ITEM_YIELD * (1 - effort) ** 2, 1.0)
 
 
 def _try(stored: Stored, queries: Queries, model: Model, goal: Goal, metric: int, k: int) -> tuple[F32, F32]:
@@ -111,16 +182,9 @@ def _try(stored: Stored, queries: Queries, model: Model, goal: Goal, metric: int
     return costs, report
 
 
-def _ranks_of_others(stored: Stored, queries: Queries, model: Model, metric: int) -> int:
-    """Return how many neighbours to try promises with: more than there are copies of the items that are asked for.
-
-    Copies of an item are found where it is, and say nothing of queries that are not in the index.
-    """
-    for k in (K, 4 * K, 16 * K):
-        costs, _ = _try(stored, queries, model, _goal_of(0.1, MOST_MISSED * k), metric, k + 1)
-        if np.mean(costs[:, -1] <= costs[:, 0] + 1e-6 * abs(costs[:, 0])) < 0.2:
-            break
-    return k
+def _copies(costs: F32) -> I64:
+    """Return how many others are as near as the nearest, int64 (n,), of rising costs, float32 (n, k)."""
+    return np.asarray((costs <= costs[:, :1] + 1e-6 * np.abs(costs[:, :1])).sum(axis=1) - 1)
 
 
 def outlook_of(store: VectorStore) -> Outlook:
@@ -131,23 +195,118 @@ def outlook_of(store: VectorStore) -> Outlook:
     stored, metric = store.stored(), store.metric_number
     queries = store.queries(store.vectors.get(rows))
     model = learn_model(stored, queries, rows, metric, first_model(store.dim))
-    tried = rows[np.linspace(0, len(rows) - 1, min(TRIED, len(rows))).astype(np.int64)]
-    queries = store.queries(store.vectors.get(tried))
-    k = _ranks_of_others(stored, queries, model, metric)
-    recalls, costs = [], []
-    exact = store.count * (3 + 0.04 * stored.tail.itemsize * stored.tail.shape[1])
+    tried = rng.choice(used, min(TRIED, len(used)), replace=False).astype(np.int32)
+    trial = _Trial(store, stored, tried, model)
+    yields: list[tuple[float, ...]] = []
     for pool_yield in YIELDS:
-        goal = _goal_of(pool_yield * k / K, MOST_MISSED * k)
-        report = _try(stored, queries, model, goal, metric, k + 1)[1]
-        recalls.append(float((k / (k + report[:, 3])).mean()))
-        _, scored, compared, _ = report.mean(axis=0, dtype=np.float64)
-        cost = scored * (3 + 0.06 * store.tree.coder.code_bytes)
-        cost += compared * (20 + 0.06 * stored.tail.itemsize * stored.tail.shape[1])
-        costs.append(cost / exact)
-        if costs[-1] > 1.5 or recalls[-1] > 0.9995:
+        yields.append((math.log(pool_yield), *trial.result(_goal_of(pool_yield, MOST_MISSED * K))))
+        if yields[-1][-1] > 1 or yields[-1][1] > 0.9995 or _is_stuck(yields):
             break
-    rising = np.maximum.accumulate(recalls)
-    return Outlook(store.count, model, np.array(YIELDS[: len(rising)]), rising, np.array(costs))
+    pools = store.tree.items.pools_in_use
+    efforts: list[tuple[float, ...]] = []
+    for effort in EFFORTS:
+        efforts.append((math.log(effort), *trial.result(_goal_of_effort(effort, pools))))
+        if efforts[-1][-1] > 1 or efforts[-1][1] > 0.9995:
+            break
+    return Outlook(store.count, model, _ladder(yields), _ladder([*efforts, (0.0, 1.0, 1.0, 0.0, 1.0)]))
+
+
+def _is_stuck(results: list[tuple[float, ...]]) -> bool:
+    """Return whether the last two steps cost much and found nothing more."""
+    return len(results) > 2 and results[-1][-1] > _MUCH and results[-1][1] - results[-3][1] < 1e-3
+
+
+def _ladder(results: list[tuple[float, ...]]) -> Ladder:
+    steps, recalls, factors, extras, costs = np.array(results).T
+    return Ladder(steps, np.maximum.accumulate(recalls), factors, extras, costs)
+
+
+class _Trial:
+    """Items that are asked for, and what should be found.
+
+    Copies of an item do not count: queries are rarely in the index.
+
+    Parameters
+    ----------
+    store, stored, model
+        What is searched, and what is known of it.
+    rows : int32 (n,)
+        Items, in any order.
+    """
+
+    def __init__(self, store: VectorStore, stored: Stored, rows: I32, model: Model) -> None:
+        self._store, self._stored, self._model = store, stored, model
+        vector_bytes = stored.tail.itemsize * stored.tail.shape[1]
+        self._compare = 20 + 0.06 * vector_bytes
+        self._code = 3 + 0.06 * store.tree.coder.code_bytes
+        self._exact = store.count * (3 + 0.04 * vector_bytes)
+        everything = Goal(store.tree.items.pools_in_use, 0.0, 1e-6, 1.0)
+        rows = rows[: self._affordable(1e-9 * store.count * self._code, len(rows))]
+        self._queries = store.queries(store.vectors.get(rows))
+        some = _part(self._queries, slice(0, LEAST_TRIED))
+        looked = _try(stored, some, model, _goal_of(0.1, MOST_MISSED * K), store.metric_number, K + 1 + MOST_COPIES)[0]
+        self._k = K + int(np.quantile(_copies(looked), 0.8))
+        truth, _ = _try(stored, self._queries, model, everything, store.metric_number, self._k + 1)
+        copies = _copies(truth)
+        self._copies = truth[:, :1] + 1e-6 * np.abs(truth[:, :1])
+        last = np.take_along_axis(truth, np.minimum(copies + K, self._k)[:, None], axis=1)
+        self._limits = last + 1e-6 * np.abs(last)
+        self._others = np.count_nonzero((truth > self._copies) & (truth <= self._limits), axis=1)
+        self._seconds = 0.0
+
+    def result(self, goal: Goal) -> tuple[float, float, float, float]:
+        """Search; return the recall, what to correct expectations by, and the time over that of an exact search."""
+        n = self._affordable(self._seconds, len(self._others))
+        queries, stored = _part(self._queries, slice(0, n)), self._stored
+        costs, report = _try(stored, queries, self._model, goal, self._store.metric_number, self._k + 1)
+        found = np.count_nonzero((costs > self._copies[:n]) & (costs <= self._limits[:n]), axis=1)
+        known = self._others[:n] > 0
+        recall = float(np.minimum(found[known] / self._others[:n][known], 1).mean()) if known.any() else 1.0
+        factor, extra = corrections(report[:, 3].astype(np.float64), K, recall)
+        _, scored, compared, _ = report.mean(axis=0, dtype=np.float64)
+        cost = scored * self._code + compared * self._compare
+        self._seconds = 2e-9 * cost  # of a query of the next step
+        return recall, factor, extra, cost / self._exact
+
+    def _affordable(self, seconds: float, most: int) -> int:
+        """Return how many queries to try that take so many seconds each."""
+        return int(min(max(LEAST_TRIED, TRIAL_TIME / max(seconds, 1e-9)), most))
+
+
+def _part(queries: Queries, part: slice) -> Queries:
+    """Return some of the queries."""
+    coarse, fine = (QueryTables(tables.entries[part], tables.terms[part]) for tables in (queries.coarse, queries.fine))
+    return Queries(
+        queries.vectors[part],
+        queries.inverse_lengths[part],
+        queries.centred[part],
+        queries.offsets[part],
+        queries.noises[part],
+        coarse,
+        fine,
+    )
+
+
+def corrections(missed: F64, k: int, recall: float) -> tuple[float, float]:
+    """Return the factor, and the number for each neighbour, that correct what searches expect to have missed.
+
+    With them, the mean of ``k / (k + missed)`` is the recall; the factor is at most ``MOST_FACTOR``, and at least one
+    over it.
+    """
+
+    def fitted(value_of: Callable[[float], F64], low: float, high: float) -> float:
+        for _ in range(50):
+            middle = math.sqrt(low * high)
+            if (k / (k + value_of(middle))).mean() > recall:
+                low = middle
+            else:
+                high = middle
+        return high
+
+    factor = fitted(lambda factor: factor * missed, 1 / MOST_FACTOR, MOST_FACTOR)
+    if (k / (k + factor * missed)).mean() <= recall + 1e-4:
+        return factor, 0.0
+    return factor, fitted(lambda extra: factor * missed + extra * k, 1e-6, 1e4)
 
 
 class Certificate:
@@ -257,7 +416,10 @@ def learn_model(stored: Stored, queries: Queries, rows: I32, metric: int, model:
     energy = sample.energy if metric == PRODUCT else np.maximum(2 * sample.by_code, 0)
     middles = sample.by_code + sample.middle * sample.spread
     coded = (goals[:, None, :] - middles[:, :, None]) / sample.deviations((alpha, beta), energy)[:, :, None]
-    nearer = (sample.heights[:, :, :, None] <= goals[:, None, None, :]) & counted.valid[:, :, :, None]
+    # Copies of an item at the height are as near, not nearer.
+    nearer = (sample.heights[:, :, :, None] < (goals - _TIE * np.abs(goals))[:, None, None, :]) & counted.valid[
+        :, :, :, None
+    ]
     hits = nearer.sum(axis=2) * sample.weights[:, :, None]
     tries = np.broadcast_to((counted.valid.sum(axis=2) * sample.weights)[:, :, None], hits.shape)
     tables = np.empty((3, CLASSES, RATE_ENTRIES), np.float32)
@@ -315,7 +477,7 @@ def _item_curve(sample: _Sample, goals: F64, pairs: I64, kappa: float) -> F32:
         some = sample.valid[i] & (sample.scores[i] > -goals[i, r] - 6 * errors[i])
         z.append(((goals[i, r] + sample.scores[i]) / errors[i])[some])
         tries.append(np.broadcast_to(sample.weights[i][:, None], some.shape)[some])
-        hits.append((sample.heights[i] <= goals[i, r])[some] * tries[-1])
+        hits.append((sample.heights[i] < goals[i, r] - _TIE * abs(goals[i, r]))[some] * tries[-1])
     return _curve(np.concatenate(z), np.concatenate(hits), np.concatenate(tries))
 
 

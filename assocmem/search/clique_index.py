@@ -24,8 +24,8 @@ from assocmem._storage.hdf5 import loaded_arrays, save_arrays
 from assocmem.codes.missing_values import MOMENT_ROWS, Moments, impute, split_known
 from assocmem.errors import DamagedError, DuplicateIdError, EmptyIndexError, InputError, MismatchError, RecallWarning
 from assocmem.search._vector_store import Conflict, Metric, Stats, VectorStore
-from assocmem.search.certificate import Certificate
-from assocmem.search.probing import Goal, make_scratch, probe, probe_range
+from assocmem.search.certificate import Certificate, Plan
+from assocmem.search.probing import make_scratch, probe, probe_range
 from assocmem.search.rerank import BUCKETS, measure_rows, rerank_all, search_balls
 
 __all__ = ["CliqueIndex", "SearchReport", "Stages", "Stats"]
@@ -41,8 +41,11 @@ BALL_DIMENSIONS = 8
 """Dimensions up to which every search is exact: few pools can hold near items, and their balls say which."""
 DEFAULT_RECALL = 0.95
 """Promise of a search that is not told otherwise."""
-ITEM_YIELD = 0.01
-"""Probability of being near from which an item is compared at little effort; at full effort, 0."""
+GUESSED_MISSED = 0.2
+"""Share of what a promise allows to be missed that queries with guessed values are searched with: they are harder than
+items, from which promises are learned."""
+COPY_SHARE = 1e-5
+"""Cost, over the mean spread of pools, below which two vectors are the same but for the rounding of float16."""
 ALLOWED_UP_TO = 20_000
 ALLOWED_SHARE = 0.05
 """Allowed items, and share of them, up to which all of them are compared."""
@@ -197,7 +200,7 @@ class CliqueIndex:
             return stats
         with self._store.lock.reading():
             outlook = self._certificate.current(self._store)
-        if outlook.goal(10, self._promise) is None:
+        if outlook.plan(10, self._promise, self._store.tree.items.pools_in_use) is None:
             return stats
         return stats._replace(expected_recall=self._promise)
 
@@ -431,6 +434,8 @@ class CliqueIndex:
         with store.lock.reading():
             moments = Moments.estimate(store.vectors.get(store.some_rows(MOMENT_ROWS)), unit=self.cosine)
         complete = impute(rows, known, moments, self._candidate_vectors)
+        if recall is None and effort is None:
+            recall = 1 - GUESSED_MISSED * (1 - self._promise)
         return self.search(complete, k, recall=recall, effort=effort, threads=threads)
 
     def stages(self, q: F32, k: int = 10, *, recall: float | None = None, effort: float | None = None) -> Stages:
@@ -533,11 +538,12 @@ class CliqueIndex:
         costs, report = out
         rows = np.empty(costs.shape, np.int32)
         few = allowed is not None and self._are_few(allowed)
-        goal = None if few else self._goal(costs.shape[1], promise, effort)
-        if goal is not None:
-            stored, outlook = store.stored(allowed), self._certificate.current(store)
-            room = make_scratch(stored, outlook.model, goal)
-            probe(stored, store.queries(q), outlook.model, goal, metric, room, (costs, rows, report))
+        plan = None if few else self._plan(costs.shape[1], promise, effort)
+        if plan is not None:
+            stored, model = store.stored(allowed), self._certificate.current(store).model
+            room = make_scratch(stored, model, plan.goal)
+            probe(stored, store.queries(q), model, plan.goal, metric, room, (costs, rows, report))
+            report[:, 3] = plan.missed(report[:, 3], self._equal_all(costs[:, -1]), costs.shape[1])
         elif self.dim <= BALL_DIMENSIONS and not few:
             report[:, 2] = self._search_balls(q, allowed, (costs, rows))
         else:
@@ -548,6 +554,13 @@ class CliqueIndex:
             rerank_all(queries, store.vectors.parts, candidates, store.ids.row_ids, metric, (costs, rows))
             report[:, 2] = len(candidates)
         return rows
+
+    def _equal_all(self, last: F32) -> Bools:
+        """Return which queries equal their last neighbour, bool (n,), by its cost; of products none is known to."""
+        if self.metric == "ip":
+            return np.zeros(len(last), np.bool_)
+        size = float(self._store.stored().spreads.mean())
+        return np.asarray((last + 1 if self.cosine else last) <= COPY_SHARE * size)
 
     def _search_balls(self, q: F32, allowed: U8 | None, out: tuple[F32, I32]) -> I64:
         """Search exactly in few dimensions; return the numbers of comparisons, int64 (nq,)."""
@@ -569,20 +582,20 @@ class CliqueIndex:
         count = int(np.count_nonzero(allowed))
         return count <= ALLOWED_UP_TO or count <= ALLOWED_SHARE * len(self)
 
-    def _goal(self, k: int, promise: float, effort: float | None) -> Goal | None:
+    def _plan(self, k: int, promise: float, effort: float | None) -> Plan | None:
         """Return what a search looks at; None for all vectors. The caller holds the lock."""
         if self._is_exact() or effort == 1 or (effort is None and promise == 1):
             return None
+        outlook = self._certificate.current(self._store)
         if effort is None:
-            return self._certificate.current(self._store).goal(k, promise)
-        pools = max(1, round(effort * self._store.tree.items.pools_in_use))
-        return Goal(pools, 0.0, ITEM_YIELD * (1 - effort) ** 2, 1.0)
+            return outlook.plan(k, promise, self._store.tree.items.pools_in_use)
+        return outlook.plan_of_effort(effort, self._store.tree.items.pools_in_use)
 
     def _within(self, q: F32, limit: float, promise: float, effort: float | None) -> list[tuple[F32, I64]]:
         """Return costs below a limit, lowest first, and ids, for each query, float32 (nq, dim)."""
         store, found = self._store, []
-        goal = self._goal(10, promise, effort)
-        if goal is None:
+        plan = self._plan(10, promise, effort)
+        if plan is None:
             rows = store.used_rows()
             costs = np.empty((1, len(rows)), np.float32)
             for i in range(len(q)):
@@ -592,7 +605,7 @@ class CliqueIndex:
                 found.append(self._ranked(costs[0, inside], rows[inside]))
             return found
         stored, outlook = store.stored(), self._certificate.current(store)
-        goal = goal._replace(pool_yield=(1 - promise) / 2, item_yield=2e-4 * (1 - promise), most_missed=1e-6)
+        goal = plan.goal._replace(pool_yield=(1 - promise) / 2, item_yield=2e-4 * (1 - promise), most_missed=1e-6)
         room = make_scratch(stored, outlook.model, goal)
         out = np.empty(len(stored.items.members), np.float32), np.empty(len(stored.items.members), np.int32)
         forms = store.queries(q)
