@@ -23,6 +23,7 @@ from assocmem._numerics.types import F32, F64, I32, I64, Bools
 from assocmem.search._vector_store import VectorStore
 from assocmem.search.pool_kernels import POOL_ITEMS, QueryTables
 from assocmem.search.probing import (
+    COSINE,
     PRODUCT,
     RATE_ENTRIES,
     RATE_LOWEST,
@@ -80,6 +81,7 @@ MOST_MISSED = 3.0
 MOST_FACTOR = 20.0
 """Factor by which an expectation may be wrong; beyond that, a number is added."""
 _MUCH = 0.2  # cost, over that of an exact search, from which more steps have to be worth it
+_ROUNDING = 1.2e-7  # of a cosine as float32
 _TIE = 1e-6  # difference of heights, over them, below which they are the same
 GROWTH = 1.3
 """Growth (or shrinking) of the index after which its model is learned again."""
@@ -182,9 +184,15 @@ def _try(stored: Stored, queries: Queries, model: Model, goal: Goal, metric: int
     return costs, report
 
 
-def _copies(costs: F32) -> I64:
+def _as_near(costs: F32, metric: int) -> F32:
+    """Return up to which costs items are as near as some, but for rounding: float32, of the shape of ``costs``."""
+    heights = costs + 1 if metric == COSINE else costs
+    return np.asarray(costs + _TIE * np.abs(heights) + _ROUNDING * np.abs(costs), np.float32)
+
+
+def _copies(costs: F32, metric: int) -> I64:
     """Return how many others are as near as the nearest, int64 (n,), of rising costs, float32 (n, k)."""
-    return np.asarray((costs <= costs[:, :1] + 1e-6 * np.abs(costs[:, :1])).sum(axis=1) - 1)
+    return np.asarray((costs <= _as_near(costs[:, :1], metric)).sum(axis=1) - 1)
 
 
 def outlook_of(store: VectorStore) -> Outlook:
@@ -245,12 +253,12 @@ class _Trial:
         self._queries = store.queries(store.vectors.get(rows))
         some = _part(self._queries, slice(0, LEAST_TRIED))
         looked = _try(stored, some, model, _goal_of(0.1, MOST_MISSED * K), store.metric_number, K + 1 + MOST_COPIES)[0]
-        self._k = K + int(np.quantile(_copies(looked), 0.8))
+        self._k = K + int(np.quantile(_copies(looked, store.metric_number), 0.8))
         truth, _ = _try(stored, self._queries, model, everything, store.metric_number, self._k + 1)
-        copies = _copies(truth)
-        self._copies = truth[:, :1] + 1e-6 * np.abs(truth[:, :1])
+        copies = _copies(truth, store.metric_number)
+        self._copies = _as_near(truth[:, :1], store.metric_number)
         last = np.take_along_axis(truth, np.minimum(copies + K, self._k)[:, None], axis=1)
-        self._limits = last + 1e-6 * np.abs(last)
+        self._limits = _as_near(last, store.metric_number)
         self._others = np.count_nonzero((truth > self._copies) & (truth <= self._limits), axis=1)
         self._seconds = 0.0
 
