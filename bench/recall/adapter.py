@@ -127,8 +127,13 @@ ADAPTERS = {
     "hnswlib": AdapterLocation("hnswlib", "graph_adapters", "HnswlibAdapter"),
     "usearch": AdapterLocation("usearch", "graph_adapters", "UsearchAdapter"),
     "pynndescent": AdapterLocation("pynndescent", "graph_adapters", "PyNNDescentAdapter"),
+    "symphonyqg": AdapterLocation("rabitqlib", "rival_adapters", "SymphonyQGAdapter"),
+    "scann": AdapterLocation("scann", "rival_adapters", "ScannAdapter"),
+    "svs": AdapterLocation("svs", "rival_adapters", "SVSAdapter"),
+    "voyager": AdapterLocation("voyager", "rival_adapters", "VoyagerAdapter"),
+    "turbovec": AdapterLocation("turbovec", "rival_adapters", "TurbovecAdapter"),
 }
-INSTALL_COMMANDS = {"faiss": 'pip install "assocmem[bench]"'}
+INSTALL_COMMANDS = {"faiss": 'pip install "assocmem[bench]"', "svs": "pip install scalable-vs"}
 """How to install a package, if that is not `pip install` and its name."""
 
 

@@ -9,9 +9,6 @@ import numpy as np
 from assocmem._numerics.types import I64, AnyArray
 from assocmem.bench.recall.adapter import EngineAdapter, IndexSize, IndexTask, Setting, UnsupportedError
 
-MEAN_ITEMS = 1000
-"""Items whose mean is subtracted: the first ones, known before any is added."""
-
 
 class CliqueIndexAdapter(EngineAdapter):
     """`assocmem.CliqueIndex`.
@@ -27,17 +24,16 @@ class CliqueIndexAdapter(EngineAdapter):
 
     def __init__(self, task: IndexTask, mapped: bool = False) -> None:
         super().__init__(task)
-        self.mapped, self.effort, self.path = mapped, 0.1, task.folder / "index.h5"
+        self.mapped, self.recall, self.path = mapped, 0.95, task.folder / "index.h5"
 
     def fit(self, x: AnyArray) -> None:
-        """Add the items; the mean of the first ones is subtracted. There is no training."""
+        """Add the items. There is no training; what promises take is learned by the first search."""
         import assocmem
 
         self.index: Any = assocmem.CliqueIndex(
             self.task.dim,
             "cosine" if self.task.metric == "angular" else "l2",
             features="uint8" if self.task.fits_uint8 else "float16",
-            mean=x[:MEAN_ITEMS].mean(axis=0),
         )
         self.index.add(np.asarray(x, np.float32))
 
@@ -48,12 +44,12 @@ class CliqueIndexAdapter(EngineAdapter):
             self.index = type(self.index).load(self.path, mmap=True)
 
     def set_parameters(self, setting: Setting) -> None:
-        """Set the effort."""
-        self.effort = setting["effort"]
+        """Set the promised recall; 1 is exact."""
+        self.recall = setting["recall"]
 
     def batch_query(self, queries: AnyArray, k: int) -> I64:
         """Search."""
-        found: I64 = self.index.search(np.asarray(queries, np.float32), k, effort=self.effort)[1]
+        found: I64 = self.index.search(np.asarray(queries, np.float32), k, recall=self.recall, threads=self.task.threads)[1]
         return found
 
     def size(self) -> IndexSize:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from assocmem.bench.recall.adapter import Metric
 
 TARGETS = (0.80, 0.90, 0.95, 0.99)
 """Recalls at which engines are compared."""
+Rivals = Literal["all", "faiss", "equal memory"]
+RIVALS: tuple[Rivals, ...] = ("all", "faiss", "equal memory")
+"""Among which rivals the best is looked for."""
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
 """Tolerance for rounding: relative to the distance, and in units of the metric."""
 
@@ -136,7 +140,7 @@ class Verdict:
     """The fastest rival that reaches the target; otherwise the one with the highest recall; empty if there is none."""
     rival_us: float | None
     rival_max_recall: float
-    equal_memory: bool
+    among: Rivals
 
     @property
     def ratio(self) -> float | None:
@@ -147,23 +151,29 @@ class Verdict:
 
 
 def verdicts(curves: Iterable[Curve], targets: Sequence[float] = TARGETS) -> list[Verdict]:
-    """Compare each engine of assocmem with the best rival: of any size, and of at most its own bytes per item."""
+    """Compare each engine of assocmem with the best rival of all, of FAISS, and of at most its own bytes per item."""
     every = list(curves)
     return [
-        _compare(curve, every, target, equal_memory=equal)
+        _compare(curve, every, target, among)
         for curve in every
         if curve.is_assocmem
         for target in targets
-        for equal in (False, True)
+        for among in RIVALS
     ]
 
 
-def _compare(curve: Curve, every: Sequence[Curve], target: float, *, equal_memory: bool) -> Verdict:
-    rivals = [c for c in every if not c.is_assocmem and (not equal_memory or c.bytes <= curve.bytes)]
+def _compare(curve: Curve, every: Sequence[Curve], target: float, among: Rivals) -> Verdict:
+    rivals = [c for c in every if not c.is_assocmem and _takes_part(c, curve, among)]
     timed = [(us, c) for c in rivals if (us := c.us_at(target)) is not None]
     us, best = min(timed, key=lambda pair: pair[0]) if timed else (None, max(rivals, key=_max_recall, default=None))
     name, reached = (best.engine, best.max_recall) if best else ("", 0.0)
-    return Verdict(target, curve.engine, curve.us_at(target), curve.max_recall, name, us, reached, equal_memory)
+    return Verdict(target, curve.engine, curve.us_at(target), curve.max_recall, name, us, reached, among)
+
+
+def _takes_part(rival: Curve, ours: Curve, among: Rivals) -> bool:
+    if among == "faiss":
+        return rival.engine.startswith("faiss:")
+    return among == "all" or rival.bytes <= ours.bytes
 
 
 def _max_recall(curve: Curve) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from assocmem._numerics.types import Bools
 from assocmem.bench.recall.dataset import Dataset
-from assocmem.bench.recall.metrics import TARGETS, Curve, Verdict, verdicts
+from assocmem.bench.recall.metrics import RIVALS, TARGETS, Curve, Verdict, verdicts
 from assocmem.bench.recall.runner import EngineResult, K, OperatingPoint, RecallRun
 from assocmem.bench.tables import Section, spread
 
@@ -103,15 +103,17 @@ def sections(run: RecallRun) -> list[Section]:
 
 def verdict_section(run: RecallRun, mode: str) -> Section:
     """Tabulate each engine of assocmem with the best rival at every recall."""
-    headers = ("queries", "ours", "recall@10", "ours, us", "any memory: the best of theirs, us", "ratio",
-               "at most our bytes: the best of theirs, us", "ratio")  # fmt: skip
+    headers = ("queries", "ours", "recall@10", "ours, us", "the best of all, us", "ratio", "the best of FAISS, us",
+               "ratio", "at most our bytes: the best, us", "ratio")  # fmt: skip
     rows: list[list[str]] = []
+    bytes_of = {r.spec.name: r.built["memory"] / len(run.data.base) for r in run.results}
     for group in query_groups(run.data):
         found = verdicts(curves(run, mode, group))
-        for any_memory, equal_memory in zip(found[::2], found[1::2], strict=True):
-            us = _us_or_reached(any_memory.us, any_memory.max_recall)
-            cells = [group, any_memory.engine, f"{any_memory.target:.2f}", us]
-            rows.append([*cells, *_rival_cells(any_memory), *_rival_cells(equal_memory)])
+        for start in range(0, len(found), len(RIVALS)):
+            mine = found[start : start + len(RIVALS)]
+            us = _us_or_reached(mine[0].us, mine[0].max_recall)
+            cells = [group, mine[0].engine, f"{mine[0].target:.2f}", us]
+            rows.append([*cells, *(cell for verdict in mine for cell in _rival_cells(verdict, bytes_of))])
     notes = [
         "Ratio: speed of ours over theirs, above 1 is ours. Times are medians, along each engine's front of settings. "
         f"Memory: {_memory_note(run)}.",
@@ -127,11 +129,12 @@ def _us_or_reached(us: float | None, max_recall: float) -> str:
     return f"not reached (up to {max_recall:.4f})" if us is None else f"{us:.3g}"
 
 
-def _rival_cells(verdict: Verdict) -> tuple[str, str]:
+def _rival_cells(verdict: Verdict, bytes_of: dict[str, float]) -> tuple[str, str]:
     if not verdict.rival:
         return "none", ""
     ratio = "" if verdict.ratio is None else f"{verdict.ratio:.2f}"
-    return f"{verdict.rival}: {_us_or_reached(verdict.rival_us, verdict.rival_max_recall)}", ratio
+    us = _us_or_reached(verdict.rival_us, verdict.rival_max_recall)
+    return f"{verdict.rival} ({bytes_of[verdict.rival]:.0f} bytes): {us}", ratio
 
 
 def _memory_note(run: RecallRun) -> str:

@@ -16,8 +16,8 @@ from assocmem.bench.recall.adapter import EngineSpec, IndexTask, Setting
 Sweeps = tuple[tuple[Setting, ...], ...]
 LONG = 256
 """Vectors of more numbers than this are reduced by PCA."""
-EFFORTS = (0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 0.75, 1.0)
-"""Of `assocmem.CliqueIndex`."""
+PROMISES = (0.1, 0.3, 0.5, 0.65, 0.8, 0.88, 0.92, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.9995, 1.0)
+"""Of recall, of `assocmem.CliqueIndex`."""
 CANDIDATES = (20, 50, 100, 200, 300, 500)
 """Items that the exhaustive engine compares by their features."""
 WIDTHS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
@@ -55,8 +55,8 @@ def piece_count(dim: int, most: int) -> int:
 def plan_engines(task: IndexTask) -> list[EngineSpec]:
     """List all engines for a task, those of assocmem first."""
     specs = [
-        EngineSpec("clique", "clique", sweeps=_sweep("effort", EFFORTS), quick=True),
-        EngineSpec("clique-mapped", "clique", {"mapped": True}, _sweep("effort", EFFORTS), quick=True),
+        EngineSpec("clique", "clique", sweeps=_sweep("recall", PROMISES), quick=True),
+        EngineSpec("clique-mapped", "clique", {"mapped": True}, _sweep("recall", PROMISES), quick=True),
     ]
     if task.metric == "hamming":
         return [*specs, *_binary_indexes(task), _usearch("b1", WIDTHS)]
@@ -185,4 +185,18 @@ def _other_graphs(task: IndexTask) -> list[EngineSpec]:
         EngineSpec("hnswlib:16", "hnswlib", {"m": 16}, _sweep("ef", WIDTHS), quick=True),
         *(_usearch(dtype, WIDTHS) for dtype in dtypes),
         EngineSpec("pynndescent", "pynndescent", {"neighbors": 30}, _sweep("epsilon", EPSILONS)),
+        *_newer(task),
     ]
+
+
+def _newer(task: IndexTask) -> Iterator[EngineSpec]:
+    """Yield indexes of the last years."""
+    for name, bits in (("raw", 0), ("8-bit", 8)):
+        yield EngineSpec(f"symphonyqg:{name}", "symphonyqg", {"bits": bits}, _sweep("ef", WIDTHS), quick=not bits)
+    leaves = list_count(task.items)
+    grid = _grid("reorder", (30, 100, 300), "leaves", probe_counts(leaves)[:-1])
+    yield EngineSpec(f"scann:{leaves}", "scann", {"leaves": leaves}, grid)
+    yield EngineSpec("svs:vamana32-f16", "svs", {}, _sweep("window", WIDTHS))
+    yield EngineSpec("voyager:16", "voyager", {"m": 16}, _sweep("ef", WIDTHS))
+    if task.metric == "angular":
+        yield from (EngineSpec(f"turbovec:{bits}", "turbovec", {"bits": bits}) for bits in (2, 4))

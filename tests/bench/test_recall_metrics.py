@@ -93,28 +93,40 @@ def test_the_logarithm_of_time_is_interpolated_linearly_in_recall():
 
 
 OURS = Curve("ours", True, 100, (0.8, 0.96), (20.0, 40.0))
-SMALL = Curve("small", False, 100, (0.6, 0.85), (10.0, 60.0))
+SMALL = Curve("faiss:small", False, 100, (0.6, 0.85), (10.0, 60.0))
 LARGE = Curve("large", False, 5000, (0.8, 0.99), (10.0, 90.0))
 
 
 def _summary(found):
-    return [(v.target, v.equal_memory, v.rival, v.ratio and round(v.ratio, 3)) for v in found]
+    return [(v.target, v.among, v.rival, v.ratio and round(v.ratio, 3)) for v in found]
 
 
-def test_verdicts_name_the_best_rival_at_any_and_at_equal_memory():
-    assert _summary(verdicts([SMALL, OURS, LARGE], targets=(0.8, 0.85, 0.9))) == [
-        (0.8, False, "large", 0.5),
-        (0.8, True, "small", round(10 * 6**0.8 / 20, 3)),
-        (0.85, False, "large", round(10 * 9 ** (5 / 19) / (20 * 2 ** (5 / 16)), 3)),
-        (0.85, True, "small", round(60 / (20 * 2 ** (5 / 16)), 3)),
-        (0.9, False, "large", round(10 * 9 ** (10 / 19) / (20 * 2 ** (10 / 16)), 3)),
-        (0.9, True, "small", None),
+def test_verdicts_name_the_best_rival_of_all_of_faiss_and_at_equal_memory():
+    tiny = Curve("tiny", False, 99, (0.85,), (70.0,))
+    small = round(60 / (20 * 2 ** (5 / 16)), 3)
+    assert _summary(verdicts([SMALL, OURS, LARGE, tiny], targets=(0.8, 0.85, 0.9))) == [
+        (0.8, "all", "large", 0.5),
+        (0.8, "faiss", "faiss:small", round(10 * 6**0.8 / 20, 3)),
+        (0.8, "equal memory", "faiss:small", round(10 * 6**0.8 / 20, 3)),
+        (0.85, "all", "large", round(10 * 9 ** (5 / 19) / (20 * 2 ** (5 / 16)), 3)),
+        (0.85, "faiss", "faiss:small", small),
+        (0.85, "equal memory", "faiss:small", small),
+        (0.9, "all", "large", round(10 * 9 ** (10 / 19) / (20 * 2 ** (10 / 16)), 3)),
+        (0.9, "faiss", "faiss:small", None),
+        (0.9, "equal memory", "faiss:small", None),
+    ]
+    smaller = verdicts([tiny, Curve("ours", True, 99, (0.85,), (35.0,)), SMALL], targets=(0.85,))
+    assert [(v.among, v.rival, v.ratio) for v in smaller] == [
+        ("all", "faiss:small", pytest.approx(60 / 35)),
+        ("faiss", "faiss:small", pytest.approx(60 / 35)),
+        ("equal memory", "tiny", 2),
     ]
 
 
 def test_a_recall_that_is_not_reached_is_reported_on_either_side():
-    free, equal = verdicts([OURS, SMALL, LARGE], targets=(0.98,))
+    free, faiss, equal = verdicts([OURS, SMALL, LARGE], targets=(0.98,))
     assert (free.us, free.max_recall, free.rival, free.ratio) == (None, 0.96, "large", None)
-    assert (equal.rival, equal.rival_us, equal.rival_max_recall) == ("small", None, 0.85)
+    assert (equal.rival, equal.rival_us, equal.rival_max_recall) == ("faiss:small", None, 0.85)
+    assert (faiss.rival, faiss.rival_us) == ("faiss:small", None)
     alone = verdicts([OURS], targets=(0.8,))
-    assert [(v.rival, v.us, v.ratio) for v in alone] == [("", 20, None)] * 2
+    assert [(v.rival, v.us, v.ratio) for v in alone] == [("", 20, None)] * 3
