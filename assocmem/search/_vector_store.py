@@ -15,6 +15,7 @@ from assocmem._numerics.validation import check_ids, check_size, check_vectors
 from assocmem.codes.nibble_codes import NibbleCoder
 from assocmem.errors import DuplicateIdError, IdError, InputError, NothingAllowedError, PrecisionWarning, UnknownIdError
 from assocmem.search.centred_pools import CentredPools
+from assocmem.search.few_dimensions import FewDimensions
 from assocmem.search.id_map import IdMap
 from assocmem.search.pool_kernels import EMPTY_BIAS, POOL_ITEMS, QueryTables
 from assocmem.search.pool_tree import ADD_CHUNK, PoolTree
@@ -117,6 +118,7 @@ class VectorStore:
         self.pools = self._new_pools()
         self.features = ("float32" if dim <= SHORT else "float16") if features is None else features
         self.vectors = VectorTable(dim, self.features)
+        self.few = FewDimensions()
         self.ids = IdMap()
         self.count = 0
         self.lock = ReadWriteLock()
@@ -368,6 +370,7 @@ class VectorStore:
             self.vectors.put(rows, x)
             self.ids.insert(ids, rows)
             self.pools.add(centred, rows, self._centred_rows)
+            self.few.added(rows)
             self._rows += len(x) - reused
             self.count += len(x) - len(replaced)
             self._next_id = max(self._next_id, int(ids.max()) + 1)
@@ -395,6 +398,7 @@ class VectorStore:
             for start in range(0, len(rows), MERGE_ROWS):
                 part = rows[start : start + MERGE_ROWS]
                 vectors.put(np.arange(start, start + len(part), dtype=np.int32), self.vectors.get(part))
+            self.few.reset()
             self.vectors, self.pools, self.ids = vectors, self._new_pools(), IdMap()
             self._rows, self._free_rows, self._next_id = len(rows), [], next_id
             new = np.arange(len(rows), dtype=np.int32)
@@ -409,6 +413,7 @@ class VectorStore:
     def clear(self) -> None:
         """Remove all items, and give their memory back; ids go on from where they were."""
         with self._writing, self.lock.writing():
+            self.few.reset()
             self.pools, self.vectors, self.ids = self._new_pools(), VectorTable(self.dim, self.features), IdMap()
             if self._next_id:
                 self.ids.make_explicit(0, np.empty(0, np.int32))
@@ -416,6 +421,7 @@ class VectorStore:
             self._free_rows = []
 
     def _remove_rows(self, ids: I64, rows: I32) -> None:
+        self.few.removed(rows)
         for row in rows.tolist():
             self.pools.remove(row)
             if row >= len(self.vectors.head):  # rows of the head are never written again
@@ -462,6 +468,7 @@ class VectorStore:
             part = slice(start, start + MERGE_ROWS)
             self.vectors.put(new[part], other.vectors.get(rows[part]))
         self.ids.insert(ids, new)
+        self.few.added(new)
         numbers = np.full(max(1, other._rows), -1, np.int32)
         numbers[rows] = new
         pools = self.pools.merge(other.pools, numbers)

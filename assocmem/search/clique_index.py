@@ -26,7 +26,7 @@ from assocmem.errors import DamagedError, DuplicateIdError, EmptyIndexError, Inp
 from assocmem.search._vector_store import Conflict, Metric, Stats, VectorStore
 from assocmem.search.certificate import Certificate, Plan
 from assocmem.search.probing import make_scratch, probe, probe_range
-from assocmem.search.rerank import BUCKETS, measure_rows, rerank_all, search_balls
+from assocmem.search.rerank import measure_rows, rerank_all
 
 __all__ = ["CliqueIndex", "SearchReport", "Stages", "Stats"]
 
@@ -37,8 +37,8 @@ QUERY_BATCH = 256
 """Queries that are prepared together."""
 EXACT_UP_TO = 5000
 """Items up to which every search compares all vectors, because pools would save nothing."""
-BALL_DIMENSIONS = 8
-"""Dimensions up to which every search is exact: few pools can hold near items, and their balls say which."""
+FEW_DIMENSIONS = 8
+"""Dimensions up to which every search is exact, by a tree of boxes."""
 DEFAULT_RECALL = 0.95
 """Promise of a search that is not told otherwise."""
 GUESSED_MISSED = 0.2
@@ -544,8 +544,10 @@ class CliqueIndex:
             room = make_scratch(stored, model, plan.goal)
             probe(stored, store.queries(q), model, plan.goal, metric, room, (costs, rows, report))
             report[:, 3] = plan.missed(report[:, 3], self._equal_all(costs[:, -1]), costs.shape[1])
-        elif self.dim <= BALL_DIMENSIONS and not few:
-            report[:, 2] = self._search_balls(q, allowed, (costs, rows))
+        elif self.dim <= FEW_DIMENSIONS and not few:
+            compared = np.empty(len(q), np.int64)
+            store.few.search(store, q, allowed, (costs, rows, compared))
+            report[:, 2] = compared
         else:
             candidates = store.used_rows()
             if allowed is not None:
@@ -562,21 +564,9 @@ class CliqueIndex:
         size = float(self._store.stored().spreads.mean())
         return np.asarray((last + 1 if self.cosine else last) <= COPY_SHARE * size)
 
-    def _search_balls(self, q: F32, allowed: U8 | None, out: tuple[F32, I32]) -> I64:
-        """Search exactly in few dimensions; return the numbers of comparisons, int64 (nq,)."""
-        store = self._store
-        pools = store.tree.items.used_pools()
-        sizes = np.abs(q).max(axis=1) + float(np.abs(store.mean).max())
-        slacks = (np.ones(len(q)) if self.cosine else sizes.astype(np.float64)) * 1e-6
-        scratch = pools, np.empty(len(pools)), np.empty(len(pools), np.int32), np.empty(BUCKETS + 1, np.int64)
-        compared = np.empty(len(q), np.int64)
-        stored = store.stored(allowed)
-        search_balls(stored, store.queries(q), slacks, store.metric_number, scratch, (*out, compared))
-        return compared
-
     def _is_exact(self) -> bool:
         """Return whether every search compares all vectors, or rules out those that are left."""
-        return len(self) <= EXACT_UP_TO or self.dim <= BALL_DIMENSIONS
+        return len(self) <= EXACT_UP_TO or self.dim <= FEW_DIMENSIONS
 
     def _are_few(self, allowed: U8) -> bool:
         count = int(np.count_nonzero(allowed))
