@@ -11,7 +11,7 @@ compared one by one, and those that went are passed over.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numba import njit
@@ -20,11 +20,27 @@ from assocmem._numerics.rotation import unit_rows
 from assocmem._numerics.simd import lanes_above, lowest_bit
 from assocmem._numerics.threads import WriterLock
 from assocmem._numerics.types import F32, I32, I64, LANES, RAW_KERNEL, U8
+from assocmem.search.id_map import IdMap
 from assocmem.search.probing import L2, PRODUCT
 from assocmem.search.rerank import compare_row, insert_nearest
+from assocmem.search.vector_table import VectorTable
 
-if TYPE_CHECKING:
-    from assocmem.search._vector_store import VectorStore
+
+class Items(Protocol):
+    """What is searched: a ``VectorStore``."""
+
+    @property
+    def metric(self) -> str:
+        """"cosine", "l2" or "ip"."""
+
+    metric_number: int
+    count: int
+    vectors: VectorTable
+    ids: IdMap
+
+    def used_rows(self) -> I32:
+        """Return the rows of all items, int32 (n,), ascending."""
+
 
 LEAF_BLOCKS = 2
 LEAF_ITEMS = LEAF_BLOCKS * LANES
@@ -129,18 +145,19 @@ def _measure_block(query, blocks, block, metric, lanes):  # type: ignore[no-unty
 
 
 @njit(**RAW_KERNEL)
-def _take_row(stored, both, i, row, n, metric, best):  # type: ignore[no-untyped-def]
+def _take_row(items, both, i, row, n, metric, best):  # type: ignore[no-untyped-def]
     costs, rows, k = best
-    if stored.allowed.shape[0] and not stored.allowed[row]:
+    parts, ids, allowed = items
+    if allowed.shape[0] and not allowed[row]:
         return n
-    cost = compare_row(both, i, (stored.head, stored.tail), row, metric)
+    cost = compare_row(both, i, parts, row, metric)
     if n < k or cost <= costs[k - 1]:
-        n = insert_nearest(cost, row, stored.ids, (costs, rows), k, n)
+        n = insert_nearest(cost, row, ids, (costs, rows), k, n)
     return n
 
 
 @njit(**RAW_KERNEL)
-def _search_leaf(tree, stored, both, point, i, first, state, metric, lanes, best):  # type: ignore[no-untyped-def]
+def _search_leaf(tree, items, both, point, i, first, state, metric, lanes, best):  # type: ignore[no-untyped-def]
     """Compare the items of a leaf that may be near enough; return the number of the best, the limit, and how many."""
     costs, _, k = best
     n, limit, slack = state
@@ -156,17 +173,18 @@ def _search_leaf(tree, stored, both, point, i, first, state, metric, lanes, best
             if row < 0 or -np.float64(lanes[lane]) > limit or not tree.valid[row]:
                 continue
             looked += 1
-            n = _take_row(stored, both, i, row, n, metric, best)
+            n = _take_row(items, both, i, row, n, metric, best)
             if n == k:
                 limit = _limit_of(np.float64(costs[k - 1]), slack, metric)
     return n, limit, looked
 
 
 @njit(**RAW_KERNEL)
-def search_tree(tree, stored, both, points, fresh, slacks, metric, room, out):  # type: ignore[no-untyped-def]
+def search_tree(tree, items, both, points, fresh, slacks, metric, room, out):  # type: ignore[no-untyped-def]
     """Find the nearest items: exact.
 
-    ``stored``: as for ``probe``; ``both``: queries as for ``rerank_all``; ``points``: float32 (n, dim), queries in the
+    ``items``: (parts as for ``rerank_all``, ids, uint8 by row: 0 for what must not be found, or empty); ``both``:
+    queries as for ``rerank_all``; ``points``: float32 (n, dim), queries in the
     coordinates of the tree; ``fresh``: int32, rows that are not in the tree; ``slacks``: float64 (n,), how far rounding
     may move a point; ``room``: (int32 and float64 for a stack, float32 (16,)); ``out``: (costs float32 (n, k), rows
     int32 (n, k), int64 (n,)), filled as by ``rerank_all``; the last with the number of comparisons.
@@ -178,7 +196,7 @@ def search_tree(tree, stored, both, points, fresh, slacks, metric, room, out):  
         best = (costs[i], rows[i], k)
         n, looked = np.int64(0), np.int64(0)
         for j in range(fresh.shape[0]):
-            n = _take_row(stored, both, i, np.int64(fresh[j]), n, metric, best)
+            n = _take_row(items, both, i, np.int64(fresh[j]), n, metric, best)
         looked += fresh.shape[0]
         limit = _limit_of(np.float64(costs[i, k - 1]), slacks[i], metric) if n == k else np.inf
         nodes[0], bounds[0], depth = 1, -np.inf, 1
@@ -200,11 +218,12 @@ def search_tree(tree, stored, both, points, fresh, slacks, metric, room, out):  
                 continue
             first = LEAF_BLOCKS * (node - leaves)
             n, limit, more = _search_leaf(
-                tree, stored, both, points[i], i, first, (n, limit, slacks[i]), metric, lanes, best
+                tree, items, both, points[i], i, first, (n, limit, slacks[i]), metric, lanes, best
             )
             looked += more
-        costs[i, n:] = np.float32(np.inf)
-        rows[i, n:] = -1
+        for j in range(n, k):
+            costs[i, j] = np.float32(np.inf)
+            rows[i, j] = -1
         compared[i] = looked
 
 
@@ -239,7 +258,7 @@ class FewDimensions:
                 self._gone += int(self._tree.valid[row])
                 self._tree.valid[row] = 0
 
-    def search(self, store: VectorStore, q: F32, allowed: U8 | None, out: tuple[F32, I32, I64]) -> None:
+    def search(self, store: Items, q: F32, allowed: U8 | None, out: tuple[F32, I32, I64]) -> None:
         """Search; ``out`` as for ``search_tree``. The caller holds the store's lock to read."""
         tree, mean, reach, fresh = self._current(store)
         points = _in_tree(q, mean, store.metric)
@@ -251,9 +270,10 @@ class FewDimensions:
         both = store.vectors.prepare_queries(q, cosine=store.metric == "cosine")
         stack = tree.levels + 3
         room = np.empty(stack, np.int32), np.empty(stack), np.empty(LANES, np.float32)
-        search_tree(tree, store.stored(allowed), both, points, fresh, slacks, store.metric_number, room, out)
+        items = store.vectors.parts, store.ids.row_ids, np.empty(0, np.uint8) if allowed is None else allowed
+        search_tree(tree, items, both, points, fresh, slacks, store.metric_number, room, out)
 
-    def _current(self, store: VectorStore) -> tuple[Tree, F32, float, I32]:
+    def _current(self, store: Items) -> tuple[Tree, F32, float, I32]:
         with self._building:
             most = max(LEAST_FRESH, FRESH_SHARE * store.count)
             if self._tree is None or len(self._fresh) + self._gone > most:

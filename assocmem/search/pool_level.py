@@ -247,7 +247,18 @@ def _farthest(x, i):  # type: ignore[no-untyped-def]
 
 
 @njit(**_ANY_SUM)
-def _assign_sides(x, means, heights, side):  # type: ignore[no-untyped-def]
+def _sort_into(values, out):  # type: ignore[no-untyped-def]
+    """Fill ``out`` with sorted values, by insertion: there are few, and numba takes a second to compile ``np.sort``."""
+    for i in range(values.shape[0]):
+        value, j = values[i], i
+        while j > 0 and out[j - 1] > value:
+            out[j] = out[j - 1]
+            j -= 1
+        out[j] = value
+
+
+@njit(**_ANY_SUM)
+def _assign_sides(x, means, heights, order, side):  # type: ignore[no-untyped-def]
     """Assign each row to the nearer mean, but at least an eighth to each; return the number of rows on side 1."""
     n, d = x.shape
     threshold = np.float32(0.0)
@@ -258,7 +269,7 @@ def _assign_sides(x, means, heights, side):  # type: ignore[no-untyped-def]
         for k in range(d):
             height += x[i, k] * (means[1, k] - means[0, k])
         heights[i] = height
-    order = np.sort(heights)
+    _sort_into(heights, order)
     least = max(1, n >> 3)
     threshold = min(max(threshold, order[least - 1]), order[n - 1 - least])
     count = 0
@@ -272,7 +283,8 @@ def _assign_sides(x, means, heights, side):  # type: ignore[no-untyped-def]
 def _average_sides(x, side, count, means):  # type: ignore[no-untyped-def]
     """Fill ``means``, float32 (2, d), with the means of both sides; ``count``: rows on side 1."""
     n, d = x.shape
-    means[:] = np.float32(0.0)
+    for k in range(d):
+        means[0, k] = means[1, k] = np.float32(0.0)
     for i in range(n):
         s = 1 if side[i] else 0
         for k in range(d):
@@ -290,7 +302,9 @@ def _side_spreads(x, side, means):  # type: ignore[no-untyped-def]
         s = 1 if side[i] else 0
         spreads[s] += _squared_distance(x, i, means, s)
         counts[s] += np.float32(1.0)
-    return spreads / counts
+    for s in range(2):
+        spreads[s] /= counts[s]
+    return spreads
 
 
 @njit(**_ANY_SUM)
@@ -304,16 +318,17 @@ def two_means(x, side, rounds):  # type: ignore[no-untyped-def]
     n, d = x.shape
     means = np.empty((2, d), np.float32)
     second = _farthest(x, 0)
-    means[0, :] = x[_farthest(x, second)]
-    means[1, :] = x[second]
-    heights = np.empty(n, np.float32)
+    first = _farthest(x, second)
+    for k in range(d):  # assigning whole rows takes numba seconds to compile
+        means[0, k], means[1, k] = x[first, k], x[second, k]
+    heights, order = np.empty(n, np.float32), np.empty(n, np.float32)
     for _ in range(rounds):
-        count = _assign_sides(x, means, heights, side)
+        count = _assign_sides(x, means, heights, order, side)
         if count == 0 or count == n:  # all vectors are equal
             for i in range(n):
                 side[i] = i >= n >> 1
-            means[0, :] = x[0]
-            means[1, :] = x[0]
+            for k in range(d):
+                means[0, k] = means[1, k] = x[0, k]
             break
         _average_sides(x, side, count, means)
     return means, _side_spreads(x, side, means)

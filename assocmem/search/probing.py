@@ -231,7 +231,8 @@ def _low_threshold(scores, n, keep, tops):  # type: ignore[no-untyped-def]
     """
     if n < 32 * keep:
         return _threshold(scores, n, keep)
-    tops[:keep] = -np.inf
+    for j in range(keep):
+        tops[j] = np.float32(-np.inf)
     for at in range(0, n, 16):
         top = scores[at]
         for lane in range(1, 16):
@@ -273,7 +274,8 @@ def _sort_places(keys, places, n, order, starts):  # type: ignore[no-untyped-def
         low = min(low, keys[j])
         high = max(high, keys[j])
     per_unit = np.float32(BUCKETS - 1) / max(high - low, np.float32(1e-30))
-    starts[:] = 0
+    for bucket in range(BUCKETS + 1):
+        starts[bucket] = 0
     for j in range(n):
         starts[_entry((keys[j] - low) * per_unit, BUCKETS) + 1] += 1
     for bucket in range(BUCKETS):
@@ -521,7 +523,8 @@ def _sort_found(scratch):  # type: ignore[no-untyped-def]
         low = min(low, scores[j])
     per_unit = np.float32(BUCKETS - 1) / max(high - low, np.float32(1e-30))
     starts = scratch.starts
-    starts[:] = 0
+    for bucket in range(BUCKETS + 1):
+        starts[bucket] = 0
     for j in range(n):
         starts[_entry((high - scores[j]) * per_unit, BUCKETS) + 1] += 1
     for bucket in range(BUCKETS):
@@ -914,8 +917,9 @@ def probe(stored, queries, model, goal, metric, room, out):  # type: ignore[no-u
     lanes, scratch = room
     for i in range(costs.shape[0]):
         best, missed = _answer(stored, queries, i, model, goal, lanes, metric, scratch, (costs[i], rows[i], k))
-        costs[i, best:] = np.float32(np.inf)
-        rows[i, best:] = -1
+        for j in range(best, k):
+            costs[i, j] = np.float32(np.inf)
+            rows[i, j] = -1
         report[i, 0] = scratch.counts[PROBED]
         report[i, 1] = scratch.counts[SCORED]
         report[i, 2] = scratch.counts[COMPARED]
@@ -1017,9 +1021,9 @@ def examine(stored, queries, listed, model, metric, room, out):  # type: ignore[
             by_code[i, j] = estimate
             if metric != PRODUCT:
                 by_code[i, j] = max(estimate - np.float32(0.5) * SPREAD_WEIGHT * stored.spreads[pool], np.float32(0.0))
-            scores[i, j, :] = np.float32(np.inf)
-            heights[i, j, :] = np.float32(np.inf)
-            rows[i, j, :] = -1
+            for at in range(rows.shape[2]):
+                scores[i, j, at] = heights[i, j, at] = np.float32(np.inf)
+                rows[i, j, at] = -1
             scratch.counts[CANDIDATES] = 0
             _scan_pool(stored, queries, i, pool, by_centre[i, j], LOWEST, np.float32(0.0), scratch)
             for at in range(scratch.counts[CANDIDATES]):
@@ -1035,7 +1039,8 @@ def estimate_pools(stored, queries, metric, room, out):  # type: ignore[no-untyp
     lanes, scratch = room
     for i in range(out.shape[0]):
         _score_pools(stored, queries.coarse.entries[i], queries.coarse.terms[i], lanes >> 4, scratch)
-        out[i, :] = np.float32(np.inf)
+        for pool in range(out.shape[1]):
+            out[i, pool] = np.float32(np.inf)
         for place in range(lanes):
             if scratch.scores[place] > LOWEST:
                 pool = _pool_at(stored, scratch, place)

@@ -80,8 +80,9 @@ def rerank_all(queries, parts, candidates, ids, metric, out):  # type: ignore[no
                     insert_nearest(cost, row, ids, (costs[i], rows[i]), k, n)
     found = min(candidates.shape[0], k)
     for i in range(count):
-        costs[i, found:] = np.float32(np.inf)
-        rows[i, found:] = -1
+        for j in range(found, k):
+            costs[i, j] = np.float32(np.inf)
+            rows[i, j] = -1
 
 
 @njit(**RAW_KERNEL)
