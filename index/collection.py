@@ -65,6 +65,16 @@ def default_folder() -> Path:
     return Path(platformdirs.user_data_dir("assocmem", appauthor=False)) / "default.amem"
 
 
+def _reopened(
+    folder: str,
+    extractor: str | Extractor | None,
+    weights: StrPath | None,
+    options: Mapping[str, str] | None,
+    once: bool,
+) -> Collection:
+    return Collection(folder, extractor=extractor, weights=weights, options=options, once=once)
+
+
 class Collection:
     """A collection in a folder; opened by ``assocmem.open``. One writer at a time, any number of readers.
 
@@ -104,6 +114,12 @@ class Collection:
         self._models = TaughtModels(self._session)
         self._teacher = Teacher(self._session, self._indexer, self._models)
         self._once = once
+        self._opened = folder, extractor, weights, options, once
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how a copy or a pickle comes back: the folder is opened again, as this collection was."""
+        folder, *rest = self._opened
+        return _reopened, (os.path.abspath(folder), *rest)
 
     @property
     def folder(self) -> Path:

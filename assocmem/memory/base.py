@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import os
-import threading
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from assocmem._numerics.bits import count_ones, empty_matrix, words_for
+from assocmem._numerics.threads import WriterLock
 from assocmem._numerics.types import I64, Words
 from assocmem._storage.hdf5 import load_bits, save_bits
 from assocmem.errors import DamagedError, InputError
@@ -36,7 +37,7 @@ class BitMemory(ABC):
     kind: ClassVar[str]
     """Name of the kind of memory, as in its files."""
     bits: Words
-    _writing: threading.Lock
+    _writing: WriterLock
 
     @property
     @abstractmethod
@@ -54,7 +55,7 @@ class BitMemory(ABC):
     def _make(self, **shape: int) -> None:
         """Set the shape and an empty matrix; InputError for an impossible shape, or if it does not fit into memory."""
         self._set_shape(**shape)
-        self._writing = threading.Lock()
+        self._writing = WriterLock()
         rows, columns = self._matrix_size()
         needed, here = 8 * rows * words_for(columns), physical_memory()
         try:
@@ -146,7 +147,7 @@ class BitMemory(ABC):
         rows, columns = memory._matrix_size()
         if bits.shape != (rows, words_for(columns)):
             raise DamagedError(f"{path}: expected {rows} x {words_for(columns)} words, found {bits.shape}; store again")
-        memory.bits, memory._writing = bits, threading.Lock()
+        memory.bits, memory._writing = bits, WriterLock()
         return memory
 
     def __getstate__(self) -> dict[str, Any]:
@@ -154,7 +155,11 @@ class BitMemory(ABC):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._set_shape(**state["shape"])
-        self.bits, self._writing = state["bits"], threading.Lock()
+        self.bits, self._writing = state["bits"], WriterLock()
+
+    def __copy__(self) -> Self:
+        """Return a memory that shares nothing with this one."""
+        return copy.deepcopy(self)
 
 
 def physical_memory() -> int | None:
