@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -102,6 +103,11 @@ class Curve:
     """Microseconds per query."""
 
     @property
+    def is_faiss(self) -> bool:
+        """Whether it is an index of FAISS."""
+        return self.engine.startswith("faiss:")
+
+    @property
     def max_recall(self) -> float:
         """The highest recall of all points."""
         return max(self.recall, default=0.0)
@@ -124,19 +130,27 @@ class Curve:
         return math.exp((1 - part) * math.log(self.us[low]) + part * math.log(self.us[high]))
 
 
+Scope = Literal["all", "faiss", "equal memory"]
+"""Rivals that are compared: all, the indexes of FAISS, or those of at most the engine's own bytes per item."""
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """An engine of assocmem compared with the best rival at one recall."""
 
+    scope: Scope
     target: float
     engine: str
+    bytes: float
+    """In memory, per item."""
     us: float | None
     max_recall: float
     rival: str
     """The fastest rival that reaches the target; otherwise the one with the highest recall; empty if there is none."""
+    rival_bytes: float
     rival_us: float | None
     rival_max_recall: float
-    equal_memory: bool
 
     @property
     def ratio(self) -> float | None:
@@ -147,23 +161,29 @@ class Verdict:
 
 
 def verdicts(curves: Iterable[Curve], targets: Sequence[float] = TARGETS) -> list[Verdict]:
-    """Compare each engine of assocmem with the best rival: of any size, and of at most its own bytes per item."""
+    """Compare each engine of assocmem with the best rival, in each scope: by engine, target and scope."""
     every = list(curves)
     return [
-        _compare(curve, every, target, equal_memory=equal)
+        _compare(curve, every, target, scope)
         for curve in every
         if curve.is_assocmem
         for target in targets
-        for equal in (False, True)
+        for scope in SCOPES
     ]
 
 
-def _compare(curve: Curve, every: Sequence[Curve], target: float, *, equal_memory: bool) -> Verdict:
-    rivals = [c for c in every if not c.is_assocmem and (not equal_memory or c.bytes <= curve.bytes)]
+def _is_rival(curve: Curve, other: Curve, scope: Scope) -> bool:
+    inside = {"all": True, "faiss": other.is_faiss, "equal memory": other.bytes <= curve.bytes}[scope]
+    return inside and not other.is_assocmem
+
+
+def _compare(curve: Curve, every: Sequence[Curve], target: float, scope: Scope) -> Verdict:
+    rivals = [other for other in every if _is_rival(curve, other, scope)]
     timed = [(us, c) for c in rivals if (us := c.us_at(target)) is not None]
     us, best = min(timed, key=lambda pair: pair[0]) if timed else (None, max(rivals, key=_max_recall, default=None))
-    name, reached = (best.engine, best.max_recall) if best else ("", 0.0)
-    return Verdict(target, curve.engine, curve.us_at(target), curve.max_recall, name, us, reached, equal_memory)
+    name, size, reached = (best.engine, best.bytes, best.max_recall) if best else ("", 0.0, 0.0)
+    ours = (curve.engine, curve.bytes, curve.us_at(target), curve.max_recall)
+    return Verdict(scope, target, *ours, name, size, us, reached)
 
 
 def _max_recall(curve: Curve) -> float:

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter
 
 from assocmem._numerics.types import F64
 from assocmem.bench.plots import (
+    BLACK,
     BLUE,
     GREEN,
     GREY,
@@ -26,7 +27,7 @@ from assocmem.bench.recall.metrics import Curve, pareto_front
 from assocmem.bench.recall.report import BATCH, SINGLE, curves
 from assocmem.bench.recall.runner import RecallRun
 
-ASSOCMEM = {"clique": (BLUE, "o"), "clique-mapped": (BLUE, "s"), "exhaustive": (BLUE, "^")}
+ASSOCMEM = {"clique": (BLUE, "o"), "clique-mapped": (BLUE, "s"), "clique-uint8": (BLUE, "D"), "exhaustive": (BLUE, "^")}
 FAMILIES = {
     "faiss, inverted lists by product codes": (ORANGE, "v"),
     "faiss, other inverted lists": (ORANGE, "D"),
@@ -34,7 +35,11 @@ FAMILIES = {
     "faiss, bits": (PURPLE, "X"),
     "faiss, no index": (GREY, "d"),
     "other graphs": (SKY, "h"),
+    "SymphonyQG": (BLACK, "*"),
+    "other codes": (BLACK, "p"),
 }
+OTHERS = {"symphonyqg": "SymphonyQG", **dict.fromkeys(("rabitqlib", "scann", "turbovec"), "other codes")}
+"""Libraries that are not among other graphs."""
 MIN_RECALL = 0.5
 """Recalls below are not drawn."""
 TICKS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
@@ -45,7 +50,7 @@ def family(name: str) -> str:
     if name in ASSOCMEM:
         return name
     if not name.startswith("faiss:"):
-        return "other graphs"
+        return OTHERS.get(name.partition(":")[0], "other graphs")
     if "HNSW" in name:
         return "faiss, graphs"
     if any(word in name for word in ("binary", "LSH", "RaBitQ")):

@@ -10,7 +10,7 @@ import numpy as np
 
 from assocmem._numerics.types import Bools
 from assocmem.bench.recall.dataset import Dataset
-from assocmem.bench.recall.metrics import TARGETS, Curve, Verdict, verdicts
+from assocmem.bench.recall.metrics import SCOPES, TARGETS, Curve, Verdict, verdicts
 from assocmem.bench.recall.runner import EngineResult, K, OperatingPoint, RecallRun
 from assocmem.bench.tables import Section, spread
 
@@ -102,19 +102,20 @@ def sections(run: RecallRun) -> list[Section]:
 
 
 def verdict_section(run: RecallRun, mode: str) -> Section:
-    """Tabulate each engine of assocmem with the best rival at every recall."""
-    headers = ("queries", "ours", "recall@10", "ours, us", "any memory: the best of theirs, us", "ratio",
-               "at most our bytes: the best of theirs, us", "ratio")  # fmt: skip
+    """Tabulate each engine of assocmem at every recall with the best rival of all, of FAISS, and of its own bytes."""
+    headers = ("queries", "ours", "recall@10", "ours, us (bytes)", "the best of all, us (bytes)", "ratio",
+               "the best of FAISS, us (bytes)", "ratio", "the best in our bytes, us (bytes)", "ratio")  # fmt: skip
     rows: list[list[str]] = []
     for group in query_groups(run.data):
         found = verdicts(curves(run, mode, group))
-        for any_memory, equal_memory in zip(found[::2], found[1::2], strict=True):
-            us = _us_or_reached(any_memory.us, any_memory.max_recall)
-            cells = [group, any_memory.engine, f"{any_memory.target:.2f}", us]
-            rows.append([*cells, *_rival_cells(any_memory), *_rival_cells(equal_memory)])
+        for start in range(0, len(found), len(SCOPES)):
+            first = found[start]
+            us = f"{_us_or_reached(first.us, first.max_recall)} ({first.bytes:.0f})"
+            cells = [cell for verdict in found[start : start + len(SCOPES)] for cell in _rival_cells(verdict)]
+            rows.append([group, first.engine, f"{first.target:.2f}", us, *cells])
     notes = [
         "Ratio: speed of ours over theirs, above 1 is ours. Times are medians, along each engine's front of settings. "
-        f"Memory: {_memory_note(run)}.",
+        "In parentheses: bytes per item in memory.",
     ]
     if not rows:
         notes = ["None of our engines was measured, so there is nothing to compare theirs with."]
@@ -131,20 +132,15 @@ def _rival_cells(verdict: Verdict) -> tuple[str, str]:
     if not verdict.rival:
         return "none", ""
     ratio = "" if verdict.ratio is None else f"{verdict.ratio:.2f}"
-    return f"{verdict.rival}: {_us_or_reached(verdict.rival_us, verdict.rival_max_recall)}", ratio
-
-
-def _memory_note(run: RecallRun) -> str:
-    items = len(run.data.base)
-    sizes = [f"{r.spec.name} {r.built['memory'] / items:.0f}" for r in run.results if r.spec.is_assocmem]
-    return "bytes per item, ours: " + (", ".join(sizes) or "none")
+    us = _us_or_reached(verdict.rival_us, verdict.rival_max_recall)
+    return f"{verdict.rival}: {us} ({verdict.rival_bytes:.0f})", ratio
 
 
 def _engines_section(run: RecallRun) -> Section:
     items = len(run.data.base)
     by_name = {curve.engine: curve for curve in curves(run, BATCH)}
-    headers = ("engine", "bytes per item in memory", "on disk", "build, s", "add one, us", "remove one, us",
-               *(f"us at {target:.2f}" for target in TARGETS), "highest recall@10")  # fmt: skip
+    headers = ("engine", "bytes per item in memory", "on disk", "build, s", "items per second", "add one, us",
+               "remove one, us", *(f"us at {target:.2f}" for target in TARGETS), "highest recall@10")  # fmt: skip
     rows = []
     for result in run.results:
         curve = by_name[result.spec.name]
@@ -154,6 +150,7 @@ def _engines_section(run: RecallRun) -> Section:
             f"{result.built['memory'] / items:.0f}",
             f"{result.built['disk'] / items:.0f}",
             f"{result.built['build_s']:.3g}",
+            f"{items / result.built['build_s']:,.0f}",
             _change_cell(result, "add"),
             _change_cell(result, "remove"),
             *reached,

@@ -16,10 +16,10 @@ from assocmem.bench.recall.adapter import EngineSpec, IndexTask, Setting
 Sweeps = tuple[tuple[Setting, ...], ...]
 LONG = 256
 """Vectors of more numbers than this are reduced by PCA."""
-EFFORTS = (0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 0.75, 1.0)
-"""Of `assocmem.CliqueIndex`."""
+PROMISES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
+"""Of recall, by `assocmem.CliqueIndex`."""
 CANDIDATES = (20, 50, 100, 200, 300, 500)
-"""Items that the exhaustive engine compares by their features."""
+"""Items that the exhaustive engine and ScaNN compare by their vectors, after their codes."""
 WIDTHS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Of graphs: candidates of a search (ef)."""
 FACTORS = (2, 4, 8, 16, 32)
@@ -55,15 +55,23 @@ def piece_count(dim: int, most: int) -> int:
 def plan_engines(task: IndexTask) -> list[EngineSpec]:
     """List all engines for a task, those of assocmem first."""
     specs = [
-        EngineSpec("clique", "clique", sweeps=_sweep("effort", EFFORTS), quick=True),
-        EngineSpec("clique-mapped", "clique", {"mapped": True}, _sweep("effort", EFFORTS), quick=True),
+        EngineSpec("clique", "clique", sweeps=_sweep("recall", PROMISES), quick=True),
+        EngineSpec("clique-mapped", "clique", {"mapped": True}, _sweep("recall", PROMISES), quick=True),
     ]
+    if task.fits_uint8:
+        specs.append(EngineSpec("clique-uint8", "clique", {"features": "uint8"}, _sweep("recall", PROMISES)))
     if task.metric == "hamming":
         return [*specs, *_binary_indexes(task), _usearch("b1", WIDTHS)]
     if task.metric == "angular":
         specs.append(EngineSpec("exhaustive", "exhaustive", {}, _sweep("candidates", CANDIDATES), quick=True))
     faiss = [*_inverted_files(task), *_compact(task), *_faiss_graphs(task), *_signs(task)]
-    return [*specs, EngineSpec("faiss:Flat", "faiss", {"factory": "Flat"}, quick=True), *faiss, *_other_graphs(task)]
+    return [
+        *specs,
+        EngineSpec("faiss:Flat", "faiss", {"factory": "Flat"}, quick=True),
+        *faiss,
+        *_other_graphs(task),
+        *_rivals(task),
+    ]
 
 
 def _factory(factory: str, sweeps: Sweeps, quick: bool = False, ef_construction: int | None = None) -> EngineSpec:
@@ -186,3 +194,23 @@ def _other_graphs(task: IndexTask) -> list[EngineSpec]:
         *(_usearch(dtype, WIDTHS) for dtype in dtypes),
         EngineSpec("pynndescent", "pynndescent", {"neighbors": 30}, _sweep("epsilon", EPSILONS)),
     ]
+
+
+def _rivals(task: IndexTask) -> Iterator[EngineSpec]:
+    """Yield the libraries of today: SymphonyQG and RaBitQ, ScaNN, SVS, turbovec, voyager."""
+    widths, lists, angular = _sweep("ef", WIDTHS), list_count(task.items), task.metric == "angular"
+    yield EngineSpec("symphonyqg:32", "symphonyqg", {"degree": 32}, widths, quick=True)
+    yield EngineSpec("symphonyqg:32,8bit", "symphonyqg", {"degree": 32, "bits": 8}, widths)
+    for bits in (5, 9):
+        name = f"rabitqlib:IVF{lists},{bits}bit"
+        yield EngineSpec(name, "rabitq-lists", {"lists": lists, "bits": bits}, _sweep("nprobe", probe_counts(lists)))
+    leaves = _grid("candidates", CANDIDATES, "leaves", probe_counts(lists))
+    yield EngineSpec(f"scann:{lists}", "scann", {"leaves": lists}, leaves, quick=True)
+    for dtype in ("float32", "float16"):
+        yield EngineSpec(f"svs:{dtype}", "svs", {"degree": 32, "dtype": dtype}, widths)
+    yield EngineSpec("svs:dynamic", "svs", {"degree": 32, "dynamic": True}, widths)
+    if angular:
+        for bits in (2, 4):
+            yield EngineSpec(f"turbovec:{bits}bit", "turbovec", {"bits": bits})
+    for kind in ("Float32", "E4M3") if angular else ("Float32",):
+        yield EngineSpec(f"voyager:{kind}", "voyager", {"m": 16, "dtype": kind}, widths)

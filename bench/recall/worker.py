@@ -18,7 +18,7 @@ from assocmem.bench.processes import WorkerEndedError, WorkerProcess, available_
 from assocmem.bench.recall.adapter import EngineAdapter, EngineSpec, IndexTask, Setting, UnsupportedError, make_engine
 
 MODULE = "assocmem.bench.recall.worker"
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS")
 """Environment variables that limit the threads of the libraries."""
 WARM = 20
 """Queries that are asked before the clock starts."""
@@ -93,6 +93,11 @@ class EngineServer:
         started = time.perf_counter()
         found = self.engine.batch_query(self.queries, k)
         return found, (time.perf_counter() - started) / len(self.queries) * 1e6
+
+    def expect(self, setting: Setting, k: int) -> float:
+        """Return the mean recall that the engine expects of its own answers; UnsupportedError if it expects none."""
+        self.engine.set_parameters(setting)
+        return float(self.engine.expected_recall(self.queries, k).mean())
 
     def time_queries(self, setting: Setting, k: int, seconds: float) -> tuple[float, float]:
         """Time a batch, then single queries, each for about ``seconds``; returns microseconds per query of both."""

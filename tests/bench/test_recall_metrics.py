@@ -93,28 +93,38 @@ def test_the_logarithm_of_time_is_interpolated_linearly_in_recall():
 
 
 OURS = Curve("ours", True, 100, (0.8, 0.96), (20.0, 40.0))
-SMALL = Curve("small", False, 100, (0.6, 0.85), (10.0, 60.0))
+SMALL = Curve("faiss:small", False, 100, (0.6, 0.85), (10.0, 60.0))
 LARGE = Curve("large", False, 5000, (0.8, 0.99), (10.0, 90.0))
 
 
 def _summary(found):
-    return [(v.target, v.equal_memory, v.rival, v.ratio and round(v.ratio, 3)) for v in found]
+    return [(v.target, v.scope, v.rival, v.ratio and round(v.ratio, 3)) for v in found]
 
 
-def test_verdicts_name_the_best_rival_at_any_and_at_equal_memory():
-    assert _summary(verdicts([SMALL, OURS, LARGE], targets=(0.8, 0.85, 0.9))) == [
-        (0.8, False, "large", 0.5),
-        (0.8, True, "small", round(10 * 6**0.8 / 20, 3)),
-        (0.85, False, "large", round(10 * 9 ** (5 / 19) / (20 * 2 ** (5 / 16)), 3)),
-        (0.85, True, "small", round(60 / (20 * 2 ** (5 / 16)), 3)),
-        (0.9, False, "large", round(10 * 9 ** (10 / 19) / (20 * 2 ** (10 / 16)), 3)),
-        (0.9, True, "small", None),
+def test_verdicts_name_the_best_rival_of_all_of_faiss_and_at_equal_memory():
+    huge = Curve("faiss:huge", False, 9000, (0.8, 0.99), (30.0, 120.0))
+    found = verdicts([SMALL, OURS, huge, LARGE], targets=(0.8, 0.85, 0.9))
+    ours_85, ours_90 = 20 * 2 ** (5 / 16), 20 * 2 ** (10 / 16)
+    huge_85, huge_90 = 30 * 4 ** (5 / 19), 30 * 4 ** (10 / 19)
+    assert _summary(found) == [
+        (0.8, "all", "large", 0.5),
+        (0.8, "faiss", "faiss:huge", 1.5),
+        (0.8, "equal memory", "faiss:small", round(10 * 6**0.8 / 20, 3)),
+        (0.85, "all", "large", round(10 * 9 ** (5 / 19) / ours_85, 3)),
+        (0.85, "faiss", "faiss:huge", round(huge_85 / ours_85, 3)),
+        (0.85, "equal memory", "faiss:small", round(60 / ours_85, 3)),
+        (0.9, "all", "large", round(10 * 9 ** (10 / 19) / ours_90, 3)),
+        (0.9, "faiss", "faiss:huge", round(huge_90 / ours_90, 3)),
+        (0.9, "equal memory", "faiss:small", None),
     ]
+    assert [v.rival_bytes for v in found[:3]] == [5000, 9000, 100]
+    assert {v.bytes for v in found} == {100}
 
 
 def test_a_recall_that_is_not_reached_is_reported_on_either_side():
-    free, equal = verdicts([OURS, SMALL, LARGE], targets=(0.98,))
+    free, faiss, equal = verdicts([OURS, SMALL, LARGE], targets=(0.98,))
     assert (free.us, free.max_recall, free.rival, free.ratio) == (None, 0.96, "large", None)
-    assert (equal.rival, equal.rival_us, equal.rival_max_recall) == ("small", None, 0.85)
+    assert (equal.rival, equal.rival_us, equal.rival_max_recall) == ("faiss:small", None, 0.85)
+    assert (faiss.rival, faiss.rival_us, faiss.ratio) == ("faiss:small", None, None)
     alone = verdicts([OURS], targets=(0.8,))
-    assert [(v.rival, v.us, v.ratio) for v in alone] == [("", 20, None)] * 2
+    assert [(v.rival, v.us, v.ratio) for v in alone] == [("", 20, None)] * 3
