@@ -27,26 +27,40 @@ if TYPE_CHECKING:
 SECONDS, QUICK_SECONDS = 0.2, 0.05
 """For a batch, and again for single queries, of one setting in one round."""
 QUERIES = 1000
+FAMILY_ITEMS, FAMILY_QUERIES = 50_000, 300
+QUICK_ITEMS, QUICK_QUERIES = 6000, 100
+"""Of a family with --quick: more items than `assocmem.CliqueIndex` compares without pools."""
 
 
 @guarded
 def recall(
     source: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            metavar="FILE|FOLDER",
+            metavar="[FILE|FOLDER]",
             help="Vectors in ann-benchmarks' HDF5 layout (euclidean, angular, hamming), or pictures.",
             exists=True,
         ),
-    ],
+    ] = None,
     engines: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Only engines of this name, or like `faiss:*HNSW*`; may be repeated."),
     ] = None,
     items: Annotated[
-        int | None, typer.Option(min=10, metavar="N", help="Only the first N vectors; the truth is computed for these.")
+        int | None,
+        typer.Option(
+            min=10,
+            metavar="N",
+            help="Only the first N vectors; the truth is computed for these. Of a family, N are made: 50,000 by "
+            "default, 6,000 with --quick.",
+        ),
     ] = None,
-    queries: Annotated[int, typer.Option(min=1, metavar="N", help="At most N queries.")] = QUERIES,
+    queries: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="At most N queries: 1,000 by default; of a family 300, or 100 with --quick."
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads, and cores, of every engine.")] = 1,
     rounds: RoundsOption = 3,
     quick: Annotated[bool, typer.Option("--quick", help="A few engines, one round, shorter times.")] = False,
@@ -54,31 +68,60 @@ def recall(
     write: Annotated[
         Path | None, typer.Option(metavar="FILE.hdf5", help="Write vectors, queries and truth in the same layout.")
     ] = None,
+    families: Annotated[
+        bool, typer.Option("--families", help="Measure families of made vectors, and FILE if it is given.")
+    ] = False,
+    family: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="With --families, only this family; may be repeated."),
+    ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data", metavar="FILE", help="With --families, vectors to measure too; may be repeated.", exists=True
+        ),
+    ] = None,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
-    """Measure recall, speed and bytes of our engines, compared with FAISS, hnswlib, usearch and pynndescent.
+    """Measure recall, speed and bytes of our engines, compared with FAISS and other libraries.
 
     Every engine runs in a process of its own, with the same threads on the same cores. Each setting is tried once;
     those worth it are timed in rounds, in which all engines take turns. An answer counts if it is as near as the true
-    tenth. Engines whose package is missing are left out.
+    tenth. Engines whose package is missing are left out; assocmem[bench] brings FAISS, assocmem[rivals] all others.
 
     The verdict and a table of engines are printed; the folder of --out gets the raw figures with every answer (.h5),
     all tables (.md) and pictures (.png). Of a folder of pictures, a tenth are held out as queries.
 
+    With --families, the index is tried on made vectors of many kinds: recall by default and by promise, what the index
+    itself expected, and the time of FAISS's HNSW at equal recall. --out gets recall-families (.md and .json) and
+    recall-certificate.png.
+
     Example: assocmem bench recall photos-angular.hdf5 --engines clique --engines 'faiss:*PQ*'
     """
+    rounds, seconds = (1, QUICK_SECONDS) if quick else (rounds, SECONDS)
+    if families or family:
+        from assocmem.bench.recall.family_command import FamilyOptions, measure_families
+
+        files = [*([] if source is None else [source]), *(files or [])]
+        sizes = (
+            items or (QUICK_ITEMS if quick else FAMILY_ITEMS),
+            queries or (QUICK_QUERIES if quick else FAMILY_QUERIES),
+        )
+        measure_families(FamilyOptions(family or (), files, *sizes, rounds, seconds, out))
+        return
+    if source is None:
+        raise InputError("expected a file of vectors or a folder of pictures, found neither; or give --families")
     if threads > len(available_cores()):
         raise InputError(f"--threads: expected at most {len(available_cores())}, one per core, found {threads}")
     load = load_average()
     with tempfile.TemporaryDirectory(prefix="assocmem-bench-") as scratch:
-        data = _load(source, Path(scratch), items, queries)
+        data = _load(source, Path(scratch), items, queries or QUERIES)
         if write is not None:
             from assocmem.bench.recall import dataset
 
             say(f"vectors, queries and truth: {dataset.write(write, data)}")
         from assocmem.bench.recall.runner import RecallRun
 
-        rounds, seconds = (1, QUICK_SECONDS) if quick else (rounds, SECONDS)
         run = RecallRun(data, Path(scratch), threads, rounds, seconds, _half_of_memory())
         specs = choose_engines(run.task("plan"), engines or [], quick=quick)
         if listed:
