@@ -37,7 +37,7 @@ def recall(
     source: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE|FOLDER]",
+            metavar="FILE|FOLDER",
             help="Vectors in ann-benchmarks' HDF5 layout (euclidean, angular, hamming), or pictures.",
             exists=True,
         ),
@@ -109,6 +109,8 @@ def recall(
         )
         measure_families(FamilyOptions(family or (), files, *sizes, rounds, seconds, out))
         return
+    if files:
+        raise InputError("--data: expected --families beside it, found none; without, give one FILE")
     if source is None:
         raise InputError("expected a file of vectors or a folder of pictures, found neither; or give --families")
     if threads > len(available_cores()):

@@ -79,7 +79,7 @@ def _report(results: Sequence[FamilyResult], options: FamilyOptions, load: float
         section.print()
     picture = ""
     if installed("matplotlib", "no picture is drawn"):
-        from assocmem.bench.recall.certificate_plot import draw_certificate
+        from assocmem.bench.recall.plots import draw_certificate
 
         paths.append(draw_certificate(options.out / PICTURE, results))
         picture = PICTURE

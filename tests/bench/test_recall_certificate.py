@@ -1,4 +1,4 @@
-"""`assocmem bench recall --families`: what is expected and measured, FAISS at equal recall, tables, JSON and picture."""
+"""`assocmem bench recall --families`: expected and measured recall, FAISS at equal recall, tables, JSON, picture."""
 
 from __future__ import annotations
 
@@ -151,6 +151,7 @@ def test_without_faiss_and_matplotlib_the_index_alone_is_measured_and_a_line_say
 
 def test_what_cannot_be_measured_is_refused(run_bench, tmp_path):
     assert "or give --families" in run_bench("recall", exit_code=1).stderr
+    assert "expected --families beside it" in run_bench("recall", "--data", tmp_path, exit_code=1).stderr
     wrong = run_bench("recall", "--family", "nonsense", "--out", tmp_path, exit_code=1)
     assert "--family nonsense: expected one of gaussian-32, " in wrong.stderr
     bits = np.random.default_rng(0).integers(0, 2, (60, 16)).astype(np.uint8)
