@@ -16,10 +16,13 @@ MIN_DIM = 64
 """Its rotation takes no shorter vectors; zeros are appended, which change no distance."""
 
 
-def _metric(task: IndexTask) -> str:
+METRIC = "l2"
+"""For angular vectors too: their length is 1, so the order is the same, and its graph finds more than by "ip"."""
+
+
+def _refuse_bits(task: IndexTask) -> None:
     if task.metric == "hamming":
         raise UnsupportedError("has no Hamming distance")
-    return "ip" if task.metric == "angular" else "l2"
 
 
 def _padded(x: AnyArray) -> F32:
@@ -51,7 +54,8 @@ class SymphonyQGAdapter(EngineAdapter):
         import rabitqlib
 
         super().__init__(task)
-        self.index: Any = rabitqlib.SymqgIndex(max(MIN_DIM, task.dim), degree, _metric(task), bits)
+        _refuse_bits(task)
+        self.index: Any = rabitqlib.SymqgIndex(max(MIN_DIM, task.dim), degree, METRIC, bits)
         self.ef = 0
 
     def fit(self, x: AnyArray) -> None:
@@ -90,7 +94,8 @@ class RabitqListsAdapter(EngineAdapter):
 
     def __init__(self, task: IndexTask, lists: int, bits: int) -> None:
         super().__init__(task)
-        self.metric, self.lists, self.bits, self.probes = _metric(task), lists, bits, 1
+        _refuse_bits(task)
+        self.lists, self.bits, self.probes = lists, bits, 1
 
     def fit(self, x: AnyArray) -> None:
         """Cluster the items, and encode them; it takes as many as it was made for."""
@@ -99,7 +104,7 @@ class RabitqListsAdapter(EngineAdapter):
         x = _padded(x)
         clusters = rabitqlib.RaBitQKMeans(x.shape[1], self.lists, num_threads=self.task.threads, seed=0)
         clusters.train(x)
-        self.index: Any = rabitqlib.IvfIndex(x.shape[1], len(x), self.lists, self.bits, self.metric)
+        self.index: Any = rabitqlib.IvfIndex(x.shape[1], len(x), self.lists, self.bits, METRIC)
         self.index.build(x, clusters.centroids, clusters.assignments, self.task.threads)
 
     def set_parameters(self, setting: Setting) -> None:

@@ -25,32 +25,37 @@ def _refuse_bits(task: IndexTask) -> None:
 
 
 class ScannAdapter(EngineAdapter):
-    """ScaNN: a tree of partitions, anisotropic 4-bit codes of two numbers each, re-ranked by float32.
+    """ScaNN: a tree of partitions, 4-bit codes of a few numbers each, re-ranked by float32.
+
+    Angular vectors, of length 1, are compared by squared distance: more is found than with its anisotropic codes for
+    inner products.
 
     Parameters
     ----------
     task : IndexTask
     leaves : int
         Partitions.
+    block : int
+        Numbers per code.
     """
 
-    def __init__(self, task: IndexTask, leaves: int) -> None:
+    def __init__(self, task: IndexTask, leaves: int, block: int) -> None:
         super().__init__(task)
         _refuse_bits(task)
+        self.block = block
         self.leaves, self.searched, self.candidates = leaves, 1, 100
 
     def fit(self, x: AnyArray) -> None:
         """Train partitions and codes, and add the items."""
         from scann import scann_ops_pybind
 
-        angular = self.task.metric == "angular"
-        builder = scann_ops_pybind.builder(x, 10, "dot_product" if angular else "squared_l2")
+        builder = scann_ops_pybind.builder(x, 10, "squared_l2")
         builder = builder.set_n_training_threads(self.task.threads)
         builder = builder.tree(
             self.leaves, 1, training_sample_size=min(len(x), TRAINING_ITEMS), quantize_centroids=True
         )
-        threshold = 0.2 if angular else float("nan")  # anisotropy is for inner products
-        self.index: Any = builder.score_ah(2, anisotropic_quantization_threshold=threshold).reorder(100).build()
+        builder = builder.score_ah(self.block, anisotropic_quantization_threshold=float("nan"))
+        self.index: Any = builder.reorder(100).build()
 
     def set_parameters(self, setting: Setting) -> None:
         """Set how many partitions are searched, and how many items per partition searched are re-ranked."""
@@ -215,7 +220,8 @@ class VoyagerAdapter(EngineAdapter):
     m : int
         Links per item; twice as many on the lowest layer.
     dtype : str
-        ``Float32`` or, for vectors of unit length, ``E4M3``: floats of a byte.
+        ``Float32`` or, for vectors of unit length, ``Float8``: fixed-point numbers of a byte. (``E4M3``, floats of a
+        byte, take several times as long.)
     """
 
     def __init__(self, task: IndexTask, m: int, dtype: str = "Float32") -> None:
@@ -223,10 +229,14 @@ class VoyagerAdapter(EngineAdapter):
 
         super().__init__(task)
         _refuse_bits(task)
-        space = voyager.Space.InnerProduct if task.metric == "angular" else voyager.Space.Euclidean
-        kind = getattr(voyager.StorageDataType, dtype)
         self.index: Any = voyager.Index(
-            space, task.dim, M=m, ef_construction=200, random_seed=0, max_elements=task.items, storage_data_type=kind
+            voyager.Space.Euclidean,  # for angular vectors too, whose length is 1: with bytes, more is found
+            task.dim,
+            M=m,
+            ef_construction=200,
+            random_seed=0,
+            max_elements=task.items,
+            storage_data_type=getattr(voyager.StorageDataType, dtype),
         )
         self.ef = 0
 

@@ -205,12 +205,13 @@ def _rivals(task: IndexTask) -> Iterator[EngineSpec]:
         name = f"rabitqlib:IVF{lists},{bits}bit"
         yield EngineSpec(name, "rabitq-lists", {"lists": lists, "bits": bits}, _sweep("nprobe", probe_counts(lists)))
     leaves = _grid("candidates", CANDIDATES, "leaves", probe_counts(lists))
-    yield EngineSpec(f"scann:{lists}", "scann", {"leaves": lists}, leaves, quick=True)
+    options = {"leaves": lists, "block": 4 if task.dim > LONG else 2}
+    yield EngineSpec(f"scann:{lists}", "scann", options, leaves, quick=True)
     for dtype in ("float32", "float16"):
         yield EngineSpec(f"svs:{dtype}", "svs", {"degree": 32, "dtype": dtype}, widths)
     yield EngineSpec("svs:dynamic", "svs", {"degree": 32, "dynamic": True}, widths)
     if angular:
         for bits in (2, 4):
             yield EngineSpec(f"turbovec:{bits}bit", "turbovec", {"bits": bits})
-    for kind in ("Float32", "E4M3") if angular else ("Float32",):
+    for kind in ("Float32", "Float8") if angular else ("Float32",):
         yield EngineSpec(f"voyager:{kind}", "voyager", {"m": 16, "dtype": kind}, widths)
