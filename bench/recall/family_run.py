@@ -6,6 +6,7 @@ that a busy moment of the machine hits all.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -114,8 +115,10 @@ class FamilyRun:
 
     def measure(self, data: Dataset) -> FamilyResult:
         """Measure one family; UnsupportedError if `assocmem.CliqueIndex` cannot be."""
-        home = self.folder / data.name
-        home.mkdir(parents=True)
+        with tempfile.TemporaryDirectory(dir=self.folder) as home:
+            return self._measure_in(Path(home), data)
+
+    def _measure_in(self, home: Path, data: Dataset) -> FamilyResult:
         np.save(home / "base.npy", data.base)
         np.save(home / "queries.npy", data.queries)
         with _started(CLIQUE, data, home) as process:

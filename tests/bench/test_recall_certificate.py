@@ -91,10 +91,11 @@ def test_a_family_is_measured_with_pools_and_the_graph_reaches_our_recall(tmp_pa
     engines = (result.clique, result.hnsw, result.flat)
     assert all(len(p.batch_us) == len(p.single_us) == 2 for engine in engines for p in engine.points)
     assert all(engine.built["memory"] > 0 < engine.built["build_s"] for engine in engines)
-    again = FamilyRun(tmp_path / "again", rounds=1, seconds=0.001, faiss=False).measure(data)
+    again = FamilyRun(tmp_path, rounds=1, seconds=0.001, faiss=False).measure(data)
     assert [(p.recall, p.expected) for p in again.clique.points] == [
         (p.recall, p.expected) for p in result.clique.points
     ]  # another process finds, and expects, the same
+    assert list(tmp_path.iterdir()) == []
     assert (again.hnsw, again.flat, again.ratio) == (None, None, None)
 
 
