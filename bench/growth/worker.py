@@ -36,15 +36,20 @@ REFINED = {"k_factor": 8.0}
 Row = dict[str, Any]
 
 
-def plan_engine(name: str, items: int, dim: int) -> tuple[EngineSpec, str, float]:
+def plan_engine(name: str, items: int, dim: int, *, fits_uint8: bool) -> tuple[EngineSpec, str, float]:
     """Return an engine, its search parameter, and the value at which the search for the right one begins."""
     if name == ASSOCMEM:
-        return EngineSpec(name, "clique"), "effort", 8 / math.sqrt(items)
+        return _plan_clique(fits_uint8), "effort", 8 / math.sqrt(items)
     if name == GRAPH:
         return EngineSpec(name, "faiss", {"factory": "HNSW16"}), "efSearch", 32.0
     lists = max(1, round(4 * math.sqrt(items)))
     codes = f"PQ{dim // 2}x4fs" if dim % 2 == 0 else "SQ8"
     return EngineSpec(name, "faiss", {"factory": f"IVF{lists},{codes},RFlat"}), "nprobe", 8.0
+
+
+def _plan_clique(fits_uint8: bool) -> EngineSpec:
+    """Return `assocmem.CliqueIndex`, with vectors in the smallest type that loses little."""
+    return EngineSpec(ASSOCMEM, "clique", {"features": "uint8" if fits_uint8 else "float16"})
 
 
 def grow(folder: str, name: str, sizes: int) -> list[Row]:
@@ -66,7 +71,7 @@ def grow(folder: str, name: str, sizes: int) -> list[Row]:
     engine: EngineAdapter | None = None
     total, total_wall = 0.0, 0.0
     for number, stage in enumerate(workload.stages[:sizes]):
-        spec, parameter, guess = plan_engine(name, stage.items, workload.base.shape[1])
+        spec, parameter, guess = plan_engine(name, stage.items, workload.base.shape[1], fits_uint8=workload.fits_uint8)
         parts = split_range(stage.start, stage.stop, BATCH)
         if engine is None or name == LISTS:  # lists trained for fewer items are too few for more
             engine, total, total_wall = make_engine(spec, workload.task(stage.items)), 0.0, 0.0
@@ -83,7 +88,7 @@ def grow(folder: str, name: str, sizes: int) -> list[Row]:
 def _compile(workload: Workload) -> None:
     """Do everything that is measured with a small index first; it is large enough that pools are divided."""
     few = min(COMPILED, len(workload.base) - 1)
-    engine = make_engine(EngineSpec(ASSOCMEM, "clique"), workload.task(few))
+    engine = make_engine(_plan_clique(workload.fits_uint8), workload.task(few))
     engine.fit(workload.rows(0, few))
     engine.set_parameters({"effort": 0.5})
     engine.batch_query(workload.queries[:20], K)

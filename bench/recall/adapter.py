@@ -13,7 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from assocmem._numerics.types import I64, AnyArray
+import numpy as np
+
+from assocmem._numerics.types import F32, I64, AnyArray
 
 Metric = Literal["euclidean", "angular", "hamming"]
 
@@ -98,6 +100,10 @@ class EngineAdapter(ABC):
     def size(self) -> IndexSize:
         """Count the bytes of the index: of its arrays or as it is serialised, never those of the process."""
 
+    def expected_recall(self, queries: AnyArray, k: int) -> F32:
+        """Return the recall that the index itself expects of its answers, float32 (nq,)."""
+        raise UnsupportedError("expects nothing")
+
     def add(self, x: AnyArray, ids: I64) -> None:
         """Add items to the full index; UnsupportedError if that is not possible."""
         raise UnsupportedError("cannot")
@@ -127,13 +133,16 @@ ADAPTERS = {
     "hnswlib": AdapterLocation("hnswlib", "graph_adapters", "HnswlibAdapter"),
     "usearch": AdapterLocation("usearch", "graph_adapters", "UsearchAdapter"),
     "pynndescent": AdapterLocation("pynndescent", "graph_adapters", "PyNNDescentAdapter"),
-    "symphonyqg": AdapterLocation("rabitqlib", "rival_adapters", "SymphonyQGAdapter"),
+    "symphonyqg": AdapterLocation("rabitqlib", "rabitq_adapters", "SymphonyQGAdapter"),
+    "rabitq-lists": AdapterLocation("rabitqlib", "rabitq_adapters", "RabitqListsAdapter"),
     "scann": AdapterLocation("scann", "rival_adapters", "ScannAdapter"),
-    "svs": AdapterLocation("svs", "rival_adapters", "SVSAdapter"),
-    "voyager": AdapterLocation("voyager", "rival_adapters", "VoyagerAdapter"),
+    "svs": AdapterLocation("svs", "rival_adapters", "VamanaAdapter"),
     "turbovec": AdapterLocation("turbovec", "rival_adapters", "TurbovecAdapter"),
+    "voyager": AdapterLocation("voyager", "rival_adapters", "VoyagerAdapter"),
 }
-INSTALL_COMMANDS = {"faiss": 'pip install "assocmem[bench]"', "svs": "pip install scalable-vs"}
+RIVALS = ("hnswlib", "pynndescent", "rabitqlib", "scann", "svs", "turbovec", "usearch", "voyager")
+"""Packages of the extra ``rivals``."""
+INSTALL_COMMANDS = {"faiss": 'pip install "assocmem[bench]"'} | dict.fromkeys(RIVALS, 'pip install "assocmem[rivals]"')
 """How to install a package, if that is not `pip install` and its name."""
 
 
@@ -143,6 +152,24 @@ def make_engine(spec: EngineSpec, task: IndexTask) -> EngineAdapter:
     module = import_module(f"assocmem.bench.recall.{location.module}")
     adapter: type[EngineAdapter] = getattr(module, location.name)
     return adapter(task, **spec.options)
+
+
+def whole_answers(found: AnyArray, k: int, items: int) -> I64:
+    """Bring a library's answers into the form of `EngineAdapter.batch_query`.
+
+    Parameters
+    ----------
+    found : integers (nq, m) or (m,)
+        Row numbers; numbers beyond the items stand for no item. Fewer than k columns are filled up with -1.
+    k, items : int
+
+    Returns
+    -------
+    int64 (nq, k)
+    """
+    ids = np.atleast_2d(found).astype(np.int64)[:, :k]
+    ids[ids >= items] = -1
+    return np.pad(ids, ((0, 0), (0, k - ids.shape[1])), constant_values=-1)
 
 
 def format_setting(setting: Setting) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from assocmem._numerics.types import I64, AnyArray
+from assocmem._numerics.types import F32, I64, AnyArray
 from assocmem.bench.recall.adapter import EngineAdapter, IndexSize, IndexTask, Setting, UnsupportedError
 
 
@@ -18,22 +18,23 @@ class CliqueIndexAdapter(EngineAdapter):
     task : IndexTask
     mapped : bool
         Save the index, and load it again with its features memory-mapped.
+    features : str, optional
+        Type of the stored vectors; by default the index's own choice: float16, or float32 up to 16 dimensions.
     """
 
     jitted = True
 
-    def __init__(self, task: IndexTask, mapped: bool = False) -> None:
+    def __init__(self, task: IndexTask, mapped: bool = False, features: str | None = None) -> None:
         super().__init__(task)
-        self.mapped, self.recall, self.path = mapped, 0.95, task.folder / "index.h5"
+        self.mapped, self.features, self.path = mapped, features, task.folder / "index.h5"
+        self.setting: Setting = {}
 
     def fit(self, x: AnyArray) -> None:
-        """Add the items. There is no training; what promises take is learned by the first search."""
+        """Add the items. There is no training."""
         import assocmem
 
         self.index: Any = assocmem.CliqueIndex(
-            self.task.dim,
-            "cosine" if self.task.metric == "angular" else "l2",
-            features="uint8" if self.task.fits_uint8 else "float16",
+            self.task.dim, "cosine" if self.task.metric == "angular" else "l2", features=self.features
         )
         self.index.add(np.asarray(x, np.float32))
 
@@ -44,13 +45,19 @@ class CliqueIndexAdapter(EngineAdapter):
             self.index = type(self.index).load(self.path, mmap=True)
 
     def set_parameters(self, setting: Setting) -> None:
-        """Set the promised recall; 1 is exact."""
-        self.recall = setting["recall"]
+        """Set ``recall``, the promise, or ``effort``; without either, searches do what they do by default."""
+        self.setting = setting
 
     def batch_query(self, queries: AnyArray, k: int) -> I64:
         """Search."""
-        found: I64 = self.index.search(np.asarray(queries, np.float32), k, recall=self.recall, threads=self.task.threads)[1]
+        found: I64 = self.index.search(np.asarray(queries, np.float32), k, **self.setting)[1]
         return found
+
+    def expected_recall(self, queries: AnyArray, k: int) -> F32:
+        """Return the recall that the index expects of its answers, float32 (nq,)."""
+        report = self.index.search(np.asarray(queries, np.float32), k, report=True, **self.setting)[2]
+        expected: F32 = report.recall
+        return expected
 
     def size(self) -> IndexSize:
         """Count its arrays in memory, and its file."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from assocmem.bench.processes import available_cores, installed, load_average
-from assocmem.bench.records import DEFAULT_OUT, OutOption, RoundsOption, machine_lines, write_hdf5, write_json
+from assocmem.bench.records import DEFAULT_OUT, OutOption, RoundsOption, machine_lines, write_hdf5
 from assocmem.bench.tables import write_page
 from assocmem.cli.common import guarded
 from assocmem.cli.output import count, emit, say
@@ -28,8 +28,8 @@ SECONDS, QUICK_SECONDS = 0.2, 0.05
 """For a batch, and again for single queries, of one setting in one round."""
 QUERIES = 1000
 FAMILY_ITEMS, FAMILY_QUERIES = 50_000, 300
-QUICK_ITEMS, QUICK_QUERIES = 8000, 100
-QUICK_FAMILIES = ("gauss-32", "clusters-10", "manifold", "lat-lon", "offset-100")
+QUICK_ITEMS, QUICK_QUERIES = 6000, 100
+"""Of a family with --quick: more items than `assocmem.CliqueIndex` compares without pools."""
 
 
 @guarded
@@ -37,29 +37,28 @@ def recall(
     source: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE|FOLDER]",
+            metavar="FILE|FOLDER",
             help="Vectors in ann-benchmarks' HDF5 layout (euclidean, angular, hamming), or pictures.",
             exists=True,
-            show_default=False,
         ),
-    ] = None,
-    families: Annotated[
-        bool, typer.Option("--families", help="Kinds of data in place of engines; FILE is one more of them.")
-    ] = False,
-    family: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only families of this name; may be repeated.")
     ] = None,
     engines: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Only engines of this name, or like `faiss:*HNSW*`; may be repeated."),
     ] = None,
     items: Annotated[
-        int | None, typer.Option(min=10, metavar="N", help="Only the first N vectors; the truth is computed for these.")
+        int | None,
+        typer.Option(
+            min=10,
+            metavar="N",
+            help="Only the first N vectors; the truth is computed for these. Of a family, N are made: 50,000 by "
+            "default, 6,000 with --quick.",
+        ),
     ] = None,
     queries: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help=f"At most N queries. Default: {QUERIES:,}; of families {FAMILY_QUERIES}."
+            min=1, metavar="N", help="At most N queries: 1,000 by default; of a family 300, or 100 with --quick."
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads, and cores, of every engine.")] = 1,
@@ -69,41 +68,62 @@ def recall(
     write: Annotated[
         Path | None, typer.Option(metavar="FILE.hdf5", help="Write vectors, queries and truth in the same layout.")
     ] = None,
+    families: Annotated[
+        bool, typer.Option("--families", help="Measure families of made vectors, and FILE if it is given.")
+    ] = False,
+    family: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="With --families, only this family; may be repeated."),
+    ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data", metavar="FILE", help="With --families, vectors to measure too; may be repeated.", exists=True
+        ),
+    ] = None,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
-    """Measure recall, speed and bytes of our engines, compared with FAISS, hnswlib, usearch and pynndescent.
+    """Measure recall, speed and bytes of our engines, compared with FAISS and other libraries.
 
     Every engine runs in a process of its own, with the same threads on the same cores. Each setting is tried once;
     those worth it are timed in rounds, in which all engines take turns. An answer counts if it is as near as the true
-    tenth. Engines whose package is missing are left out.
+    tenth. Engines whose package is missing are left out; assocmem[bench] brings FAISS, assocmem[rivals] all others.
 
     The verdict and a table of engines are printed; the folder of --out gets the raw figures with every answer (.h5),
     all tables (.md) and pictures (.png). Of a folder of pictures, a tenth are held out as queries.
 
-    With --families, data that strangers bring are drawn from a seed: 18 kinds of 50,000 vectors. Our index is searched
-    by default, and at every promise and effort; the recall that it expects is compared with what it found, and its time
-    with that of FAISS's HNSW32 at the same recall, and of its exact Flat. The figures are families.json, .md and .png.
+    With --families, the index is tried on made vectors of many kinds: recall by default and by promise, what the index
+    itself expected, and the time of FAISS's HNSW at equal recall. --out gets recall-families (.md and .json) and
+    recall-certificate.png.
 
     Example: assocmem bench recall photos-angular.hdf5 --engines clique --engines 'faiss:*PQ*'
     """
+    rounds, seconds = (1, QUICK_SECONDS) if quick else (rounds, SECONDS)
     if families or family:
-        _families(source, family or [], items, queries, quick=quick, out=out)
+        from assocmem.bench.recall.family_command import FamilyOptions, measure_families
+
+        files = [*([] if source is None else [source]), *(files or [])]
+        sizes = (
+            items or (QUICK_ITEMS if quick else FAMILY_ITEMS),
+            queries or (QUICK_QUERIES if quick else FAMILY_QUERIES),
+        )
+        measure_families(FamilyOptions(family or (), files, *sizes, rounds, seconds, out))
         return
+    if files:
+        raise InputError("--data: expected --families beside it, found none; without, give one FILE")
     if source is None:
-        raise InputError("recall: expected a FILE, a FOLDER or --families, found none of them")
-    queries = queries or QUERIES
+        raise InputError("expected a file of vectors or a folder of pictures, found neither; or give --families")
     if threads > len(available_cores()):
         raise InputError(f"--threads: expected at most {len(available_cores())}, one per core, found {threads}")
     load = load_average()
     with tempfile.TemporaryDirectory(prefix="assocmem-bench-") as scratch:
-        data = _load(source, Path(scratch), items, queries)
+        data = _load(source, Path(scratch), items, queries or QUERIES)
         if write is not None:
             from assocmem.bench.recall import dataset
 
             say(f"vectors, queries and truth: {dataset.write(write, data)}")
         from assocmem.bench.recall.runner import RecallRun
 
-        rounds, seconds = (1, QUICK_SECONDS) if quick else (rounds, SECONDS)
         run = RecallRun(data, Path(scratch), threads, rounds, seconds, _half_of_memory())
         specs = choose_engines(run.task("plan"), engines or [], quick=quick)
         if listed:
@@ -112,44 +132,6 @@ def recall(
             return
         run.run(skip_missing(specs, run))
         _report(run, out, load, {"source": source.name, "quick": quick})
-
-
-def _families(
-    source: Path | None, names: Sequence[str], items: int | None, queries: int | None, *, quick: bool, out: Path
-) -> None:
-    from assocmem.bench.recall import dataset
-    from assocmem.bench.recall.families import FAMILIES
-    from assocmem.bench.recall.families import family as draw_family
-    from assocmem.bench.recall.family_run import as_json, draw, measure, sections
-
-    if unknown := set(names) - set(FAMILIES):
-        raise InputError(f"--family: expected {', '.join(FAMILIES)}, found {', '.join(sorted(unknown))}")
-    load, rivals = load_average(), installed("faiss", "HNSW32 and Flat are left out")
-    items = items or (QUICK_ITEMS if quick else FAMILY_ITEMS)
-    queries = queries or (QUICK_QUERIES if quick else FAMILY_QUERIES)
-    chosen = names or (QUICK_FAMILIES if quick else tuple(FAMILIES))
-    results = []
-    with tempfile.TemporaryDirectory(prefix="assocmem-bench-") as scratch:
-        for name in chosen:
-            say(f"{name}: {FAMILIES[name].about} ...")
-            results.append(measure(draw_family(name, items, queries), Path(scratch) / name, rivals=rivals))
-        if source is not None:
-            say(f"{source.name} ...")
-            results.append(measure(dataset.read(source, items, queries, say), Path(scratch) / "file", rivals=rivals))
-    found = sections(results)
-    about = {"items": items, "queries": queries, "quick": quick, "load": load}
-    paths = [write_json(out, "families", {**about, "families": as_json(results)})]
-    picture = ""
-    if installed("matplotlib", "no picture is drawn"):
-        picture = draw(out / "families.png", results).name
-        paths.append(out / picture)
-    line = f"`assocmem bench recall --families`: {queries} queries, recall@10."
-    paths.append(
-        write_page(out / "families.md", "Recall: families of data", [line, *machine_lines(load)], found, picture)
-    )
-    for section in found:
-        section.print()
-    emit(f"\nfigures, tables, picture: {', '.join(map(str, paths))}")
 
 
 def _load(source: Path, scratch: Path, items: int | None, queries: int) -> Dataset:

@@ -1,193 +1,254 @@
-"""Families of vectors as people have them, drawn from a seed: no engine, nothing fetched.
+"""Families of vectors as people have them, made from a seed: structure that an index may stumble over.
 
-Real features are one kind of data among many. These are away from the origin, in clusters, drifting, sorted, copied,
-counted, sparse or of few dimensions; an index that holds on all of them may hold on the next.
+Each family is a function of a generator and two counts that returns items and queries, (n, dim) and (nq, dim), of the
+same kind. Nothing is read or fetched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from assocmem._numerics.types import F32, F64
+from assocmem._numerics.types import F32, F64, I64, AnyArray
 from assocmem.bench.inputs import unit_rows
+from assocmem.bench.recall.adapter import Metric
 from assocmem.bench.recall.dataset import Dataset, exact_neighbors
+from assocmem.errors import InputError
 
-Draw = Callable[[np.random.Generator, int], F64]
-"""Draws some vectors; it may be called twice, for what is stored and for queries."""
-Maker = Callable[[np.random.Generator], Draw]
-DISTINCT = 2500
-"""Different vectors among copies by a power law."""
+Rng = np.random.Generator
+Pair = tuple[AnyArray, AnyArray]
+"""Items (n, dim) and queries (nq, dim)."""
+
+PATH = 40.0
+"""How far the mean of the drifting family moves, in standard deviations of its numbers."""
+ORIGINALS = 2000
+"""Different vectors of the family of Zipf's copies."""
 COPIES = 12
+"""Of each vector, in the family of copies."""
+CATEGORIES = (3, 5, 7, 9, 12, 16, 24, 36, 48, 60)
+"""Values of each column of the one-hot family."""
+WORDS, TEXT_WORDS, TOPIC_WORDS = 1000, 15, 25
+"""Words of the language, of a text (drawn, so that some occur twice), and of a topic."""
+OFFSET = 100.0
+BINS, HISTOGRAM_SUM = 64, 1000.0
+TOPICS, TEXT_TOPICS = 384, 8
+"""Topics of all texts, which are the numbers of a vector, and of one text (drawn, so that some occur twice)."""
+DECAY = 1.0
+"""Exponent by which the spread of GIST-like vectors falls along their axes."""
 
 
-class Family(NamedTuple):
-    """A kind of data."""
-
-    metric: Literal["euclidean", "angular"]
-    make: Maker
-    about: str
-    store: Callable[[np.random.Generator, F64], F64] | None = None
-    """Makes what is stored from what was drawn: sorted, copied; by default nothing is changed."""
+def _normal(rng: Rng, rows: int, dim: int) -> F32:
+    return rng.standard_normal((rows, dim), dtype=np.float32)
 
 
-def _gauss(dim: int, centre: float = 0.0) -> Maker:
-    return lambda rng: lambda rng, n: centre + rng.standard_normal((n, dim))
+def _zipf(rng: Rng, values: int, count: int | tuple[int, int], exponent: float = 1.0) -> I64:
+    """Draw numbers from 0 to ``values - 1``, each as often as 1 / (number + 1) to the power of ``exponent``."""
+    weights = np.arange(1, values + 1) ** -exponent
+    drawn: I64 = rng.choice(values, count, p=weights / weights.sum())
+    return drawn
 
 
-def _clusters(count: int, dim: int, spread: float) -> Maker:
-    """Round clusters with sizes by a power law."""
-
-    def make(rng: np.random.Generator) -> Draw:
-        middles = rng.standard_normal((count, dim))
-        shares = np.arange(1, count + 1) ** -1.2
-        shares /= shares.sum()
-        return lambda rng, n: middles[rng.choice(count, n, p=shares)] + spread * rng.standard_normal((n, dim))
-
-    return make
+def _gaussian(dim: int, rng: Rng, items: int, queries: int) -> Pair:
+    """No structure at all."""
+    return _normal(rng, items, dim), _normal(rng, queries, dim)
 
 
-def _drift(rng: np.random.Generator) -> Draw:
-    """A mean that moves by 40 deviations along a direction."""
-    way = rng.standard_normal(64)
-    way /= np.linalg.norm(way)
-    return lambda rng, n: rng.standard_normal((n, 64)) + 40 * np.sort(rng.random(n))[:, None] * way
+def _clusters(count: int, dim: int, rng: Rng, items: int, queries: int) -> Pair:
+    """Round clusters; the second has half as many items as the first, the third a third ..."""
+    centres = _normal(rng, count, dim)
+
+    def draw(rows: int) -> F32:
+        return centres[_zipf(rng, count, rows)] + np.float32(0.4) * _normal(rng, rows, dim)
+
+    return draw(items), draw(queries)
 
 
-def _near_copies(rng: np.random.Generator) -> Draw:
-    """Vectors near a few that are common by a power law; what is stored is rounded to those."""
-    known = rng.standard_normal((DISTINCT, 64))
-    shares = 1 / np.arange(1, DISTINCT + 1)
-    shares /= shares.sum()
-    return lambda rng, n: known[rng.choice(DISTINCT, n, p=shares)] + 0.2 * rng.standard_normal((n, 64))
+def _drift(rng: Rng, items: int, queries: int) -> Pair:
+    """The mean moves along the diagonal while items are added; queries are from everywhere along the path."""
+    step = PATH / np.sqrt(64)
+
+    def draw(places: F64) -> AnyArray:
+        return np.asarray(_normal(rng, len(places), 64) + (step * places)[:, None])
+
+    return draw(np.linspace(0, 1, items)), draw(rng.uniform(0, 1, queries))
 
 
-def _round_to_first(rng: np.random.Generator, x: F64) -> F64:
-    """Replace each vector by one of the first ``DISTINCT``, the first of them most often."""
-    shares = 1 / np.arange(1, min(DISTINCT, len(x)) + 1)
-    return x[rng.choice(len(shares), len(x), p=shares / shares.sum())]
+def _sorted(rng: Rng, items: int, queries: int) -> Pair:
+    """Clusters, added in the order of their first number."""
+    base, asked = _clusters(40, 96, rng, items, queries)
+    return base[np.argsort(base[:, 0])], asked
 
 
-def _twelve_times(rng: np.random.Generator, x: F64) -> F64:
-    return x[rng.permutation(np.arange(len(x)) // COPIES)]
+def _zipf_copies(rng: Rng, items: int, queries: int) -> Pair:
+    """Few different vectors, the first of them stored thousands of times; queries are near one of them."""
+    originals = _normal(rng, ORIGINALS, 64)
+    asked = originals[_zipf(rng, ORIGINALS, queries)] + np.float32(0.2) * _normal(rng, queries, 64)
+    return originals[_zipf(rng, ORIGINALS, items)], asked
 
 
-def _sorted(rng: np.random.Generator, x: F64) -> F64:
-    return x[np.argsort(x @ rng.standard_normal(x.shape[1]))]
+def _copies(rng: Rng, items: int, queries: int) -> Pair:
+    """Every vector is stored `COPIES` times, in random order; the last one possibly less often."""
+    originals = _normal(rng, -(-items // COPIES), 64)
+    return originals[rng.permutation(items) // COPIES], _normal(rng, queries, 64)
 
 
-def _onehot(rng: np.random.Generator) -> Draw:
-    """Ten columns of categories, which a hidden class decides mostly."""
-    levels = np.array([4, 8, 12, 20, 30, 50, 10, 6, 3, 2])
-    table, first = rng.integers(0, 1 << 30, (200, 10)) % levels, np.cumsum(levels) - levels
+def _one_hot(rng: Rng, items: int, queries: int) -> Pair:
+    """Columns of categories, one-hot; most rows follow one of 150 hidden types."""
+    types = np.stack([rng.integers(0, values, 150) for values in CATEGORIES], axis=1)
+    starts = np.cumsum((0, *CATEGORIES[:-1]))
 
-    def draw(rng: np.random.Generator, n: int) -> F64:
-        told = table[rng.integers(0, 200, n)]
-        mine = np.where(rng.random((n, 10)) < 0.7, told, rng.integers(0, 1 << 30, (n, 10)) % levels)
-        x = np.zeros((n, int(levels.sum())))
-        x[np.arange(n)[:, None], first + mine] = 1
+    def draw(rows: int) -> F32:
+        typical = types[rng.integers(0, len(types), rows)]
+        chosen = np.where(rng.random(typical.shape) < 0.7, typical, rng.integers(0, CATEGORIES, typical.shape))
+        x = np.zeros((rows, sum(CATEGORIES)), np.float32)
+        x[np.arange(rows)[:, None], starts + chosen] = 1
         return x
 
-    return draw
+    return draw(items), draw(queries)
 
 
-def _words(dim: int, own: int, common: int, *, weighted: bool) -> Maker:
-    """Which words are in a text: some of its topic, some common ones; ``weighted``: how often, less for common ones."""
+def _words(rng: Rng, items: int, queries: int) -> Pair:
+    """Which words a text contains: those of its topic, and common ones."""
+    topics = rng.integers(0, WORDS, (120, TOPIC_WORDS))
 
-    def make(rng: np.random.Generator) -> Draw:
-        topics = rng.integers(0, dim, (100, 30))
-        weights = 1 / np.sqrt(1 + np.arange(dim)[::-1]) if weighted else np.ones(dim)
+    def draw(rows: int) -> F32:
+        own = topics[_zipf(rng, len(topics), rows, 0.5)]
+        said = np.take_along_axis(own, rng.integers(0, TOPIC_WORDS, (rows, TEXT_WORDS - 5)), axis=1)
+        x = np.zeros((rows, WORDS), np.float32)
+        x[np.arange(rows)[:, None], np.hstack([said, _zipf(rng, WORDS, (rows, 5))])] = 1
+        return x
 
-        def draw(rng: np.random.Generator, n: int) -> F64:
-            x, rows = np.zeros((n, dim)), np.arange(n)[:, None]
-            mine = topics[rng.integers(0, 100, n)]
-            np.add.at(x, (rows, np.take_along_axis(mine, rng.integers(0, 30, (n, own)), axis=1)), 1)
-            np.add.at(x, (rows, np.minimum(rng.zipf(1.5, (n, common)), dim) - 1), 1)
-            return (x if weighted else np.minimum(x, 1)) * weights
-
-        return draw
-
-    return make
+    return draw(items), draw(queries)
 
 
-def _surface(inner: int, dim: int, noise: float = 0.0) -> Maker:
-    """A bent surface of few dimensions in many."""
+def _manifold(rng: Rng, items: int, queries: int) -> Pair:
+    """A smooth surface of 5 dimensions, bent into 128: waves of its coordinates."""
+    directions, phases = 0.7 * _normal(rng, 5, 128), rng.uniform(0, 2 * np.pi, 128)
 
-    def make(rng: np.random.Generator) -> Draw:
-        outwards, across = rng.standard_normal((inner, dim)), rng.standard_normal((dim, dim)) / np.sqrt(dim)
+    def draw(rows: int) -> F32:
+        return np.asarray(np.sin(_normal(rng, rows, 5) @ directions + phases), np.float32)
 
-        def draw(rng: np.random.Generator, n: int) -> F64:
-            flat = np.tanh(rng.standard_normal((n, inner)) @ outwards)
-            return np.asarray(np.tanh(flat @ across) + noise * rng.standard_normal((n, dim)))
-
-        return draw
-
-    return make
+    return draw(items), draw(queries)
 
 
-def _gist(rng: np.random.Generator) -> Draw:
-    """Positive numbers whose principal components fall by a power law, like descriptions of scenes."""
-    scales = np.arange(1, 961) ** -0.7
-    turn = np.linalg.qr(rng.standard_normal((960, 960)))[0]
-    return lambda rng, n: np.abs(0.3 + (rng.standard_normal((n, 960)) * scales) @ turn)
+def _histograms(rng: Rng, items: int, queries: int) -> Pair:
+    """Shares of bins: not negative, most of them near 0, all of them together always the same."""
+
+    def draw(rows: int) -> F64:
+        heights = rng.standard_gamma(0.4, (rows, BINS)) * np.repeat(rng.lognormal(0, 1, (rows, 8)), BINS // 8, axis=1)
+        return np.asarray(HISTOGRAM_SUM * heights / heights.sum(axis=1, keepdims=True))
+
+    return draw(items), draw(queries)
 
 
-def _histograms(rng: np.random.Generator) -> Draw:
-    """Histograms of 64 bins in eight groups, of 512 counts each."""
+def _places(rng: Rng, items: int, queries: int) -> Pair:
+    """Latitude and longitude in degrees, evenly on the globe."""
 
-    def draw(rng: np.random.Generator, n: int) -> F64:
-        x = rng.gamma(0.3, 1, (n, 64)) * np.exp(np.repeat(rng.standard_normal((n, 8)), 8, axis=1))
-        return np.asarray(512 * x / x.sum(axis=1, keepdims=True))
+    def draw(rows: int) -> AnyArray:
+        return np.stack([np.degrees(np.arcsin(rng.uniform(-1, 1, rows))), rng.uniform(-180, 180, rows)], axis=1)
 
-    return draw
-
-
-def _binary(rng: np.random.Generator) -> Draw:
-    """Zeros and ones: words of 256 bits from 500 prototypes, a tenth of the bits turned."""
-    words = rng.random((500, 256)) < 0.5
-    return lambda rng, n: (words[rng.integers(0, 500, n)] ^ (rng.random((n, 256)) < 0.1)).astype(np.float64)
+    return draw(items), draw(queries)
 
 
-def _degrees(rng: np.random.Generator) -> Draw:
-    return lambda rng, n: np.c_[rng.uniform(-90, 90, n), rng.uniform(-180, 180, n)]
+def _offset(rng: Rng, items: int, queries: int) -> Pair:
+    """Gaussian, far from the origin."""
+    return _normal(rng, items, 32) + np.float32(OFFSET), _normal(rng, queries, 32) + np.float32(OFFSET)
 
 
-FAMILIES: dict[str, Family] = {
-    "gauss-32": Family("euclidean", _gauss(32), "independent Gaussians: no structure"),
-    "gauss-128": Family("euclidean", _gauss(128), "the same in 128 dimensions"),
-    "gauss-768": Family("angular", _gauss(768), "the same in 768, by angle"),
-    "clusters-10": Family("euclidean", _clusters(10, 64, 0.3), "10 clusters of uneven sizes"),
-    "clusters-1000": Family("euclidean", _clusters(1000, 128, 0.3), "1,000 clusters of uneven sizes"),
-    "drift": Family("euclidean", _drift, "a mean that moves by 40 deviations while items come"),
-    "sorted": Family("euclidean", _clusters(50, 96, 0.6), "50 clusters, added in the order of a projection", _sorted),
-    "zipf-copies": Family("euclidean", _near_copies, "copies of 2,500 vectors by a power law", _round_to_first),
-    "twelve-times": Family("euclidean", _gauss(64), "every vector twelve times", _twelve_times),
-    "one-hot": Family("euclidean", _onehot, "ten columns of categories"),
-    "bag-of-words": Family("angular", _words(1000, 8, 5, weighted=False), "which of 1,000 words are in a text"),
-    "text-384": Family("angular", _words(384, 20, 10, weighted=True), "weighted words of a text, sparse"),
-    "manifold": Family("euclidean", _surface(5, 128), "a bent surface of 5 dimensions in 128"),
-    "histograms": Family("euclidean", _histograms, "64 bins, 512 counts"),
-    "gist-960": Family("euclidean", _gist, "960 positive numbers of falling variances"),
-    "binary-256": Family("euclidean", _binary, "256 bits from 500 prototypes"),
-    "lat-lon": Family("euclidean", _degrees, "degrees on a map: two dimensions"),
-    "offset-100": Family("euclidean", _gauss(32, 100.0), "Gaussians around 100"),
+def _gist(rng: Rng, items: int, queries: int) -> Pair:
+    """Energies of 960 filters of a picture: not negative, all related, a few axes hold most of the spread."""
+    axes = np.linalg.qr(_normal(rng, 960, 240))[0].T * (np.arange(1, 241, dtype=np.float32) ** -DECAY)[:, None]
+    scenes = 2 * _normal(rng, 60, 240)
+
+    def draw(rows: int) -> F32:
+        hidden = scenes[rng.integers(0, len(scenes), rows)] + _normal(rng, rows, 240)
+        return np.asarray(np.abs(hidden @ axes) + np.float32(0.005) * np.abs(_normal(rng, rows, 960)))
+
+    return draw(items), draw(queries)
+
+
+def _binary(rng: Rng, items: int, queries: int) -> Pair:
+    """Bits that hang together, as those of learned hashes: signs of 256 mixtures of 24 numbers, a tenth flipped."""
+    mixtures = _normal(rng, 24, 256)
+
+    def draw(rows: int) -> F32:
+        signs = (_normal(rng, rows, 24) @ mixtures) > 0
+        return np.asarray(signs ^ (rng.random(signs.shape) < 0.1), np.float32)
+
+    return draw(items), draw(queries)
+
+
+def _topics(rng: Rng, items: int, queries: int) -> Pair:
+    """Weights of topics in a text: a few that are not 0, and some topics are far more frequent than others."""
+
+    def draw(rows: int) -> F32:
+        x = np.zeros((rows, TOPICS), np.float32)
+        chosen = _zipf(rng, TOPICS, (rows, TEXT_TOPICS), 0.8)
+        x[np.arange(rows)[:, None], chosen] = rng.standard_gamma(1.0, chosen.shape) + 0.05
+        return x
+
+    return draw(items), draw(queries)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A kind of vectors."""
+
+    metric: Metric
+    draw: Callable[[Rng, int, int], Pair]
+    """Takes a generator, the numbers of items and of queries."""
+
+
+FAMILIES = {
+    "gaussian-32": Family("euclidean", partial(_gaussian, 32)),
+    "gaussian-128": Family("euclidean", partial(_gaussian, 128)),
+    "gaussian-768": Family("angular", partial(_gaussian, 768)),
+    "clusters-10": Family("euclidean", partial(_clusters, 10, 64)),
+    "clusters-1000": Family("euclidean", partial(_clusters, 1000, 128)),
+    "drift": Family("euclidean", _drift),
+    "sorted": Family("euclidean", _sorted),
+    "zipf-copies": Family("euclidean", _zipf_copies),
+    "twelve-copies": Family("euclidean", _copies),
+    "one-hot": Family("euclidean", _one_hot),
+    "words": Family("angular", _words),
+    "manifold": Family("euclidean", _manifold),
+    "histograms": Family("euclidean", _histograms),
+    "places": Family("euclidean", _places),
+    "offset-100": Family("euclidean", _offset),
+    "gist-like": Family("euclidean", _gist),
+    "binary": Family("euclidean", _binary),
+    "topics": Family("angular", _topics),
 }
-"""By name."""
 
 
-def family(name: str, items: int, queries: int, seed: int = 0) -> Dataset:
-    """Draw items and queries of a family, and find the truth."""
-    known = FAMILIES[name]
-    rng = np.random.default_rng([seed, *name.encode()])
-    draw = known.make(rng)
-    base = draw(rng, items)
-    base = base if known.store is None else known.store(rng, base)
-    x, q = (_as_compared(part, angular=known.metric == "angular") for part in (base, draw(rng, queries)))
-    return Dataset(name, known.metric, x, q, *exact_neighbors(x, q, known.metric))
+def make_family(name: str, items: int, queries: int, seed: int = 0) -> Dataset:
+    """Draw a family, with the true neighbours of its queries.
 
+    Parameters
+    ----------
+    name : str
+        A key of `FAMILIES`.
+    items, queries : int
+    seed : int
 
-def _as_compared(x: F64, *, angular: bool) -> F32:
-    narrow = np.ascontiguousarray(x, np.float32)
-    return unit_rows(narrow) if angular else narrow
+    Returns
+    -------
+    Dataset
+        float32; of length 1 if the metric is angular.
+
+    Raises
+    ------
+    InputError
+        There is no such family.
+    """
+    if name not in FAMILIES:
+        raise InputError(f"--family {name}: expected one of {', '.join(FAMILIES)}")
+    family = FAMILIES[name]
+    rng = np.random.default_rng([seed, list(FAMILIES).index(name)])
+    base, asked = (np.ascontiguousarray(x, np.float32) for x in family.draw(rng, items, queries))
+    if family.metric == "angular":
+        base, asked = unit_rows(base), unit_rows(asked)
+    return Dataset(name, family.metric, base, asked, *exact_neighbors(base, asked, family.metric))

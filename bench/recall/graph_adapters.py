@@ -85,7 +85,7 @@ class UsearchAdapter(EngineAdapter):
 
         super().__init__(task)
         self.bits = task.metric == "hamming"
-        metric = {"euclidean": "l2sq", "angular": "ip", "hamming": "hamming"}[task.metric]
+        metric = "hamming" if self.bits else "l2sq"  # by "ip", vectors of bytes find less
         dim = -(-task.dim // 8) * 8 if self.bits else task.dim
         self.index = Index(ndim=dim, metric=metric, dtype="b1" if self.bits else dtype, connectivity=m)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from assocmem.bench.recall.adapter import Metric
 
 TARGETS = (0.80, 0.90, 0.95, 0.99)
 """Recalls at which engines are compared."""
-Rivals = Literal["all", "faiss", "equal memory"]
-RIVALS: tuple[Rivals, ...] = ("all", "faiss", "equal memory")
-"""Among which rivals the best is looked for."""
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
 """Tolerance for rounding: relative to the distance, and in units of the metric."""
 
@@ -106,6 +103,11 @@ class Curve:
     """Microseconds per query."""
 
     @property
+    def is_faiss(self) -> bool:
+        """Whether it is an index of FAISS."""
+        return self.engine.startswith("faiss:")
+
+    @property
     def max_recall(self) -> float:
         """The highest recall of all points."""
         return max(self.recall, default=0.0)
@@ -128,19 +130,27 @@ class Curve:
         return math.exp((1 - part) * math.log(self.us[low]) + part * math.log(self.us[high]))
 
 
+Scope = Literal["all", "faiss", "equal memory"]
+"""Rivals that are compared: all, the indexes of FAISS, or those of at most the engine's own bytes per item."""
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """An engine of assocmem compared with the best rival at one recall."""
 
+    scope: Scope
     target: float
     engine: str
+    bytes: float
+    """In memory, per item."""
     us: float | None
     max_recall: float
     rival: str
     """The fastest rival that reaches the target; otherwise the one with the highest recall; empty if there is none."""
+    rival_bytes: float
     rival_us: float | None
     rival_max_recall: float
-    among: Rivals
 
     @property
     def ratio(self) -> float | None:
@@ -151,29 +161,29 @@ class Verdict:
 
 
 def verdicts(curves: Iterable[Curve], targets: Sequence[float] = TARGETS) -> list[Verdict]:
-    """Compare each engine of assocmem with the best rival of all, of FAISS, and of at most its own bytes per item."""
+    """Compare each engine of assocmem with the best rival, in each scope: by engine, target and scope."""
     every = list(curves)
     return [
-        _compare(curve, every, target, among)
+        _compare(curve, every, target, scope)
         for curve in every
         if curve.is_assocmem
         for target in targets
-        for among in RIVALS
+        for scope in SCOPES
     ]
 
 
-def _compare(curve: Curve, every: Sequence[Curve], target: float, among: Rivals) -> Verdict:
-    rivals = [c for c in every if not c.is_assocmem and _takes_part(c, curve, among)]
+def _is_rival(curve: Curve, other: Curve, scope: Scope) -> bool:
+    inside = {"all": True, "faiss": other.is_faiss, "equal memory": other.bytes <= curve.bytes}[scope]
+    return inside and not other.is_assocmem
+
+
+def _compare(curve: Curve, every: Sequence[Curve], target: float, scope: Scope) -> Verdict:
+    rivals = [other for other in every if _is_rival(curve, other, scope)]
     timed = [(us, c) for c in rivals if (us := c.us_at(target)) is not None]
     us, best = min(timed, key=lambda pair: pair[0]) if timed else (None, max(rivals, key=_max_recall, default=None))
-    name, reached = (best.engine, best.max_recall) if best else ("", 0.0)
-    return Verdict(target, curve.engine, curve.us_at(target), curve.max_recall, name, us, reached, among)
-
-
-def _takes_part(rival: Curve, ours: Curve, among: Rivals) -> bool:
-    if among == "faiss":
-        return rival.engine.startswith("faiss:")
-    return among == "all" or rival.bytes <= ours.bytes
+    name, size, reached = (best.engine, best.bytes, best.max_recall) if best else ("", 0.0, 0.0)
+    ours = (curve.engine, curve.bytes, curve.us_at(target), curve.max_recall)
+    return Verdict(scope, target, *ours, name, size, us, reached)
 
 
 def _max_recall(curve: Curve) -> float:

@@ -1,16 +1,19 @@
-"""The pictures of the recall benchmark: recall against speed, recall against bytes. Needs matplotlib."""
+"""The pictures of the recall benchmark: recall against speed, bytes, and what was expected. Needs matplotlib."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from assocmem._numerics.types import F64
 from assocmem.bench.plots import (
+    BLACK,
     BLUE,
     GREEN,
     GREY,
@@ -22,11 +25,13 @@ from assocmem.bench.plots import (
     legend_entry,
     save,
 )
+from assocmem.bench.recall.family_report import TOLERANCE
+from assocmem.bench.recall.family_run import FamilyResult
 from assocmem.bench.recall.metrics import Curve, pareto_front
 from assocmem.bench.recall.report import BATCH, SINGLE, curves
 from assocmem.bench.recall.runner import RecallRun
 
-ASSOCMEM = {"clique": (BLUE, "o"), "clique-mapped": (BLUE, "s"), "exhaustive": (BLUE, "^")}
+ASSOCMEM = {"clique": (BLUE, "o"), "clique-mapped": (BLUE, "s"), "clique-uint8": (BLUE, "D"), "exhaustive": (BLUE, "^")}
 FAMILIES = {
     "faiss, inverted lists by product codes": (ORANGE, "v"),
     "faiss, other inverted lists": (ORANGE, "D"),
@@ -34,9 +39,15 @@ FAMILIES = {
     "faiss, bits": (PURPLE, "X"),
     "faiss, no index": (GREY, "d"),
     "other graphs": (SKY, "h"),
+    "SymphonyQG": (BLACK, "*"),
+    "other codes": (BLACK, "p"),
 }
+OTHERS = {"symphonyqg": "SymphonyQG", **dict.fromkeys(("rabitqlib", "scann", "turbovec"), "other codes")}
+"""Libraries that are not among other graphs."""
 MIN_RECALL = 0.5
 """Recalls below are not drawn."""
+MARKERS = "osD^v<>Phd"
+"""Of families of data."""
 TICKS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
 
 
@@ -45,7 +56,7 @@ def family(name: str) -> str:
     if name in ASSOCMEM:
         return name
     if not name.startswith("faiss:"):
-        return "other graphs"
+        return OTHERS.get(name.partition(":")[0], "other graphs")
     if "HNSW" in name:
         return "faiss, graphs"
     if any(word in name for word in ("binary", "LSH", "RaBitQ")):
@@ -59,6 +70,28 @@ def draw(stem: Path, run: RecallRun) -> list[Path]:
     """Draw both pictures; ``stem`` is the start of their file names. Returns the paths."""
     speed, size = (stem.with_name(f"{stem.name}-{what}.png") for what in ("speed", "bytes"))
     return [_draw_speed(speed, run), _draw_bytes(size, run)]
+
+
+def draw_certificate(path: Path, results: Sequence[FamilyResult]) -> Path:
+    """Draw expected against measured recall: a colour per family, the diagonal, and the band of `TOLERANCE`."""
+    figure = Figure(figsize=(9, 6.5), layout="constrained")
+    axes: Any = figure.subplots()
+    colours = colormaps["nipy_spectral"](np.linspace(0.03, 0.93, len(results)))
+    lowest = 1.0
+    for number, (result, colour) in enumerate(zip(results, colours, strict=True)):
+        points = [(p.expected, p.recall) for p in result.clique.points if p.expected is not None]
+        lowest = min(lowest, *(value for point in points for value in point))
+        axes.plot(*zip(*sorted(points), strict=True), color=colour, marker=MARKERS[number % len(MARKERS)],
+                  linewidth=0.7, markersize=5, alpha=0.85, label=result.name)  # fmt: skip
+    ends = np.array([max(0.0, lowest - 0.03), 1.0])
+    axes.fill_between(ends, ends - TOLERANCE, ends + TOLERANCE, color=GREY, alpha=0.25, linewidth=0, zorder=0)
+    axes.plot(ends, ends, color=BLACK, linewidth=0.8, zorder=1)
+    axes.set(xlim=(ends[0], 1.005), ylim=(ends[0], 1.005))
+    axes.set(xlabel="recall@10 that the index expects", ylabel="recall@10 measured")
+    draw_grid(axes)
+    figure.legend(fontsize=8, loc="outside right center")
+    figure.suptitle(f"Above the line, more is found than expected; the band is {TOLERANCE:g}", fontsize=10)
+    return save(figure, path)
 
 
 def _draw_speed(path: Path, run: RecallRun) -> Path:

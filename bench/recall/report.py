@@ -10,7 +10,7 @@ import numpy as np
 
 from assocmem._numerics.types import Bools
 from assocmem.bench.recall.dataset import Dataset
-from assocmem.bench.recall.metrics import RIVALS, TARGETS, Curve, Verdict, verdicts
+from assocmem.bench.recall.metrics import SCOPES, TARGETS, Curve, Verdict, verdicts
 from assocmem.bench.recall.runner import EngineResult, K, OperatingPoint, RecallRun
 from assocmem.bench.tables import Section, spread
 
@@ -56,8 +56,8 @@ def raw_tables(run: RecallRun) -> dict[str, list[dict[str, Any]]]:
         name = result.spec.name
         sizes = {"memory_bytes": result.built["memory"], "disk_bytes": result.built["disk"]}
         changes = {f"{what}_us": _median_or_nan(result.changes.get(what, "")) for what in ("add", "remove")}
-        rows["engines"].append({"engine": name, "ours": result.spec.is_assocmem, "build_s": result.built["build_s"]}
-                               | sizes | changes)  # fmt: skip
+        rows["engines"].append({"engine": name, "ours": result.spec.is_assocmem, "build_s": result.built["build_s"],
+                                "first_s": result.built["first_s"]} | sizes | changes)  # fmt: skip
         for point in result.points:
             about = {"engine": name, "setting": point.name}
             recall = {
@@ -102,21 +102,20 @@ def sections(run: RecallRun) -> list[Section]:
 
 
 def verdict_section(run: RecallRun, mode: str) -> Section:
-    """Tabulate each engine of assocmem with the best rival at every recall."""
-    headers = ("queries", "ours", "recall@10", "ours, us", "the best of all, us", "ratio", "the best of FAISS, us",
-               "ratio", "at most our bytes: the best, us", "ratio")  # fmt: skip
+    """Tabulate each engine of assocmem at every recall with the best rival of all, of FAISS, and of its own bytes."""
+    headers = ("queries", "ours", "recall@10", "ours, us (bytes)", "the best of all, us (bytes)", "ratio",
+               "the best of FAISS, us (bytes)", "ratio", "the best in our bytes, us (bytes)", "ratio")  # fmt: skip
     rows: list[list[str]] = []
-    bytes_of = {r.spec.name: r.built["memory"] / len(run.data.base) for r in run.results}
     for group in query_groups(run.data):
         found = verdicts(curves(run, mode, group))
-        for start in range(0, len(found), len(RIVALS)):
-            mine = found[start : start + len(RIVALS)]
-            us = _us_or_reached(mine[0].us, mine[0].max_recall)
-            cells = [group, mine[0].engine, f"{mine[0].target:.2f}", us]
-            rows.append([*cells, *(cell for verdict in mine for cell in _rival_cells(verdict, bytes_of))])
+        for start in range(0, len(found), len(SCOPES)):
+            first = found[start]
+            us = f"{_us_or_reached(first.us, first.max_recall)} ({first.bytes:.0f})"
+            cells = [cell for verdict in found[start : start + len(SCOPES)] for cell in _rival_cells(verdict)]
+            rows.append([group, first.engine, f"{first.target:.2f}", us, *cells])
     notes = [
         "Ratio: speed of ours over theirs, above 1 is ours. Times are medians, along each engine's front of settings. "
-        f"Memory: {_memory_note(run)}.",
+        "In parentheses: bytes per item in memory.",
     ]
     if not rows:
         notes = ["None of our engines was measured, so there is nothing to compare theirs with."]
@@ -129,24 +128,19 @@ def _us_or_reached(us: float | None, max_recall: float) -> str:
     return f"not reached (up to {max_recall:.4f})" if us is None else f"{us:.3g}"
 
 
-def _rival_cells(verdict: Verdict, bytes_of: dict[str, float]) -> tuple[str, str]:
+def _rival_cells(verdict: Verdict) -> tuple[str, str]:
     if not verdict.rival:
         return "none", ""
     ratio = "" if verdict.ratio is None else f"{verdict.ratio:.2f}"
     us = _us_or_reached(verdict.rival_us, verdict.rival_max_recall)
-    return f"{verdict.rival} ({bytes_of[verdict.rival]:.0f} bytes): {us}", ratio
-
-
-def _memory_note(run: RecallRun) -> str:
-    items = len(run.data.base)
-    sizes = [f"{r.spec.name} {r.built['memory'] / items:.0f}" for r in run.results if r.spec.is_assocmem]
-    return "bytes per item, ours: " + (", ".join(sizes) or "none")
+    return f"{verdict.rival}: {us} ({verdict.rival_bytes:.0f})", ratio
 
 
 def _engines_section(run: RecallRun) -> Section:
     items = len(run.data.base)
     by_name = {curve.engine: curve for curve in curves(run, BATCH)}
-    headers = ("engine", "bytes per item in memory", "on disk", "build, s", "add one, us", "remove one, us",
+    headers = ("engine", "bytes per item in memory", "on disk", "build, s", "items per second",
+               "first search, ms", "add one, us", "remove one, us",
                *(f"us at {target:.2f}" for target in TARGETS), "highest recall@10")  # fmt: skip
     rows = []
     for result in run.results:
@@ -157,6 +151,8 @@ def _engines_section(run: RecallRun) -> Section:
             f"{result.built['memory'] / items:.0f}",
             f"{result.built['disk'] / items:.0f}",
             f"{result.built['build_s']:.3g}",
+            f"{items / result.built['build_s']:,.0f}",
+            f"{result.built['first_s'] * 1e3:.2g}",
             _change_cell(result, "add"),
             _change_cell(result, "remove"),
             *reached,
@@ -165,8 +161,8 @@ def _engines_section(run: RecallRun) -> Section:
     notes = [
         "Bytes: of the structure's arrays or of the index as serialised, tables and graphs with it, never the "
         "process's. `-mapped`: the vectors that refine are in a file and are counted on disk only. Build: training, "
-        "adding. Add and remove: one item in a full index, the median; where it only fills a buffer, it is as cheap as "
-        "that. Times of searches: batches.",
+        "adding. First search: some prepare or learn in it. Add and remove: one item in a full index, the median; "
+        "where it only fills a buffer, it is as cheap as that. Times of searches: batches.",
     ]
     return Section("Engines", headers, rows, notes)
 

@@ -65,7 +65,7 @@ class EngineResult:
 
     spec: EngineSpec
     built: dict[str, Any]
-    """``build_s``, ``memory`` and ``disk`` (bytes)"""
+    """``build_s``, ``first_s`` (of the first search), ``memory`` and ``disk`` (bytes)"""
     points: list[OperatingPoint] = field(default_factory=list)
     changes: dict[str, Any] = field(default_factory=dict)
     """``add`` and ``remove``: microseconds of each change, or why it is not possible"""

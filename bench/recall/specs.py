@@ -16,10 +16,10 @@ from assocmem.bench.recall.adapter import EngineSpec, IndexTask, Setting
 Sweeps = tuple[tuple[Setting, ...], ...]
 LONG = 256
 """Vectors of more numbers than this are reduced by PCA."""
-PROMISES = (0.1, 0.3, 0.5, 0.65, 0.8, 0.88, 0.92, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.9995, 1.0)
-"""Of recall, of `assocmem.CliqueIndex`."""
+PROMISES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
+"""Of recall, by `assocmem.CliqueIndex`."""
 CANDIDATES = (20, 50, 100, 200, 300, 500)
-"""Items that the exhaustive engine compares by their features."""
+"""Items that the exhaustive engine and ScaNN compare by their vectors, after their codes."""
 WIDTHS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Of graphs: candidates of a search (ef)."""
 FACTORS = (2, 4, 8, 16, 32)
@@ -58,12 +58,20 @@ def plan_engines(task: IndexTask) -> list[EngineSpec]:
         EngineSpec("clique", "clique", sweeps=_sweep("recall", PROMISES), quick=True),
         EngineSpec("clique-mapped", "clique", {"mapped": True}, _sweep("recall", PROMISES), quick=True),
     ]
+    if task.fits_uint8:
+        specs.append(EngineSpec("clique-uint8", "clique", {"features": "uint8"}, _sweep("recall", PROMISES)))
     if task.metric == "hamming":
         return [*specs, *_binary_indexes(task), _usearch("b1", WIDTHS)]
     if task.metric == "angular":
         specs.append(EngineSpec("exhaustive", "exhaustive", {}, _sweep("candidates", CANDIDATES), quick=True))
     faiss = [*_inverted_files(task), *_compact(task), *_faiss_graphs(task), *_signs(task)]
-    return [*specs, EngineSpec("faiss:Flat", "faiss", {"factory": "Flat"}, quick=True), *faiss, *_other_graphs(task)]
+    return [
+        *specs,
+        EngineSpec("faiss:Flat", "faiss", {"factory": "Flat"}, quick=True),
+        *faiss,
+        *_other_graphs(task),
+        *_rivals(task),
+    ]
 
 
 def _factory(factory: str, sweeps: Sweeps, quick: bool = False, ef_construction: int | None = None) -> EngineSpec:
@@ -185,18 +193,25 @@ def _other_graphs(task: IndexTask) -> list[EngineSpec]:
         EngineSpec("hnswlib:16", "hnswlib", {"m": 16}, _sweep("ef", WIDTHS), quick=True),
         *(_usearch(dtype, WIDTHS) for dtype in dtypes),
         EngineSpec("pynndescent", "pynndescent", {"neighbors": 30}, _sweep("epsilon", EPSILONS)),
-        *_newer(task),
     ]
 
 
-def _newer(task: IndexTask) -> Iterator[EngineSpec]:
-    """Yield indexes of the last years."""
-    for name, bits in (("raw", 0), ("8-bit", 8)):
-        yield EngineSpec(f"symphonyqg:{name}", "symphonyqg", {"bits": bits}, _sweep("ef", WIDTHS), quick=not bits)
-    leaves = list_count(task.items)
-    grid = _grid("reorder", (30, 100, 300), "leaves", probe_counts(leaves)[:-1])
-    yield EngineSpec(f"scann:{leaves}", "scann", {"leaves": leaves}, grid)
-    yield EngineSpec("svs:vamana32-f16", "svs", {}, _sweep("window", WIDTHS))
-    yield EngineSpec("voyager:16", "voyager", {"m": 16}, _sweep("ef", WIDTHS))
-    if task.metric == "angular":
-        yield from (EngineSpec(f"turbovec:{bits}", "turbovec", {"bits": bits}) for bits in (2, 4))
+def _rivals(task: IndexTask) -> Iterator[EngineSpec]:
+    """Yield the libraries of today: SymphonyQG and RaBitQ, ScaNN, SVS, turbovec, voyager."""
+    widths, lists, angular = _sweep("ef", WIDTHS), list_count(task.items), task.metric == "angular"
+    yield EngineSpec("symphonyqg:32", "symphonyqg", {"degree": 32}, widths, quick=True)
+    yield EngineSpec("symphonyqg:32,8bit", "symphonyqg", {"degree": 32, "bits": 8}, widths)
+    for bits in (5, 9):
+        name = f"rabitqlib:IVF{lists},{bits}bit"
+        yield EngineSpec(name, "rabitq-lists", {"lists": lists, "bits": bits}, _sweep("nprobe", probe_counts(lists)))
+    leaves = _grid("candidates", CANDIDATES, "leaves", probe_counts(lists))
+    options = {"leaves": lists, "block": 4 if task.dim > LONG else 2}
+    yield EngineSpec(f"scann:{lists}", "scann", options, leaves, quick=True)
+    for dtype in ("float32", "float16"):
+        yield EngineSpec(f"svs:{dtype}", "svs", {"degree": 32, "dtype": dtype}, widths)
+    yield EngineSpec("svs:dynamic", "svs", {"degree": 32, "dynamic": True}, widths)
+    if angular:
+        for bits in (2, 4):
+            yield EngineSpec(f"turbovec:{bits}bit", "turbovec", {"bits": bits})
+    for kind in ("Float32", "Float8") if angular else ("Float32",):
+        yield EngineSpec(f"voyager:{kind}", "voyager", {"m": 16, "dtype": kind}, widths)

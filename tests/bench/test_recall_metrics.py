@@ -98,35 +98,33 @@ LARGE = Curve("large", False, 5000, (0.8, 0.99), (10.0, 90.0))
 
 
 def _summary(found):
-    return [(v.target, v.among, v.rival, v.ratio and round(v.ratio, 3)) for v in found]
+    return [(v.target, v.scope, v.rival, v.ratio and round(v.ratio, 3)) for v in found]
 
 
 def test_verdicts_name_the_best_rival_of_all_of_faiss_and_at_equal_memory():
-    tiny = Curve("tiny", False, 99, (0.85,), (70.0,))
-    small = round(60 / (20 * 2 ** (5 / 16)), 3)
-    assert _summary(verdicts([SMALL, OURS, LARGE, tiny], targets=(0.8, 0.85, 0.9))) == [
+    huge = Curve("faiss:huge", False, 9000, (0.8, 0.99), (30.0, 120.0))
+    found = verdicts([SMALL, OURS, huge, LARGE], targets=(0.8, 0.85, 0.9))
+    ours_85, ours_90 = 20 * 2 ** (5 / 16), 20 * 2 ** (10 / 16)
+    huge_85, huge_90 = 30 * 4 ** (5 / 19), 30 * 4 ** (10 / 19)
+    assert _summary(found) == [
         (0.8, "all", "large", 0.5),
-        (0.8, "faiss", "faiss:small", round(10 * 6**0.8 / 20, 3)),
+        (0.8, "faiss", "faiss:huge", 1.5),
         (0.8, "equal memory", "faiss:small", round(10 * 6**0.8 / 20, 3)),
-        (0.85, "all", "large", round(10 * 9 ** (5 / 19) / (20 * 2 ** (5 / 16)), 3)),
-        (0.85, "faiss", "faiss:small", small),
-        (0.85, "equal memory", "faiss:small", small),
-        (0.9, "all", "large", round(10 * 9 ** (10 / 19) / (20 * 2 ** (10 / 16)), 3)),
-        (0.9, "faiss", "faiss:small", None),
+        (0.85, "all", "large", round(10 * 9 ** (5 / 19) / ours_85, 3)),
+        (0.85, "faiss", "faiss:huge", round(huge_85 / ours_85, 3)),
+        (0.85, "equal memory", "faiss:small", round(60 / ours_85, 3)),
+        (0.9, "all", "large", round(10 * 9 ** (10 / 19) / ours_90, 3)),
+        (0.9, "faiss", "faiss:huge", round(huge_90 / ours_90, 3)),
         (0.9, "equal memory", "faiss:small", None),
     ]
-    smaller = verdicts([tiny, Curve("ours", True, 99, (0.85,), (35.0,)), SMALL], targets=(0.85,))
-    assert [(v.among, v.rival, v.ratio) for v in smaller] == [
-        ("all", "faiss:small", pytest.approx(60 / 35)),
-        ("faiss", "faiss:small", pytest.approx(60 / 35)),
-        ("equal memory", "tiny", 2),
-    ]
+    assert [v.rival_bytes for v in found[:3]] == [5000, 9000, 100]
+    assert {v.bytes for v in found} == {100}
 
 
 def test_a_recall_that_is_not_reached_is_reported_on_either_side():
     free, faiss, equal = verdicts([OURS, SMALL, LARGE], targets=(0.98,))
     assert (free.us, free.max_recall, free.rival, free.ratio) == (None, 0.96, "large", None)
     assert (equal.rival, equal.rival_us, equal.rival_max_recall) == ("faiss:small", None, 0.85)
-    assert (faiss.rival, faiss.rival_us) == ("faiss:small", None)
+    assert (faiss.rival, faiss.rival_us, faiss.ratio) == ("faiss:small", None, None)
     alone = verdicts([OURS], targets=(0.8,))
     assert [(v.rival, v.us, v.ratio) for v in alone] == [("", 20, None)] * 3
