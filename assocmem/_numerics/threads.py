@@ -89,9 +89,15 @@ class ReadWriteLock:
     """Readers share the lock, a writer holds it alone; new readers wait for a waiting writer, so that it gets its turn.
 
     Not reentrant: a thread that holds the lock must not ask for it again.
+
+    Attributes
+    ----------
+    writes : int
+        How often it was held to write: what is protected has not changed as long as this has not.
     """
 
     def __init__(self) -> None:
+        self.writes = 0
         self.renew()
         _LOCKS.add(self)
         self._reading_side = _Side(self._start_reading, self._stop_reading)
@@ -145,6 +151,7 @@ class ReadWriteLock:
                     self._changed.wait()
             finally:
                 self._waiting -= 1
+            self.writes += 1
             self._writing = True
             self._writer = threading.get_ident()
 

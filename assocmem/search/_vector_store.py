@@ -127,6 +127,7 @@ class VectorStore:
         self._free_rows: list[int] = []  # those of them that may be used again
         self._next_id = 0
         self._mean_count = 0  # items at the last check of the mean
+        self._spread = 0, 0.0  # items when the mean spread of pools was taken, and the spread
 
     def _new_pools(self) -> CentredPools:
         coder = NibbleCoder(rotated_width(self.dim), self.clusters)
@@ -312,7 +313,7 @@ class VectorStore:
 
     def _would_be_coarse(self, x: F32) -> bool:
         if len(x) < 32 and self.count >= FEW_ITEMS:
-            spread = float(self.pools.centres.spreads[self.tree.items.used_pools()].mean())
+            spread = self._mean_spread()
             scale = np.maximum(np.linalg.norm(x, axis=1), 1e-30) if self.cosine else np.ones(len(x), np.float32)
             errors = ((x.astype(np.float16).astype(np.float32) - x) / scale[:, None]) ** 2
             return bool(errors.sum(axis=1).mean() > 1e-4 * spread > 0)
@@ -320,6 +321,14 @@ class VectorStore:
         if len(sample) < 64 and self.count:
             sample = np.concatenate([sample, self.vectors.get(self.some_rows(64))])
         return is_coarse(sample, unit=self.cosine)
+
+    def _mean_spread(self) -> float:
+        """Return the mean spread of pools; it is taken again when a tenth of the items is new."""
+        count, spread = self._spread
+        if not 0.9 * self.count <= count <= 1.1 * self.count:
+            spread = float(self.pools.centres.spreads[self.tree.items.used_pools()].mean())
+            self._spread = self.count, spread
+        return spread
 
     def some_rows(self, most: int) -> I32:
         """Return rows that are in use, evenly spread, at most so many."""

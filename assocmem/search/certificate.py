@@ -138,6 +138,8 @@ class Outlook(NamedTuple):
 
     items: int
     """items when it was learned"""
+    spread: float
+    """mean spread of pools: mean squared distance of items to the centres"""
     model: Model
     yields: Ladder
     efforts: Ladder
@@ -216,7 +218,8 @@ def outlook_of(store: VectorStore) -> Outlook:
         efforts.append((math.log(effort), *trial.result(_goal_of_effort(effort, pools))))
         if efforts[-1][-1] > 1 or efforts[-1][1] > 0.9995:
             break
-    return Outlook(store.count, model, _ladder(yields), _ladder([*efforts, (0.0, 1.0, 1.0, 0.0, 1.0)]))
+    spread = float(stored.spreads[: len(stored.centre_scales)].mean())
+    return Outlook(store.count, spread, model, _ladder(yields), _ladder([*efforts, (0.0, 1.0, 1.0, 0.0, 1.0)]))
 
 
 def _is_stuck(results: list[tuple[float, ...]]) -> bool:

@@ -27,6 +27,7 @@ from assocmem.search._vector_store import Conflict, Metric, Stats, VectorStore
 from assocmem.search.certificate import Certificate, Plan
 from assocmem.search.probing import make_scratch, probe, probe_range
 from assocmem.search.rerank import measure_rows, rerank_all
+from assocmem.search.rooms import Rooms
 
 __all__ = ["CliqueIndex", "SearchReport", "Stages", "Stats"]
 
@@ -128,6 +129,7 @@ class CliqueIndex:
         self.clusters, self.seed = self._store.clusters, self._store.seed
         self._promise = DEFAULT_RECALL  # of searches that are not told otherwise; ``tune`` changes it
         self._certificate = Certificate()
+        self._rooms = Rooms()
 
     @property
     def cosine(self) -> bool:
@@ -540,10 +542,11 @@ class CliqueIndex:
         few = allowed is not None and self._are_few(allowed)
         plan = None if few else self._plan(costs.shape[1], promise, effort)
         if plan is not None:
-            stored, model = store.stored(allowed), self._certificate.current(store).model
-            room = make_scratch(stored, model, plan.goal)
-            probe(stored, store.queries(q), model, plan.goal, metric, room, (costs, rows, report))
-            report[:, 3] = plan.missed(report[:, 3], self._equal_all(costs[:, -1]), costs.shape[1])
+            outlook, stored = self._certificate.current(store), store.stored(allowed)
+            model = outlook.model
+            with self._rooms.taken(store.lock.writes, stored, model, plan.goal) as room:
+                probe(stored, store.queries(q), model, plan.goal, metric, room, (costs, rows, report))
+            report[:, 3] = plan.missed(report[:, 3], self._equal_all(costs[:, -1], outlook.spread), costs.shape[1])
         elif self.dim <= FEW_DIMENSIONS and not few:
             compared = np.empty(len(q), np.int64)
             store.few.search(store, q, allowed, (costs, rows, compared))
@@ -557,12 +560,11 @@ class CliqueIndex:
             report[:, 2] = len(candidates)
         return rows
 
-    def _equal_all(self, last: F32) -> Bools:
+    def _equal_all(self, last: F32, spread: float) -> Bools:
         """Return which queries equal their last neighbour, bool (n,), by its cost; of products none is known to."""
         if self.metric == "ip":
             return np.zeros(len(last), np.bool_)
-        size = float(self._store.stored().spreads.mean())
-        return np.asarray((last + 1 if self.cosine else last) <= COPY_SHARE * size)
+        return np.asarray((last + 1 if self.cosine else last) <= COPY_SHARE * spread)
 
     def _is_exact(self) -> bool:
         """Return whether every search compares all vectors, or rules out those that are left."""

@@ -31,7 +31,7 @@ class Items(Protocol):
 
     @property
     def metric(self) -> str:
-        """"cosine", "l2" or "ip"."""
+        """One of "cosine", "l2", "ip"."""
 
     metric_number: int
     count: int

@@ -854,6 +854,15 @@ def _answer(stored, queries, i, model, goal, lanes, metric, scratch, out):  # ty
     return best, left + rest
 
 
+def reaches_of(model: Model, goal: Goal, items: float) -> F32:
+    """Return ``Scratch.reaches`` of a search of so many items."""
+    reaches = np.empty((len(model.router_rates), 2), np.float32)
+    least = goal.most_missed / 8.0 / max(items, 1.0)
+    for kind in range(len(reaches)):
+        reaches[kind] = _reach(model.router_rates[kind], least), _reach(model.item_rates[kind], goal.item_yield)
+    return reaches
+
+
 def make_scratch(stored: Stored, model: Model, goal: Goal) -> tuple[int, Scratch]:
     """Return the number of places of pools, and room for the numbers of one query."""
     sizes = stored.pools.sizes[: int(stored.pools.pool_count[0])]
@@ -864,10 +873,7 @@ def make_scratch(stored: Stored, model: Model, goal: Goal) -> tuple[int, Scratch
     filled = stored.pool_biases[blocks].reshape(-1) != EMPTY_BIAS
     pools = np.where(filled, stored.pools.members[slots], 0)
     items = np.where(filled, stored.items.sizes[pools], 0).astype(np.float32)
-    reaches = np.empty((len(model.router_rates), 2), np.float32)
-    least = goal.most_missed / 8.0 / max(float(items.sum()), 1.0)
-    for kind in range(len(reaches)):
-        reaches[kind] = _reach(model.router_rates[kind], least), _reach(model.item_rates[kind], goal.item_yield)
+    reaches = reaches_of(model, goal, float(items.sum()))
     floats, places = np.empty((5, lanes), np.float32), np.empty((2, lanes), np.int32)
     found, numbers = np.empty((5, room), np.float32), np.empty((2, room), np.int32)
     return lanes, Scratch(
