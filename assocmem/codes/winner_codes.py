@@ -9,14 +9,13 @@ the query's real value at every winning unit.
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from assocmem._numerics.rotation import as_matrix, make_signs, next_power_of_two, rotate_rows
-from assocmem._numerics.types import F32, I32, KERNEL, U8
+from assocmem._numerics.types import F32, I32, KERNEL, U8, are_cached
 from assocmem.errors import InputError
 
 UNITS = 16
@@ -221,9 +220,4 @@ SEARCH_KERNELS = (rotate_rows, pick_winners, fill_byte_tables, score_codes)
 
 def kernels_cached() -> bool:
     """Return whether numba has compiled the search kernels on this machine; if not, their first call takes seconds."""
-    for kernel in SEARCH_KERNELS:
-        stats = getattr(kernel, "stats", None)  # None if the compiler is switched off
-        name = f"{kernel.__module__.rpartition('.')[2]}.{kernel.__name__}"
-        if stats is not None and not any(Path(stats.cache_path).glob(f"{name}-*.nbi")):
-            return False
-    return True
+    return are_cached(SEARCH_KERNELS)

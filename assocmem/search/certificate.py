@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from assocmem._numerics.threads import WriterLock
-from assocmem._numerics.types import F32, F64, I32, I64, Bools
+from assocmem._numerics.types import F32, F64, I32, I64, Bools, tell_if_new
 from assocmem.search._vector_store import VectorStore
 from assocmem.search.pool_kernels import POOL_ITEMS, QueryTables
 from assocmem.search.probing import (
@@ -34,9 +34,9 @@ from assocmem.search.probing import (
     Stored,
     estimate_pools,
     examine,
-    make_scratch,
     probe,
 )
+from assocmem.search.rooms import make_scratch
 
 SAMPLE = 128
 """Items that are asked for."""
@@ -199,6 +199,7 @@ def _copies(costs: F32, metric: int) -> I64:
 
 def outlook_of(store: VectorStore) -> Outlook:
     """Learn what searches of a store may be expected to do. The caller holds its lock."""
+    tell_if_new("searching more than a few thousand vectors", (probe,), 35)
     used = store.used_rows()
     rng = np.random.default_rng(0)
     rows = np.sort(rng.choice(used, min(SAMPLE, len(used)), replace=False)).astype(np.int32)

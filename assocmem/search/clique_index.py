@@ -18,16 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.threads import check_threads, parallel_for
-from assocmem._numerics.types import F32, I32, I64, U8, Arrays, Bools
+from assocmem._numerics.types import F32, I32, I64, U8, Arrays, Bools, tell_if_new
 from assocmem._numerics.validation import check_effort, check_radius, check_size, check_vectors
 from assocmem._storage.hdf5 import loaded_arrays, save_arrays
 from assocmem.codes.missing_values import MOMENT_ROWS, Moments, impute, split_known
 from assocmem.errors import DamagedError, DuplicateIdError, EmptyIndexError, InputError, MismatchError, RecallWarning
 from assocmem.search._vector_store import Conflict, Metric, Stats, VectorStore
 from assocmem.search.certificate import Certificate, Plan
-from assocmem.search.probing import make_scratch, probe, probe_range
+from assocmem.search.pool_kernels import insert_items
+from assocmem.search.probing import probe, probe_range
 from assocmem.search.rerank import measure_rows, rerank_all
-from assocmem.search.rooms import Rooms
+from assocmem.search.rooms import Rooms, make_scratch
 
 __all__ = ["CliqueIndex", "SearchReport", "Stages", "Stats"]
 
@@ -231,6 +232,7 @@ class CliqueIndex:
         IdError, DuplicateIdError
             The ids cannot be used. Nothing is changed.
         """
+        tell_if_new("adding vectors", (insert_items,), 11)
         return self._store.add(x, ids, on_conflict)
 
     def remove(self, ids: npt.ArrayLike) -> None:

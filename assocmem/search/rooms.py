@@ -7,7 +7,68 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from assocmem.search.probing import Goal, Model, Scratch, Stored, make_scratch, reaches_of
+import numpy as np
+
+from assocmem._numerics.types import F32, LANES
+from assocmem.search.pool_kernels import EMPTY_BIAS, POOL_BLOCKS
+from assocmem.search.probing import BUCKETS, RATE_ENTRIES, RATE_LOWEST, RATE_STEP, Goal, Model, Scratch, Stored
+
+
+def reaches_of(model: Model, goal: Goal, items: float) -> F32:
+    """Return ``Scratch.reaches`` of a search of so many items."""
+    reaches = np.empty((len(model.router_rates), 2), np.float32)
+    least = goal.most_missed / 8.0 / max(items, 1.0)
+    for kind in range(len(reaches)):
+        reaches[kind] = _reach(model.router_rates[kind], least), _reach(model.item_rates[kind], goal.item_yield)
+    return reaches
+
+
+def make_scratch(stored: Stored, model: Model, goal: Goal) -> tuple[int, Scratch]:
+    """Return the number of places of pools, and room for the numbers of one query."""
+    sizes = stored.pools.sizes[: int(stored.pools.pool_count[0])]
+    used = np.arange(POOL_BLOCKS) < -(-sizes[:, None] // LANES)
+    blocks = np.flatnonzero(used.reshape(-1)).astype(np.int32)
+    lanes, room = LANES * len(blocks), len(stored.items.members)
+    slots = (LANES * blocks[:, None] + np.arange(LANES)).reshape(-1)
+    filled = stored.pool_biases[blocks].reshape(-1) != EMPTY_BIAS
+    pools = np.where(filled, stored.pools.members[slots], 0)
+    items = np.where(filled, stored.items.sizes[pools], 0).astype(np.float32)
+    reaches = reaches_of(model, goal, float(items.sum()))
+    floats, places = np.empty((5, lanes), np.float32), np.empty((2, lanes), np.int32)
+    found, numbers = np.empty((5, room), np.float32), np.empty((2, room), np.int32)
+    return lanes, Scratch(
+        blocks=blocks,
+        spreads=np.where(filled, stored.spreads[pools], 0).astype(np.float32),
+        sizes=items,
+        scores=floats[0],
+        middles=floats[1],
+        widths=floats[2],
+        heights=floats[3],
+        keys=floats[4],
+        places=places[0],
+        order=places[1],
+        starts=np.empty(BUCKETS + 1, np.int32),
+        first_scores=found[4],
+        first_blocks=np.empty(room // LANES, np.int32),
+        first_errors=np.empty(room // LANES, np.float32),
+        found_scores=found[0],
+        found_slots=numbers[0],
+        found_errors=found[1],
+        sorted_scores=found[2],
+        sorted_slots=numbers[1],
+        sorted_errors=found[3],
+        counts=np.zeros(5, np.int64),
+        stages=np.zeros(len(stored.items.sizes), np.int32),
+        sums=np.empty(LANES, np.uint16),
+        lanes=np.empty(LANES, np.float32),
+        reaches=reaches,
+    )
+
+
+def _reach(rates: F32, least: float) -> float:
+    """Return the standard deviations from which a rate, of which there is one per entry, exceeds ``least``."""
+    above = np.flatnonzero(rates > least)
+    return RATE_LOWEST + RATE_STEP * (int(above[0]) if len(above) else RATE_ENTRIES - 1)
 
 
 class _Room(NamedTuple):
