@@ -25,6 +25,7 @@ from assocmem.codes.missing_values import MOMENT_ROWS, Moments, impute, split_kn
 from assocmem.errors import DamagedError, DuplicateIdError, EmptyIndexError, InputError, MismatchError, RecallWarning
 from assocmem.search._vector_store import Conflict, Metric, Stats, VectorStore
 from assocmem.search.certificate import Certificate, Plan
+from assocmem.search.grouped import GroupOf, nearest_groups
 from assocmem.search.pool_kernels import insert_items
 from assocmem.search.probing import probe, probe_range
 from assocmem.search.rerank import measure_rows, rerank_all
@@ -441,6 +442,46 @@ class CliqueIndex:
         if recall is None and effort is None:
             recall = 1 - GUESSED_MISSED * (1 - self._promise)
         return self.search(complete, k, recall=recall, effort=effort, threads=threads)
+
+    def search_grouped(
+        self,
+        q: F32,
+        k: int = 10,
+        *,
+        group_of: GroupOf,
+        recall: float | None = None,
+        effort: float | None = None,
+        allow: npt.ArrayLike | Callable[[I64], npt.ArrayLike] | None = None,
+        threads: int | None = None,
+    ) -> tuple[F32, I64]:
+        """Find the k nearest groups of each query: several vectors may stand for one thing, which is found once.
+
+        Parameters
+        ----------
+        q : float32 (nq, dim) or (dim,)
+        k : int
+        group_of : callable
+            Returns the group of each of some ids: int64 (n,) -> whole numbers (n,), not below 0.
+        recall, effort, allow, threads
+            As for ``search``.
+
+        Returns
+        -------
+        values : float32 (nq, k)
+            Of the nearest vector of each group, as ``search`` returns them; NaN if there are fewer groups.
+        groups : int64 (nq, k)
+            -1 if there are fewer groups.
+
+        Raises
+        ------
+        As ``search``; InputError if ``group_of`` returns anything else.
+        """
+        q, k = check_vectors(q, self.dim, "queries", nonzero=self.cosine), check_size("k", k, 1)
+
+        def search(part: F32, count: int) -> tuple[F32, I64]:
+            return self.search(part, count, recall=recall, effort=effort, allow=allow, threads=threads)
+
+        return nearest_groups(search, q, k, max(1, len(self)), group_of)
 
     def stages(self, q: F32, k: int = 10, *, recall: float | None = None, effort: float | None = None) -> Stages:
         """Search, and return how much each stage looked at, mean per query."""
