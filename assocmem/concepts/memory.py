@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
@@ -25,7 +26,14 @@ from assocmem.concepts.examples import ExampleEncoder, ExampleTable, Values
 from assocmem.concepts.naive_bayes import CountsClassifier
 from assocmem.concepts.ridge import RidgeClassifier
 from assocmem.concepts.statements import Statement
-from assocmem.errors import EmptyIndexError, InputError, MismatchError, ShapeError, UnknownIdError
+from assocmem.errors import (
+    EmptyIndexError,
+    InputError,
+    MismatchError,
+    PrecisionWarning,
+    ShapeError,
+    UnknownIdError,
+)
 
 KIND = "concept memory"
 """What its file says it is."""
@@ -33,6 +41,8 @@ LATEST = 2**62
 """Greatest time of a statement, so that there is always a later one."""
 
 
+_LEAST_CODES, _SAMPLED_CODES = 8, 64
+_ALIKE = 0.8  # share of equal symbols of two codes; of unlike vectors it is a sixteenth, of similar pictures a third
 COUNTS_FROM = 4000
 """Concepts from which the default is to count: the weights of ridge regression take 16 KB per concept."""
 
@@ -188,11 +198,34 @@ class ConceptMemory:
         ------
         DtypeError, ShapeError, NotFiniteError, ZeroVectorError, InputError
             Nothing is taught.
+
+        Warns
+        -----
+        PrecisionWarning
+            The codes of the examples (``code_bytes``) are nearly all the same, so that nothing can be told apart.
         """
         values, numbers, names, when = self._checked(x, concepts, ids, when)
+        before = len(self)
         for value, id_, name in zip(values, numbers.tolist(), names, strict=True):
             self._update(id_, value, Statement(when, name))
+        if self.code_bytes is not None and len(self) >= _LEAST_CODES and before.bit_length() < len(self).bit_length():
+            self._warn_if_alike()
         return numbers
+
+    def _warn_if_alike(self) -> None:
+        """Warn if the codes of a sample of examples are nearly all the same."""
+        codes = self._table.values[np.linspace(0, len(self) - 1, min(len(self), _SAMPLED_CODES)).astype(np.int64)]
+        codes = np.unique(codes, axis=0)
+        symbols = np.concatenate([codes & 15, codes >> 4], axis=1)
+        n = len(symbols)
+        same = (symbols[:, None] == symbols[None]).mean(axis=2)
+        if (same.sum() - n) / max(1, n * (n - 1)) > _ALIKE or n < 2:
+            warnings.warn(
+                "x: expected vectors whose codes tell them apart, found codes that are nearly all the same, because "
+                "the vectors have much in common; give mean= (their mean is subtracted), or no code_bytes=",
+                PrecisionWarning,
+                stacklevel=3,
+            )
 
     def deny(
         self, x: F32, concepts: str | Sequence[str], ids: npt.ArrayLike | None = None, *, when: int | None = None

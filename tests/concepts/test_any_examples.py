@@ -10,6 +10,7 @@ import pytest
 
 from assocmem.concepts import ridge, solvers
 from assocmem.concepts.memory import ConceptMemory
+from assocmem.errors import PrecisionWarning
 
 
 def draw(seed, counts, dim=64, noise=1.5, asked=50):
@@ -121,3 +122,22 @@ def test_one_more_example_does_not_solve_anew(monkeypatch, n):
         memory.teach(q[extra], "c01", ids=[n + extra])
         memory.nearest(q[:1])
     assert max(calls) < 100
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_codes_that_tell_nothing_apart_are_told(metric):
+    x, y, q, t = draw(3, (20,) * 10)
+    memory = ConceptMemory(64, metric, code_bytes=64)
+    with pytest.warns(PrecisionWarning, match="found codes that are nearly all the same"):
+        memory.teach(x + np.float32(1000), [f"c{number}" for number in y], ids=np.arange(len(y)))
+    mean = (x + np.float32(1000)).mean(axis=0)
+    if metric == "l2":  # the way out that the warning names
+        memory = ConceptMemory(64, metric, code_bytes=64, mean=mean)
+        memory.teach(x + np.float32(1000), [f"c{number:02d}" for number in y], ids=np.arange(len(y)))
+        assert right(memory, q + np.float32(1000), t).mean() > 0.9
+
+
+def test_codes_of_similar_vectors_are_not_told():
+    x, y, _, _ = draw(3, (40, 40))
+    memory = ConceptMemory(64, code_bytes=32)
+    memory.teach(0.3 * x + x[:1], [f"c{number}" for number in y], ids=np.arange(len(y)))
