@@ -199,7 +199,7 @@ def _copies(costs: F32, metric: int) -> I64:
 
 def outlook_of(store: VectorStore) -> Outlook:
     """Learn what searches of a store may be expected to do. The caller holds its lock."""
-    tell_if_new("searching more than a few thousand vectors", (probe,), 35)
+    tell_if_new("searching more than a few thousand vectors", (probe,), 31)
     used = store.used_rows()
     rng = np.random.default_rng(0)
     rows = np.sort(rng.choice(used, min(SAMPLE, len(used)), replace=False)).astype(np.int32)

@@ -300,7 +300,7 @@ def _class_of(model, tau, n, scratch):  # type: ignore[no-untyped-def]
     """
     z = np.float32(-np.inf)
     for j in range(n):
-        place = scratch.order[j]
+        place = np.int64(scratch.order[j])
         z = max(z, (np.float32(tau) - scratch.middles[place]) / scratch.widths[place])
     kind = 0
     for edge in range(model.edges.shape[0]):
@@ -350,8 +350,8 @@ def _price_pools(stored, queries, i, places, span, model, metric, scratch):  # t
     first, last = span
     for j in range(first, last):
         if j + 2 < last:
-            prefetch_row(stored.centre_values, _pool_at(stored, scratch, places[j + 2]))
-        _price(stored, queries, i, places[j], model, metric, scratch)
+            prefetch_row(stored.centre_values, _pool_at(stored, scratch, np.int64(places[j + 2])))
+        _price(stored, queries, i, np.int64(places[j]), model, metric, scratch)
 
 
 @njit(**RAW_MAXIMUM_KERNEL)
@@ -652,20 +652,20 @@ def _start(stored, queries, i, model, lanes, metric, scratch, out):  # type: ign
     Returns how many of them there are, and the class of the query.
     """
     k = out[2]
-    best, listed, end = 0, 2 * FIRST_POOLS, 0
+    best, listed, end = np.int64(0), 2 * FIRST_POOLS, np.int64(0)
     while best < k:
         n = _list_above(
             scratch.scores, lanes, _low_threshold(scratch.scores, lanes, listed, scratch.keys), scratch.places
         )
         if not n:
             return best, 0
-        _price_pools(stored, queries, i, scratch.places, (0, n), model, metric, scratch)
+        _price_pools(stored, queries, i, scratch.places, (np.int64(0), n), model, metric, scratch)
         for j in range(n):
             scratch.keys[j] = scratch.middles[scratch.places[j]] - scratch.widths[scratch.places[j]]
         _sort_places(scratch.keys, scratch.places, n, scratch.order, scratch.starts)
-        at, end = 0, 0
+        at, end = np.int64(0), np.int64(0)
         while end < n and (end < FIRST_POOLS or at < 4 * k):
-            at = _scan_first(stored, queries, i, scratch.order[end], at, model, metric, scratch)
+            at = _scan_first(stored, queries, i, np.int64(scratch.order[end]), at, model, metric, scratch)
             end += 1
         wanted = k - best + 6
         _take_first(stored, at, _threshold(scratch.first_scores, at, wanted), scratch)
@@ -712,7 +712,7 @@ def _list_by_codes(model, kind, tau, lanes, scratch):  # type: ignore[no-untyped
     n = _list_above(scratch.keys, lanes, scratch.reaches[kind, 0], scratch.places)
     total = 0.0
     for j in range(n):
-        place = scratch.places[j]
+        place = np.int64(scratch.places[j])
         scratch.first_scores[j] = -scratch.keys[place]  # keys are by place, and are needed by number
         total += _expected(model.router_rates, kind, place, tau, scratch)
     for j in range(n):
@@ -727,7 +727,7 @@ def _expected_at(rates, kind, tau, span, scratch):  # type: ignore[no-untyped-de
     """Return how many nearer items the pools of ``order`` from the first to the last of ``span`` may hold."""
     total = 0.0
     for j in range(span[0], span[1]):
-        total += _expected(rates, kind, scratch.order[j], tau, scratch)
+        total += _expected(rates, kind, np.int64(scratch.order[j]), tau, scratch)
     return total
 
 
@@ -741,9 +741,9 @@ def _probe_stage(stored, queries, i, model, kind, tau, least, span, metric, scra
     scratch.counts[STAGE] += 1
     held = skipped = 0.0
     for j in range(first, last):
-        place = scratch.order[j]
+        place = np.int64(scratch.order[j])
         if j + 1 < last:
-            _prefetch_pool(stored, scratch.order[j + 1], scratch)
+            _prefetch_pool(stored, np.int64(scratch.order[j + 1]), scratch)
         here = _expected(model.pool_rates, kind, place, tau, scratch)
         if here > least:
             held += here
@@ -765,7 +765,7 @@ def _probe_more(stored, queries, i, model, goal, kind, lanes, metric, scratch, o
     costs, rows, k = out
     tau = _height(costs[k - 1], metric)
     n, total = _list_by_codes(model, kind, tau, lanes, scratch)
-    at, step, trust, left = 0, 2 * FIRST_POOLS, 1.0, 0.0
+    at, step, trust, left = np.int64(0), 2 * FIRST_POOLS, 1.0, 0.0
     held = expected = skipped = 0.0
     while at < n:
         stop = min(n, at + step)
@@ -786,7 +786,7 @@ def _probe_more(stored, queries, i, model, goal, kind, lanes, metric, scratch, o
         trust = (held + PRIOR) / (expected + PRIOR)
         step = max(step, at)
         if at < n and trust * (total + skipped) <= goal.most_missed:
-            following = trust * _expected(model.router_rates, kind, scratch.order[at], tau, scratch)
+            following = trust * _expected(model.router_rates, kind, np.int64(scratch.order[at]), tau, scratch)
             if before == scratch.counts[PROBED] or following < 0.5 * goal.pool_yield:
                 break
     return left, trust * max(total + skipped, 0.0)
@@ -797,9 +797,9 @@ def _list_nearest(stored, queries, i, model, tau, wanted, lanes, metric, scratch
     """Fill ``order`` with about the ``wanted`` nearest pools and a third more, priced; return their number."""
     listed = wanted + wanted // 3 + 4
     n = _list_above(scratch.scores, lanes, _threshold(scratch.scores, lanes, listed), scratch.places)
-    _price_pools(stored, queries, i, scratch.places, (0, n), model, metric, scratch)
+    _price_pools(stored, queries, i, scratch.places, (np.int64(0), n), model, metric, scratch)
     for j in range(n):
-        place = scratch.places[j]
+        place = np.int64(scratch.places[j])
         scratch.keys[j] = (scratch.middles[place] - np.float32(tau)) / scratch.widths[place]
     if n:
         _sort_places(scratch.keys, scratch.places, n, scratch.order, scratch.starts)
@@ -813,7 +813,7 @@ def _probe_number(stored, queries, i, model, goal, kind, lanes, metric, scratch,
     tau = _height(costs[k - 1], metric)
     wanted = goal.pools - scratch.counts[PROBED]
     n = _list_nearest(stored, queries, i, model, tau, wanted, lanes, metric, scratch) if wanted > 0 else 0
-    at, last, step = 0, min(n, max(wanted, 0)), 2 * FIRST_POOLS
+    at, last, step = np.int64(0), min(n, max(wanted, 0)), 2 * FIRST_POOLS
     held, expected, trust = 0.0, 0.0, 1.0
     left = _compare_found(stored, queries, i, model, kind, goal.item_yield, metric, scratch, out)
     while at < last:
@@ -891,10 +891,10 @@ def _class_by_codes(model, tau, lanes, scratch):  # type: ignore[no-untyped-def]
 @njit(**RAW_KERNEL)
 def _end_of_share(model, kind, tau, n, share, scratch):  # type: ignore[no-untyped-def]
     """Return up to which of ``n`` ordered pools to probe, so that the others hold a share of the near items."""
-    total = _expected_at(model.pool_rates, kind, tau, (0, n), scratch)
+    total = _expected_at(model.pool_rates, kind, tau, (np.int64(0), n), scratch)
     left, end = 0.0, n
     while end > 0:
-        left += _expected(model.pool_rates, kind, scratch.order[end - 1], tau, scratch)
+        left += _expected(model.pool_rates, kind, np.int64(scratch.order[end - 1]), tau, scratch)
         if left > share * total:
             break
         end -= 1
@@ -916,9 +916,9 @@ def probe_range(stored, queries, i, limit, goal, model, metric, room, out):  # t
     _estimate_pools(model, queries.offsets[i], energy, lanes, scratch)
     kind = _class_by_codes(model, tau, lanes, scratch)
     n = _list_above(scratch.keys, lanes, scratch.reaches[kind, 0], scratch.places)
-    _price_pools(stored, queries, i, scratch.places, (0, n), model, metric, scratch)
+    _price_pools(stored, queries, i, scratch.places, (np.int64(0), n), model, metric, scratch)
     for j in range(n):
-        place = scratch.places[j]
+        place = np.int64(scratch.places[j])
         scratch.keys[j] = (scratch.middles[place] - np.float32(tau)) / scratch.widths[place]
     if n:
         _sort_places(scratch.keys, scratch.places, n, scratch.order, scratch.starts)
@@ -926,8 +926,8 @@ def probe_range(stored, queries, i, limit, goal, model, metric, room, out):  # t
     scratch.counts[:STAGE] = 0
     for j in range(end):
         if j + 1 < end:
-            _prefetch_pool(stored, scratch.order[j + 1], scratch)
-        _probe_pool(stored, queries, i, scratch.order[j], model, kind, tau, metric, scratch)
+            _prefetch_pool(stored, np.int64(scratch.order[j + 1]), scratch)
+        _probe_pool(stored, queries, i, np.int64(scratch.order[j]), model, kind, tau, metric, scratch)
     found, count = 0, scratch.counts[CANDIDATES]
     for j in range(count):
         if j + 2 < count:
@@ -964,7 +964,7 @@ def examine(stored, queries, listed, model, metric, room, out):  # type: ignore[
             score_block(sums, stored.pools.scales, stored.pool_biases, np.int64(slot >> 4), terms, local, 0)
             scratch.blocks[0] = slot >> 4
             scratch.scores[0] = local[slot & 15]
-            _price(stored, queries, i, slot & 15, model, metric, scratch)
+            _price(stored, queries, i, np.int64(slot & 15), model, metric, scratch)
             by_centre[i, j] = scratch.heights[slot & 15]
             estimate = queries.offsets[i] - local[slot & 15]
             by_code[i, j] = estimate
