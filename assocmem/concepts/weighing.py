@@ -20,8 +20,8 @@ FLOORS = (0.003, 0.01, 0.03, 0.1)
 """What is added to scores of ridge regression before their logarithm is taken."""
 CONTENDERS = 48
 """Concepts that each left-out example is compared with at most: those with the best scores, and its own."""
-_PENALTY = 1e-3
-"""On squared weights of scores of deviation 1: the error is about 1e-2 to 1."""
+_PENALTY, _PENALTY_OF_FEW = 1e-3, 0.1
+"""On squared weights of scores of deviation 1, where the error is about 1e-2 to 1; and over the number of examples."""
 _LEAST_PRIOR, _MOST_PRIOR = -1.0, 1.0  # the number of examples, of which ridge regression already knows
 _FIRST: F64 = np.array([0.5, 0.5, 0.5, 0.0])
 _STEPS, _HALVINGS, _DONE = 30, 12, 1e-7
@@ -117,19 +117,19 @@ def _fit(columns: F64, own: I64, share: F64, first: F64) -> tuple[F64, float]:
     rows, (m, contenders, size) = np.arange(len(own)), columns.shape
     flat, lowest, highest = columns.reshape(-1, size), np.zeros(size), np.full(size, np.inf)
     lowest[-1], highest[-1] = _LEAST_PRIOR, _MOST_PRIOR
-    truth = share @ columns[rows, own]
+    truth, penalty = share @ columns[rows, own], _PENALTY + _PENALTY_OF_FEW / m
 
     def error_of(tried: F64) -> tuple[float, F64]:
         shares = softmax((flat @ tried).reshape(m, contenders))
         loss = -float(share @ np.log(np.maximum(shares[rows, own], 1e-300)))
-        return loss + _PENALTY * float(tried @ tried), shares
+        return loss + penalty * float(tried @ tried), shares
 
     weights, (error, shares) = first, error_of(first)
     for _ in range(_STEPS):
         expected = (shares[:, None, :] @ columns)[:, 0]
-        slope = share @ expected - truth + 2 * _PENALTY * weights
+        slope = share @ expected - truth + 2 * penalty * weights
         weighted = flat * (shares * share[:, None]).reshape(-1, 1)
-        curvature = weighted.T @ flat - (expected * share[:, None]).T @ expected + 2 * _PENALTY * np.eye(size)
+        curvature = weighted.T @ flat - (expected * share[:, None]).T @ expected + 2 * penalty * np.eye(size)
         free = ~((weights <= lowest) & (slope > 0) | (weights >= highest) & (slope < 0))
         step = np.zeros(size)
         if free.any():
