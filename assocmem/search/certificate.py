@@ -302,8 +302,7 @@ def _part(queries: Queries, part: slice) -> Queries:
 def corrections(missed: F64, k: int, recall: float) -> tuple[float, float]:
     """Return the factor, and the number for each neighbour, that correct what searches expect to have missed.
 
-    With them, the mean of ``k / (k + missed)`` is the recall; the factor is at most ``MOST_FACTOR``, and at least one
-    over it.
+    With them, the mean of ``k / (k + missed)`` is the recall; the factor is at most ``MOST_FACTOR``.
     """
 
     def fitted(value_of: Callable[[float], F64], low: float, high: float) -> float:
@@ -315,7 +314,7 @@ def corrections(missed: F64, k: int, recall: float) -> tuple[float, float]:
                 high = middle
         return high
 
-    factor = fitted(lambda factor: factor * missed, 1 / MOST_FACTOR, MOST_FACTOR)
+    factor = fitted(lambda factor: factor * missed, 1e-6, MOST_FACTOR)
     if (k / (k + factor * missed)).mean() <= recall + 1e-4:
         return factor, 0.0
     return factor, fitted(lambda extra: factor * missed + extra * k, 1e-6, 1e4)
