@@ -19,7 +19,8 @@ from assocmem.search.few_dimensions import FewDimensions
 from assocmem.search.id_map import IdMap
 from assocmem.search.pool_kernels import EMPTY_BIAS, POOL_ITEMS, QueryTables
 from assocmem.search.pool_tree import ADD_CHUNK, PoolTree
-from assocmem.search.probing import COSINE, L2, PRODUCT, Queries, Stored
+from assocmem.search.probing import Queries, Stored
+from assocmem.search.rerank import COSINE, L2, PRODUCT
 from assocmem.search.vector_table import VectorTable, is_coarse
 
 Metric = Literal["cosine", "l2", "ip"]
@@ -170,7 +171,6 @@ class VectorStore:
             centres.values,
             centres.scales,
             centres.spreads,
-            centres.radii,
             self.vectors.head,
             self.vectors.tail,
             self.ids.row_ids,

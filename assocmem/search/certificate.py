@@ -23,8 +23,6 @@ from assocmem._numerics.types import F32, F64, I32, I64, Bools, tell_if_new
 from assocmem.search._vector_store import VectorStore
 from assocmem.search.pool_kernels import POOL_ITEMS, QueryTables
 from assocmem.search.probing import (
-    COSINE,
-    PRODUCT,
     RATE_ENTRIES,
     RATE_LOWEST,
     RATE_STEP,
@@ -36,6 +34,7 @@ from assocmem.search.probing import (
     examine,
     probe,
 )
+from assocmem.search.rerank import COSINE, PRODUCT
 from assocmem.search.rooms import make_scratch
 
 SAMPLE = 128

@@ -21,8 +21,7 @@ from assocmem._numerics.simd import lanes_above, lowest_bit
 from assocmem._numerics.threads import WriterLock
 from assocmem._numerics.types import F32, I32, I64, LANES, RAW_KERNEL, U8
 from assocmem.search.id_map import IdMap
-from assocmem.search.probing import L2, PRODUCT
-from assocmem.search.rerank import compare_row, insert_nearest
+from assocmem.search.rerank import L2, PRODUCT, compare_row, insert_nearest
 from assocmem.search.vector_table import VectorTable
 
 

@@ -26,13 +26,11 @@ from assocmem._numerics.simd import (
     products,
     scaled_distance,
     score_block,
-    squared_distance,
 )
 from assocmem._numerics.types import F32, I32, I64, RAW_KERNEL, RAW_MAXIMUM_KERNEL, U8, U16, AnyArray
 from assocmem.search.pool_kernels import POOL_BLOCKS, POOL_ITEMS, SPREAD_WEIGHT, LevelArrays, QueryTables
+from assocmem.search.rerank import COSINE, L2, PRODUCT, compare_row, insert_nearest
 
-L2, COSINE, PRODUCT = 0, 1, 2
-"""Metrics, as the kernels take them."""
 BUCKETS = 64
 """Buckets of equal width into which pools and candidates are sorted."""
 FIRST_POOLS = 4
@@ -59,8 +57,6 @@ class Stored(NamedTuple):
     centre_scales: F32
     spreads: F32
     """float32 (pools,): mean squared distances of items to the centres"""
-    radii: F32
-    """float32 (pools,): greatest distances of items to the centres"""
     head: AnyArray
     tail: AnyArray
     """vectors, by row: (n, w); the rows of the tail follow those of the head"""
@@ -457,21 +453,9 @@ def _prefetch_pool(stored, place, scratch):  # type: ignore[no-untyped-def]
 
 
 @njit(**RAW_KERNEL)
-def _cost(query, inverse_length, rows, row, metric):  # type: ignore[no-untyped-def]
-    if metric == L2:
-        return squared_distance(query, rows, row)
-    product, square = products(query, rows, row)
-    if metric == PRODUCT:
-        return -product
-    return -min(max(product * inverse_length / np.sqrt(square), np.float32(-1.0)), np.float32(1.0))
-
-
-@njit(**RAW_KERNEL)
 def _compare(stored, queries, i, row, metric):  # type: ignore[no-untyped-def]
-    border = np.int64(stored.head.shape[0])
-    if row < border:
-        return _cost(queries.vectors[i], queries.inverse_lengths[i], stored.head, row, metric)
-    return _cost(queries.vectors[i], queries.inverse_lengths[i], stored.tail, row - border, metric)
+    both, parts = (queries.vectors, queries.inverse_lengths), (stored.head, stored.tail)
+    return compare_row(both, i, parts, row, metric)
 
 
 @njit(**RAW_KERNEL)
@@ -489,27 +473,6 @@ def _height(cost, metric):  # type: ignore[no-untyped-def]
     if metric == L2:
         return 0.5 * np.float64(cost)
     return np.float64(cost) + 1.0 if metric == COSINE else np.float64(cost)
-
-
-@njit(**RAW_KERNEL)
-def _insert(cost, row, ids, best, k, n):  # type: ignore[no-untyped-def]
-    """Insert a row among the ``n`` best so far, at most ``k``, ties by id; return their new number."""
-    costs, rows = best
-    id_ = ids[row] if ids.shape[0] else row
-    at = n if n < k else k
-    while at > 0:
-        before = ids[rows[at - 1]] if ids.shape[0] else rows[at - 1]
-        if costs[at - 1] < cost or (costs[at - 1] == cost and before < id_):
-            break
-        if at < k:
-            costs[at] = costs[at - 1]
-            rows[at] = rows[at - 1]
-        at -= 1
-    if at < k:
-        costs[at] = cost
-        rows[at] = row
-        n = min(n + 1, k)
-    return n
 
 
 @njit(**RAW_KERNEL)
@@ -567,7 +530,7 @@ def _compare_some(stored, queries, i, best, metric, span, scratch, out):  # type
         row = np.int64(stored.items.members[scratch.sorted_slots[j]])
         cost = _compare(stored, queries, i, row, metric)
         if best < k or cost <= costs[k - 1]:
-            best = _insert(cost, row, stored.ids, (costs, rows), k, best)
+            best = insert_nearest(cost, row, stored.ids, (costs, rows), k, best)
     scratch.counts[COMPARED] += last - first
     return best
 

@@ -11,8 +11,9 @@ from numba import njit
 
 from assocmem._numerics.simd import products, squared_distance
 from assocmem._numerics.types import RAW_KERNEL
-from assocmem.search.probing import L2, PRODUCT
 
+L2, COSINE, PRODUCT = 0, 1, 2
+"""Metrics, as the kernels take them."""
 TOGETHER = 8
 """Queries that are compared with a vector together, so that it is read once."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assocmem.search.probing import COSINE, L2
+from assocmem.search.rerank import COSINE, L2
 from assocmem.search.vector_table import DTYPES, VectorTable
 
 DIM = 20

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assocmem.search.probing import COSINE, L2, PRODUCT
-from assocmem.search.rerank import measure_rows, rerank_all
+from assocmem.search.rerank import COSINE, L2, PRODUCT, measure_rows, rerank_all
 from assocmem.search.vector_table import DTYPES
 from tests.search.table_helpers import EVERY_KIND, cost, filled, vectors, widened
 from tests.strategies import PLAIN, law, seeds
