@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -65,16 +65,6 @@ def default_folder() -> Path:
     return Path(platformdirs.user_data_dir("assocmem", appauthor=False)) / "default.amem"
 
 
-def _reopened(
-    folder: str,
-    extractor: str | Extractor | None,
-    weights: StrPath | None,
-    options: Mapping[str, str] | None,
-    once: bool,
-) -> Collection:
-    return Collection(folder, extractor=extractor, weights=weights, options=options, once=once)
-
-
 class Collection:
     """A collection in a folder; opened by ``assocmem.open``. One writer at a time, any number of readers.
 
@@ -114,12 +104,11 @@ class Collection:
         self._models = TaughtModels(self._session)
         self._teacher = Teacher(self._session, self._indexer, self._models)
         self._once = once
-        self._opened = folder, extractor, weights, options, once
+        self._again = partial(Collection, self.folder, extractor=extractor, weights=weights, options=options, once=once)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how a copy or a pickle comes back: the folder is opened again, as this collection was."""
-        folder, *rest = self._opened
-        return _reopened, (os.path.abspath(folder), *rest)
+        return self._again, ()
 
     @property
     def folder(self) -> Path:

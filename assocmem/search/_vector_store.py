@@ -313,7 +313,7 @@ class VectorStore:
 
     def _would_be_coarse(self, x: F32) -> bool:
         if len(x) < 32 and self.count >= FEW_ITEMS:
-            spread = self._mean_spread()
+            spread = self.mean_spread()
             scale = np.maximum(np.linalg.norm(x, axis=1), 1e-30) if self.cosine else np.ones(len(x), np.float32)
             errors = ((x.astype(np.float16).astype(np.float32) - x) / scale[:, None]) ** 2
             return bool(errors.sum(axis=1).mean() > 1e-4 * spread > 0)
@@ -322,8 +322,11 @@ class VectorStore:
             sample = np.concatenate([sample, self.vectors.get(self.some_rows(64))])
         return is_coarse(sample, unit=self.cosine)
 
-    def _mean_spread(self) -> float:
-        """Return the mean spread of pools; it is taken again when a tenth of the items is new."""
+    def mean_spread(self) -> float:
+        """Return the mean spread of pools, the mean squared distance of items to the centres.
+
+        It is taken again when a tenth of the items is new.
+        """
         count, spread = self._spread
         if not 0.9 * self.count <= count <= 1.1 * self.count:
             spread = float(self.pools.centres.spreads[self.tree.items.used_pools()].mean())

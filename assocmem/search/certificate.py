@@ -137,8 +137,6 @@ class Outlook(NamedTuple):
 
     items: int
     """items when it was learned"""
-    spread: float
-    """mean spread of pools: mean squared distance of items to the centres"""
     model: Model
     yields: Ladder
     efforts: Ladder
@@ -161,11 +159,9 @@ class Outlook(NamedTuple):
 
     def plan_of_effort(self, effort: float, pools: int) -> Plan:
         """Return what a search of some effort looks at, in an index of so many pools."""
-        steps, at = self.efforts.steps, math.log(max(effort, 1e-9))
-        below = int(np.clip(np.searchsorted(steps, at) - 1, 0, max(len(steps) - 2, 0)))
-        width = steps[min(below + 1, len(steps) - 1)] - steps[below]
-        share = float(np.clip((at - steps[below]) / width, 0, 1)) if width else 0.0
-        _, factor, extra, _ = self.efforts.between(below, share)
+        tried, at = self.efforts, math.log(max(effort, 1e-9))
+        factor = math.exp(np.interp(at, tried.steps, np.log(tried.factors)))
+        extra = float(np.interp(at, tried.steps, tried.extras))
         return Plan(_goal_of_effort(effort, pools), factor, extra)
 
 
@@ -218,8 +214,7 @@ def outlook_of(store: VectorStore) -> Outlook:
         efforts.append((math.log(effort), *trial.result(_goal_of_effort(effort, pools))))
         if efforts[-1][-1] > 1 or efforts[-1][1] > 0.9995:
             break
-    spread = float(stored.spreads[: len(stored.centre_scales)].mean())
-    return Outlook(store.count, spread, model, _ladder(yields), _ladder([*efforts, (0.0, 1.0, 1.0, 0.0, 1.0)]))
+    return Outlook(store.count, model, _ladder(yields), _ladder([*efforts, (0.0, 1.0, 1.0, 0.0, 1.0)]))
 
 
 def _is_stuck(results: list[tuple[float, ...]]) -> bool:

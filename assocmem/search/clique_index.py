@@ -29,7 +29,7 @@ from assocmem.search.grouped import GroupOf, nearest_groups
 from assocmem.search.pool_kernels import insert_items
 from assocmem.search.probing import probe, probe_range
 from assocmem.search.rerank import measure_rows, rerank_all
-from assocmem.search.rooms import Rooms, make_scratch
+from assocmem.search.rooms import Rooms
 
 __all__ = ["CliqueIndex", "SearchReport", "Stages", "Stats"]
 
@@ -428,7 +428,8 @@ class CliqueIndex:
         """Find the items nearest to queries with missing values: NaN, in float32 (nq, dim).
 
         The missing values are estimated from the known ones and the stored vectors
-        (``codes.missing_values.complete``); then ``search`` is called.
+        (``codes.missing_values.complete``); then ``search`` is called. By default it promises more than ``search``,
+        because queries with guessed values are harder than items.
 
         Raises
         ------
@@ -585,11 +586,10 @@ class CliqueIndex:
         few = allowed is not None and self._are_few(allowed)
         plan = None if few else self._plan(costs.shape[1], promise, effort)
         if plan is not None:
-            outlook, stored = self._certificate.current(store), store.stored(allowed)
-            model = outlook.model
+            stored, model = store.stored(allowed), self._certificate.current(store).model
             with self._rooms.taken(store.lock.writes, stored, model, plan.goal) as room:
                 probe(stored, store.queries(q), model, plan.goal, metric, room, (costs, rows, report))
-            report[:, 3] = plan.missed(report[:, 3], self._equal_all(costs[:, -1], outlook.spread), costs.shape[1])
+            report[:, 3] = plan.missed(report[:, 3], self._equal_all(costs[:, -1]), costs.shape[1])
         elif self.dim <= FEW_DIMENSIONS and not few:
             compared = np.empty(len(q), np.int64)
             store.few.search(store, q, allowed, (costs, rows, compared))
@@ -603,11 +603,11 @@ class CliqueIndex:
             report[:, 2] = len(candidates)
         return rows
 
-    def _equal_all(self, last: F32, spread: float) -> Bools:
+    def _equal_all(self, last: F32) -> Bools:
         """Return which queries equal their last neighbour, bool (n,), by its cost; of products none is known to."""
         if self.metric == "ip":
             return np.zeros(len(last), np.bool_)
-        return np.asarray((last + 1 if self.cosine else last) <= COPY_SHARE * spread)
+        return np.asarray((last + 1 if self.cosine else last) <= COPY_SHARE * self._store.mean_spread())
 
     def _is_exact(self) -> bool:
         """Return whether every search compares all vectors, or rules out those that are left."""
@@ -639,14 +639,14 @@ class CliqueIndex:
                 inside = costs[0] < limit
                 found.append(self._ranked(costs[0, inside], rows[inside]))
             return found
-        stored, outlook = store.stored(), self._certificate.current(store)
+        stored, model = store.stored(), self._certificate.current(store).model
         goal = plan.goal._replace(pool_yield=(1 - promise) / 2, item_yield=2e-4 * (1 - promise), most_missed=1e-6)
-        room = make_scratch(stored, outlook.model, goal)
         out = np.empty(len(stored.items.members), np.float32), np.empty(len(stored.items.members), np.int32)
         forms = store.queries(q)
-        for i in range(len(q)):
-            n = probe_range(stored, forms, i, limit, goal, outlook.model, store.metric_number, room, out)
-            found.append(self._ranked(out[0][:n].copy(), out[1][:n].copy()))
+        with self._rooms.taken(store.lock.writes, stored, model, goal) as room:
+            for i in range(len(q)):
+                n = probe_range(stored, forms, i, limit, goal, model, store.metric_number, room, out)
+                found.append(self._ranked(out[0][:n].copy(), out[1][:n].copy()))
         return found
 
     def _ranked(self, costs: F32, rows: I32) -> tuple[F32, I64]:

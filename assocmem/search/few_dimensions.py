@@ -183,10 +183,10 @@ def search_tree(tree, items, both, points, fresh, slacks, metric, room, out):  #
     """Find the nearest items: exact.
 
     ``items``: (parts as for ``rerank_all``, ids, uint8 by row: 0 for what must not be found, or empty); ``both``:
-    queries as for ``rerank_all``; ``points``: float32 (n, dim), queries in the
-    coordinates of the tree; ``fresh``: int32, rows that are not in the tree; ``slacks``: float64 (n,), how far rounding
-    may move a point; ``room``: (int32 and float64 for a stack, float32 (16,)); ``out``: (costs float32 (n, k), rows
-    int32 (n, k), int64 (n,)), filled as by ``rerank_all``; the last with the number of comparisons.
+    queries as for ``rerank_all``; ``points``: float32 (n, dim), queries in the coordinates of the tree; ``fresh``:
+    int32, rows that are not in the tree; ``slacks``: float64 (n,), how far rounding may move a point; ``room``: (int32
+    and float64 for a stack, float32 (16,)); ``out``: (costs float32 (n, k), rows int32 (n, k), int64 (n,)), filled as
+    by ``rerank_all``; the last with the number of comparisons.
     """
     costs, rows, compared = out
     nodes, bounds, lanes = room

@@ -32,7 +32,7 @@ def ladder(recalls, costs):
 
 
 def outlook(yields, efforts):
-    return Outlook(100, 1.0, first_model(8), yields, efforts)
+    return Outlook(100, first_model(8), yields, efforts)
 
 
 def test_a_promise_takes_the_step_that_reached_half_of_what_it_allows_to_be_missed():
