@@ -63,6 +63,46 @@ class Solver(Protocol):
         """
 
 
+class ClassSums:
+    """Sums of the features of each class.
+
+    They are whole numbers, so after examples are subtracted the sums are as if these had never been added.
+
+    Attributes
+    ----------
+    by_class : dict of str to float64 (d,)
+        Sum of the features of each class.
+    counts : dict of str to int
+        Examples of each class.
+    """
+
+    def __init__(self) -> None:
+        self.by_class: dict[str, F64] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, features: I8, names: Sequence[str], sign: int = 1) -> None:
+        """Add examples, int8 (n, d), of named classes; with ``sign`` -1 subtract them."""
+        places: dict[str, list[int]] = {}
+        for place, name in enumerate(names):
+            places.setdefault(name, []).append(place)
+        for name, mine in places.items():
+            self.by_class[name] = self.by_class.get(name, 0.0) + sign * features[mine].sum(axis=0, dtype=np.float64)
+            self.counts[name] = self.counts.get(name, 0) + sign * len(mine)
+            if not self.counts[name]:
+                del self.by_class[name], self.counts[name]
+
+    def means(self, names: Sequence[str]) -> F64:
+        """Return the mean features of classes, float64 (C, d)."""
+        return np.stack([self.by_class[name] / self.counts[name] for name in names])
+
+
+def add_outer_products(gram: F64, features: I8, sign: int = 1) -> None:
+    """Add the outer products of features, int8 (n, d), to float64 (d, d); with ``sign`` -1 subtract them. Exact."""
+    for start in range(0, len(features), EXACT):
+        part = features[start : start + EXACT].astype(np.float32)
+        gram += sign * (part.T @ part)
+
+
 class DualSolver:
     """See ``Solver``.
 
@@ -79,7 +119,7 @@ class DualSolver:
         self._features: F32 = np.empty((0, size), np.float32)
         self._gram: F64 = np.empty((0, 0))
         """float64 (room, room): whole numbers, so they do not depend on when an example came"""
-        self._means = FeatureSums(size, products=False)
+        self._sums = ClassSums()
         self._inverse: F64 | None = None
         """float64 (room, room), of which the examples' part counts"""
         self._strength, self._updates = 0.0, 0
@@ -94,14 +134,14 @@ class DualSolver:
         self._gram[:end, start:end] = crossed.T
         self._ids.extend(ids)
         self._names.extend(names)
-        self._means.add_means(features, names)
+        self._sums.add(features, names)
         if self._updatable(len(ids)):
             for place in range(start, end):
                 self._border(place)
 
     def drop(self, ids: Sequence[int], features: I8, names: Sequence[str]) -> None:
         """See ``Solver``."""
-        self._means.add_means(features, names, -1)
+        self._sums.add(features, names, -1)
         self._updatable(len(ids))
         for id_ in ids:
             place, last = self._ids.index(id_), len(self._ids) - 1
@@ -137,7 +177,7 @@ class DualSolver:
         across = averages @ inverse
         sample_means = averages[:, places].T - strength * across[:, places].T
         means = averages @ averages.T - strength * across @ averages.T
-        plain = np.stack([self._means.by_class[name] / self._means.counts[name] for name in names])
+        plain = self._sums.means(names)
         if not len(denied):
             rows, sampled = means, sample_means
         else:
@@ -218,49 +258,6 @@ def _add_outer(matrix: F64, vector: F64, factor: float) -> None:
         matrix[rows, :n] += np.outer(vector[rows], scaled)
 
 
-class FeatureSums:
-    """Sums over examples: of features, and with ``products`` of their outer products.
-
-    They are whole numbers, so after examples are subtracted the sums are as if these had never been added.
-
-    Attributes
-    ----------
-    gram : float64 (d, d)
-        Sum of the outer products of features.
-    by_class : dict of str to float64 (d,)
-        Sum of the features of each class.
-    counts : dict of str to int
-        Examples of each class.
-    """
-
-    def __init__(self, size: int, *, products: bool = True) -> None:
-        self.gram: F64 = np.zeros((size, size) if products else (0, 0))
-        self.by_class: dict[str, F64] = {}
-        self.counts: dict[str, int] = {}
-
-    def add(self, features: I8, names: Sequence[str], sign: int = 1) -> None:
-        """Add examples, int8 (n, d), of named classes; with ``sign`` -1 subtract them."""
-        self.add_products(features, sign)
-        self.add_means(features, names, sign)
-
-    def add_products(self, features: I8, sign: int = 1) -> None:
-        """Add examples to ``gram`` only."""
-        for start in range(0, len(features), EXACT):
-            part = features[start : start + EXACT].astype(np.float32)
-            self.gram += sign * (part.T @ part)
-
-    def add_means(self, features: I8, names: Sequence[str], sign: int = 1) -> None:
-        """Add examples to ``by_class`` and ``counts`` only."""
-        places: dict[str, list[int]] = {}
-        for place, name in enumerate(names):
-            places.setdefault(name, []).append(place)
-        for name, mine in places.items():
-            self.by_class[name] = self.by_class.get(name, 0.0) + sign * features[mine].sum(axis=0, dtype=np.float64)
-            self.counts[name] = self.counts.get(name, 0) + sign * len(mine)
-            if not self.counts[name]:
-                del self.by_class[name], self.counts[name]
-
-
 class PrimalSolver:
     """See ``Solver``.
 
@@ -272,12 +269,13 @@ class PrimalSolver:
 
     def __init__(self, size: int) -> None:
         self._size, self._unit = size, squared_length(size)
-        self._sums = FeatureSums(size)
-        self._count = 0
+        self._sums = ClassSums()
+        self._gram: F64 = np.zeros((size, size))
+        """sum of the outer products of features: whole numbers"""
         self._inverse: F64 | None = None
         self._strength = 0.0
         self._pending: list[tuple[I8, int]] = []
-        """examples that are in the means but not in ``gram``, and 1 or -1 for those that left"""
+        """examples that are in the sums but not in the matrix, and 1 or -1 for those that left"""
         self._columns: dict[str, tuple[F64, F64]] = {}
         """of pending, sampled and denied examples, and of means: the vector, and the inverse times it"""
 
@@ -292,7 +290,7 @@ class PrimalSolver:
     def products(self, strength: float, names: Sequence[str], sample: Sequence[int], found: I8, denied: I8) -> Products:
         """See ``Solver``."""
         self._solve(strength)
-        means = np.stack([self._sums.by_class[name] / self._sums.counts[name] for name in names])
+        means = self._sums.means(names)
         sampled = found / np.sqrt(self._unit)
         rows = np.concatenate([means, denied]) / np.sqrt(self._unit)
         places = [*(f"mean {name}" for name in names), *(f"denied {place}" for place in range(len(denied)))]
@@ -320,7 +318,7 @@ class PrimalSolver:
         return np.asarray((coefficients @ columns + plain @ means) / np.sqrt(self._unit), np.float32)
 
     def _change(self, features: I8, names: Sequence[str], sign: int) -> None:
-        self._sums.add_means(features, names, sign)
+        self._sums.add(features, names, sign)
         few = len(features) <= _PENDING and sum(self._sums.counts.values()) > SOLVED_ANEW
         if len(self._pending) + len(features) > _PENDING or not few:
             self._work_in()
@@ -328,10 +326,10 @@ class PrimalSolver:
             self._pending += [(row, sign) for row in features]
         else:
             self._inverse, self._columns = None, {}
-            self._sums.add_products(features, sign)
+            add_outer_products(self._gram, features, sign)
 
     def _work_in(self) -> None:
-        """Add the pending examples to the sums, and to the inverse if there is one."""
+        """Add the pending examples to the matrix, and to the inverse if there is one."""
         if not self._pending:
             return
         if self._inverse is not None:
@@ -343,7 +341,7 @@ class PrimalSolver:
         for sign in (1, -1):
             mine = [row for row, other in self._pending if other == sign]
             if mine:
-                self._sums.add_products(np.stack(mine), sign)
+                add_outer_products(self._gram, np.stack(mine), sign)
         self._pending = []
 
     def _pending_columns(self) -> tuple[F64, F64]:
@@ -358,7 +356,7 @@ class PrimalSolver:
             return
         self._inverse, self._columns = None, {}
         self._work_in()
-        matrix = self._sums.gram / self._unit
+        matrix = self._gram / self._unit
         matrix[np.diag_indices(self._size)] += strength
         self._inverse, self._strength = np.asarray(np.linalg.inv(matrix), np.float64), strength
 

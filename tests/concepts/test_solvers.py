@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from assocmem.concepts import solvers
 from assocmem.concepts.random_features import products, squared_length
-from assocmem.concepts.solvers import DualSolver, FeatureSums, PrimalSolver
+from assocmem.concepts.solvers import ClassSums, DualSolver, PrimalSolver, add_outer_products
 from tests.strategies import seeds
 
 law = settings(max_examples=20, deadline=None)
@@ -125,8 +125,20 @@ def test_products_are_exact(seed, d):
     assert products(a, b).tolist() == products(a.astype(np.float32), b).tolist() == expected.tolist()
 
 
+class Sums:
+    """The sums of classes, and the matrix of outer products, as ``PrimalSolver`` keeps them."""
+
+    def __init__(self, size):
+        self.gram, self.classes = np.zeros((size, size)), ClassSums()
+        self.by_class, self.counts = self.classes.by_class, self.classes.counts
+
+    def add(self, features, names, sign=1):
+        add_outer_products(self.gram, features, sign)
+        self.classes.add(features, names, sign)
+
+
 def sums_of(batch):
-    sums = FeatureSums(SIZE)
+    sums = Sums(SIZE)
     sums.add(*batch[1:])
     return sums
 
@@ -145,12 +157,13 @@ def test_sums_are_sums_of_whole_numbers(seed, n):
         mine = [i for i, other in enumerate(batch[2]) if other == name]
         assert sums.by_class[name].tolist() == features[mine].sum(axis=0).tolist()
         assert sums.counts[name] == len(mine)
+        assert sums.classes.means([name]).tolist() == [(features[mine].sum(axis=0) / len(mine)).tolist()]
 
 
 def test_sums_are_exact_beyond_float32():
     features = np.full((3000, 2), 127, np.int8)
     features[0] = 1, 2
-    sums = FeatureSums(2)
+    sums = Sums(2)
     sums.add(features, ["a"] * 3000)
     whole = features.astype(np.int64)
     assert sums.gram.tolist() == (whole.T @ whole).tolist()
