@@ -15,7 +15,7 @@ import numpy as np
 from assocmem._numerics.types import F64, I64, AnyArray, Bools
 from assocmem.bench.inputs import unit_rows
 from assocmem.bench.recall.adapter import Metric
-from assocmem.bench.recall.metrics import distances
+from assocmem.bench.recall.metrics import distances, recall_at_k
 from assocmem.errors import InputError
 
 DEPTH = 100
@@ -52,6 +52,11 @@ class Dataset:
         """Whether all numbers are whole and within 0 to 255, as far as a sample shows."""
         sample = self.base[:: max(1, len(self.base) // 10_000)]
         return bool((sample == np.clip(np.rint(sample), 0, 255)).all())
+
+    def recall(self, ids: I64, k: int) -> F64:
+        """Return recall@k of answers to all queries, float64 (nq,); ``ids``: int64 (nq, at least k)."""
+        found = distances(self.base, self.queries, ids[:, :k], self.metric)
+        return recall_at_k(found, ids[:, :k], self.truth[:, k - 1], k)
 
 
 def read(path: Path, items: int | None = None, queries: int | None = None, say: Say = lambda line: None) -> Dataset:

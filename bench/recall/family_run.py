@@ -16,10 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from assocmem._numerics.types import I64
 from assocmem.bench.recall.adapter import EngineSpec, IndexTask, Setting, UnsupportedError
 from assocmem.bench.recall.dataset import Dataset
-from assocmem.bench.recall.metrics import distances, recall_at_k
 from assocmem.bench.recall.runner import K
 from assocmem.bench.recall.specs import WIDTHS
 from assocmem.bench.recall.worker import EngineProcess
@@ -136,7 +134,7 @@ class FamilyRun:
     def _try_promises(self, process: EngineProcess, data: Dataset) -> FamilyResult:
         built, points = process.ask("fit"), []
         for setting in ({}, *({"recall": promise} for promise in PROMISES)):
-            recall = _recall(data, process.ask("answer", setting, K)[0])
+            recall = _mean_recall(data, process, setting)
             points.append(FamilyPoint(setting, recall, process.ask("expect", setting, K)))
         engine = FamilyEngine(CLIQUE.name, built, points)
         items, dim = data.base.shape
@@ -150,7 +148,7 @@ class FamilyRun:
                     engine.points = [_reach(process, data, result.default.recall)]
                     result.hnsw = engine
                 else:
-                    engine.points = [FamilyPoint({}, _recall(data, process.ask("answer", {}, K)[0]))]
+                    engine.points = [FamilyPoint({}, _mean_recall(data, process, {}))]
                     result.flat = engine
             except UnsupportedError as error:
                 result.left_out[process.spec.name] = str(error)
@@ -183,7 +181,7 @@ def _reach(process: EngineProcess, data: Dataset, target: float) -> FamilyPoint:
     best: FamilyPoint | None = None
     for width in SEARCH_WIDTHS:
         setting: Setting = {"efSearch": width}
-        point = FamilyPoint(setting, _recall(data, process.ask("answer", setting, K)[0]))
+        point = FamilyPoint(setting, _mean_recall(data, process, setting))
         if best is None or point.recall > best.recall:
             best = point
         if point.recall >= target or width >= len(data.base):
@@ -192,6 +190,6 @@ def _reach(process: EngineProcess, data: Dataset, target: float) -> FamilyPoint:
     return best
 
 
-def _recall(data: Dataset, ids: I64) -> float:
-    found = distances(data.base, data.queries, ids, data.metric)
-    return float(recall_at_k(found, ids, data.truth[:, K - 1], K).mean())
+def _mean_recall(data: Dataset, process: EngineProcess, setting: Setting) -> float:
+    ids, _ = process.ask("answer", setting, K)
+    return float(data.recall(ids, K).mean())

@@ -16,7 +16,7 @@ import numpy as np
 from assocmem._numerics.types import F64, I64
 from assocmem.bench.recall.adapter import EngineSpec, IndexTask, Setting, UnsupportedError, format_setting
 from assocmem.bench.recall.dataset import Dataset
-from assocmem.bench.recall.metrics import distances, pareto_front, recall_at_k
+from assocmem.bench.recall.metrics import pareto_front
 from assocmem.bench.recall.worker import EngineProcess
 from assocmem.cli.output import count, say
 from assocmem.errors import AssocmemError
@@ -148,19 +148,14 @@ class RecallRun:
         result.points = [result.points[i] for i in worth_timing(recall, [p.scout_us for p in result.points])]
         for point in result.points:
             ids, point.us_100 = process.ask("answer", point.setting, min(MANY, len(self.data.base)))
-            point.recall_100 = float(self._recall(ids, ids.shape[1]).mean())
+            point.recall_100 = float(self.data.recall(ids, ids.shape[1]).mean())
 
     def _try_setting(self, process: EngineProcess, setting: Setting) -> OperatingPoint:
         name, queries = process.spec.name, len(self.data.queries)
         ids, us = process.ask("answer", setting, K)
         if ids.shape != (queries, K) or ids.max() >= len(self.data.base):
             raise AssocmemError(f"{name}: expected answers ({queries}, {K}) of row numbers")
-        return OperatingPoint(name, setting, ids, self._recall(ids, K), float(self._recall(ids, 1).mean()), us)
-
-    def _recall(self, ids: I64, k: int) -> F64:
-        data = self.data
-        found = distances(data.base, data.queries, ids[:, :k], data.metric)
-        return recall_at_k(found, ids[:, :k], data.truth[:, k - 1], k)
+        return OperatingPoint(name, setting, ids, self.data.recall(ids, K), float(self.data.recall(ids, 1).mean()), us)
 
     def _time_rounds(self) -> None:
         for turn in range(self.rounds):
