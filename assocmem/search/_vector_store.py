@@ -132,8 +132,9 @@ class VectorStore:
 
     def _new_pools(self) -> CentredPools:
         coder = NibbleCoder(rotated_width(self.dim), self.clusters)
-        # Finer codes of pools are worth their time if those of items are coarse; on SIFT, they cost what they save.
-        router = coder if coder.axes <= 4 else NibbleCoder(coder.width, min(2 * self.clusters, 256))
+        # Coarser codes of pools would miss pools. Finer ones cost more than they save: centres are compared exactly.
+        usual = default_clusters(coder.width)
+        router = coder if self.clusters >= usual else NibbleCoder(coder.width, usual)
         return CentredPools(self.dim, coder, router, seed=self.seed, product=self.metric == "ip")
 
     @property
@@ -518,10 +519,8 @@ class VectorStore:
             raise ValueError(f"a mean of {arrays['mean'].dtype} and shape {arrays['mean'].shape}")
         self.mean = as_matrix(arrays["mean"], self.dim, "mean")[0]
         self.given_mean = bool(facts.get("given_mean", bool(self.mean.any())))
-        self.pools.tree.restore(arrays) if old else self.pools.restore(arrays)
+        self.tree.restore_items(arrays) if old else self.pools.restore(arrays)
         used = self.tree.items.members()
-        if old and (wrong := self.tree.inconsistent_levels()):
-            raise ValueError(f"{' and '.join(wrong)} that do not match the level below")
         if int(used.max(initial=-1)) >= rows:
             raise ValueError("items without vectors")
         self.vectors = VectorTable(self.dim, facts.get("stored", self.features))

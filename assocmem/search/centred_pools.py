@@ -218,16 +218,20 @@ class CentredPools:
         return self.tree.state() | centres
 
     def restore(self, arrays: Arrays) -> None:
-        """Use arrays that ``state`` returned, in an empty object.
+        """Use arrays that ``state`` returned, in an empty object; codes of pools by another router are made again.
 
         Raises
         ------
         ValueError
             They cannot be those of one. A kernel would follow their numbers out of the arrays.
         """
-        self.tree.restore(arrays)
-        if wrong := self.tree.inconsistent_levels():
-            raise ValueError(f"{' and '.join(wrong)} that do not match the level below")
+        known = arrays["pools codes"].shape[1:2] == (self.tree.router.code_bytes,)
+        if known:
+            self.tree.restore(arrays)
+            if wrong := self.tree.inconsistent_levels():
+                raise ValueError(f"{' and '.join(wrong)} that do not match the level below")
+        else:
+            self.tree.restore_items(arrays)
         count = self.tree.items.pool_count
         if not count:
             return
@@ -241,3 +245,6 @@ class CentredPools:
         if not np.isfinite(centres.values.view(np.float16)).all():
             raise ValueError("centres that are no vectors")
         self.centres = centres
+        if not known:
+            used = self.tree.items.used_pools()
+            self.tree.insert_pools(used.tolist(), self.rotate(self.centres_of(used)), centres.spreads[used])

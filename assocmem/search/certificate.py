@@ -26,6 +26,7 @@ from assocmem.search.probing import (
     RATE_ENTRIES,
     RATE_LOWEST,
     RATE_STEP,
+    REPORTED,
     Goal,
     Model,
     Queries,
@@ -65,18 +66,21 @@ LEAST_TRIED, TRIAL_TIME = 96, 0.08
 """Queries, at least; and seconds, about, of one trial of more."""
 YIELDS = tuple(10.0 ** (-step / 2) for step in range(11))
 """Yields of pools that are tried, from 1 down; see ``Goal``."""
-EFFORTS = (0.003, 0.006, 0.012, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75)
+EFFORTS = (0.003, 0.0045, 0.006, 0.009, 0.012, 0.018, 0.025, 0.035, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 0.9, 0.97)
 """Efforts that are tried."""
 MOST_COPIES = 150
 """Copies of items that are looked past at most."""
-ITEM_SHARE = 0.25
+ITEM_SHARE = 1.0
 """Yield of an item, over that of a pool: what a comparison costs, over what a pool costs."""
-ITEM_YIELD = 0.01
-"""Probability of being near from which an item is compared at little effort; at full effort, 0."""
+ITEM_YIELD, HALVED_AT = 0.03, 0.05
+"""Probability of being near from which an item is compared at little effort; the effort at which it is half of that. At
+full effort it is 0."""
 MARGIN = 0.5
 """Share of what a promise allows to be missed that is aimed at: queries are not the items that it is learned from."""
-MOST_MISSED = 3.0
-"""How many times as many neighbours as the promise allows on average may be missed by one query."""
+MOST_OF_NUMBER = 2 * K
+"""Neighbours up to which a promise may take a number of pools: what holds 10 neighbours may not hold many more."""
+LISTED_SHARE = 0.5
+"""Yield of a pool by its code, over that by its centre, from which its centre is compared."""
 MOST_FACTOR = 20.0
 """Factor by which an expectation may be wrong; beyond that, a number is added."""
 _MUCH = 0.2  # cost, over that of an exact search, from which more steps have to be worth it
@@ -140,6 +144,8 @@ class Outlook(NamedTuple):
     model: Model
     yields: Ladder
     efforts: Ladder
+    most: int
+    """neighbours up to which a promise may take a number of pools, if that is cheaper"""
 
     def plan(self, k: int, recall: float, pools: int) -> Plan | None:
         """Return what a search must look at to keep a promise of recall; None if an exact search is no slower.
@@ -147,15 +153,13 @@ class Outlook(NamedTuple):
         ``pools``: of the index.
         """
         recall = 1 - MARGIN * (1 - recall)
-        found = self.yields.reaching(recall)
-        if found is not None:
-            step, factor, extra, cost = found
-            goal = _goal_of(math.exp(step) * k / K, MOST_MISSED * k * (1 - recall) / recall)
-            return Plan(goal, factor, extra) if cost <= 1 else None
-        found = self.efforts.reaching(recall)
-        if found is None or found[-1] > 1:
+        likely, number = self.yields.reaching(recall), self.efforts.reaching(recall)
+        if likely is not None and (number is None or k > self.most or likely[-1] <= number[-1]):
+            step, factor, extra, cost = likely
+            return Plan(_goal_of(math.exp(step) * k / K), factor, extra) if cost <= 1 else None
+        if number is None or number[-1] > 1:
             return None
-        return Plan(_goal_of_effort(math.exp(found[0]), pools), *found[1:3])
+        return Plan(_goal_of_effort(math.exp(number[0]), pools), *number[1:3])
 
     def plan_of_effort(self, effort: float, pools: int) -> Plan:
         """Return what a search of some effort looks at, in an index of so many pools."""
@@ -165,18 +169,19 @@ class Outlook(NamedTuple):
         return Plan(_goal_of_effort(effort, pools), factor, extra)
 
 
-def _goal_of(pool_yield: float, most_missed: float) -> Goal:
-    return Goal(0, pool_yield, min(ITEM_SHARE * pool_yield, 0.1), most_missed)
+def _goal_of(pool_yield: float) -> Goal:
+    return Goal(0, pool_yield, min(ITEM_SHARE * pool_yield, 0.1), LISTED_SHARE * pool_yield, True)
 
 
 def _goal_of_effort(effort: float, pools: int) -> Goal:
-    return Goal(max(1, round(effort * pools)), 0.0, ITEM_YIELD * (1 - effort) ** 2, 1.0)
+    item_yield = ITEM_YIELD / (1 + effort / HALVED_AT) * (1 - effort) ** 2
+    return Goal(max(1, round(effort * pools)), 0.0, item_yield, 0.0, True)
 
 
 def _try(stored: Stored, queries: Queries, model: Model, goal: Goal, metric: int, k: int) -> tuple[F32, F32]:
-    """Search; return costs float32 (n, k), and the report of ``probe``, float32 (n, 4)."""
+    """Search; return costs float32 (n, k), and the report of ``probe``, float32 (n, REPORTED)."""
     n = len(queries.vectors)
-    costs, rows, report = np.empty((n, k), np.float32), np.empty((n, k), np.int32), np.empty((n, 4), np.float32)
+    costs, rows, report = np.empty((n, k), np.float32), np.empty((n, k), np.int32), np.empty((n, REPORTED), np.float32)
     probe(stored, queries, model, goal, metric, make_scratch(stored, model, goal), (costs, rows, report))
     return costs, report
 
@@ -205,7 +210,7 @@ def outlook_of(store: VectorStore) -> Outlook:
     trial = _Trial(store, stored, tried, model)
     yields: list[tuple[float, ...]] = []
     for pool_yield in YIELDS:
-        yields.append((math.log(pool_yield), *trial.result(_goal_of(pool_yield, MOST_MISSED * K))))
+        yields.append((math.log(pool_yield), *trial.result(_goal_of(pool_yield * trial.wanted / K))))
         if yields[-1][-1] > 1 or yields[-1][1] > 0.9995 or _is_stuck(yields):
             break
     pools = store.tree.items.pools_in_use
@@ -214,7 +219,9 @@ def outlook_of(store: VectorStore) -> Outlook:
         efforts.append((math.log(effort), *trial.result(_goal_of_effort(effort, pools))))
         if efforts[-1][-1] > 1 or efforts[-1][1] > 0.9995:
             break
-    return Outlook(store.count, model, _ladder(yields), _ladder([*efforts, (0.0, 1.0, 1.0, 0.0, 1.0)]))
+    # The copies of an item are in pools of their own, which its number of pools does not have to find.
+    most = 0 if trial.wanted > K else MOST_OF_NUMBER
+    return Outlook(store.count, model, _ladder(yields), _ladder([*efforts, (0.0, 1.0, 1.0, 0.0, 1.0)]), most)
 
 
 def _is_stuck(results: list[tuple[float, ...]]) -> bool:
@@ -238,24 +245,31 @@ class _Trial:
         What is searched, and what is known of it.
     rows : int32 (n,)
         Items, in any order.
+
+    Attributes
+    ----------
+    wanted : int
+        Neighbours that are looked for besides the item: K, and as many as four fifths of the items have copies.
     """
 
     def __init__(self, store: VectorStore, stored: Stored, rows: I32, model: Model) -> None:
         self._store, self._stored, self._model = store, stored, model
         vector_bytes = stored.tail.itemsize * stored.tail.shape[1]
-        self._compare = 20 + 0.06 * vector_bytes
-        self._code = 3 + 0.06 * store.tree.coder.code_bytes
+        # Nanoseconds, about, as measured with 128 and 1,280 dimensions; only their ratios matter.
+        self._compare = 75 + 0.1 * vector_bytes
+        self._centre = 35 + 0.13 * store.dim
+        self._code = 0.5 + 0.045 * store.tree.coder.code_bytes
         self._exact = store.count * (3 + 0.04 * vector_bytes)
-        everything = Goal(store.tree.items.pools_in_use, 0.0, 1e-6, 1.0)
+        everything = Goal(store.tree.items.pools_in_use, 0.0, 1e-6, 0.0, False)
         rows = rows[: self._affordable(1e-9 * store.count * self._code, len(rows))]
         self._queries = store.queries(store.vectors.get(rows))
         some = _part(self._queries, slice(0, LEAST_TRIED))
-        looked = _try(stored, some, model, _goal_of(0.1, MOST_MISSED * K), store.metric_number, K + 1 + MOST_COPIES)[0]
-        self._k = K + int(np.quantile(_copies(looked, store.metric_number), 0.8))
-        truth, _ = _try(stored, self._queries, model, everything, store.metric_number, self._k + 1)
+        looked = _try(stored, some, model, _goal_of(0.1), store.metric_number, K + 1 + MOST_COPIES)[0]
+        self.wanted = K + int(np.quantile(_copies(looked, store.metric_number), 0.8))
+        truth, _ = _try(stored, self._queries, model, everything, store.metric_number, self.wanted + 1)
         copies = _copies(truth, store.metric_number)
         self._copies = _as_near(truth[:, :1], store.metric_number)
-        last = np.take_along_axis(truth, np.minimum(copies + K, self._k)[:, None], axis=1)
+        last = np.take_along_axis(truth, np.minimum(copies + K, self.wanted)[:, None], axis=1)
         self._limits = _as_near(last, store.metric_number)
         self._others = np.count_nonzero((truth > self._copies) & (truth <= self._limits), axis=1)
         self._seconds = 0.0
@@ -264,13 +278,13 @@ class _Trial:
         """Search; return the recall, what to correct expectations by, and the time over that of an exact search."""
         n = self._affordable(self._seconds, len(self._others))
         queries, stored = _part(self._queries, slice(0, n)), self._stored
-        costs, report = _try(stored, queries, self._model, goal, self._store.metric_number, self._k + 1)
+        costs, report = _try(stored, queries, self._model, goal, self._store.metric_number, self.wanted + 1)
         found = np.count_nonzero((costs > self._copies[:n]) & (costs <= self._limits[:n]), axis=1)
         known = self._others[:n] > 0
         recall = float(np.minimum(found[known] / self._others[:n][known], 1).mean()) if known.any() else 1.0
         factor, extra = corrections(report[:, 3].astype(np.float64), K, recall)
-        _, scored, compared, _ = report.mean(axis=0, dtype=np.float64)
-        cost = scored * self._code + compared * self._compare
+        _, scored, compared, _, priced = report.mean(axis=0, dtype=np.float64)
+        cost = scored * self._code + compared * self._compare + priced * self._centre
         self._seconds = 2e-9 * cost  # of a query of the next step
         return recall, factor, extra, cost / self._exact
 
@@ -439,7 +453,7 @@ def learn_model(stored: Stored, queries: Queries, rows: I32, metric: int, model:
 def _examine(stored: Stored, queries: Queries, rows: I32, metric: int, model: Model) -> _Sample:
     """Look at all items of some pools of each query."""
     n, count = len(rows), len(stored.centre_scales)
-    room = make_scratch(stored, model, Goal(0, 0.0, 0.0, 1.0))
+    room = make_scratch(stored, model, Goal(0, 0.0, 0.0, 0.0, False))
     estimates = np.empty((n, count), np.float32)
     estimate_pools(stored, queries, metric, room, estimates)
     listed, weights = _choose_pools(estimates, np.random.default_rng(0))

@@ -27,7 +27,7 @@ from assocmem.search._vector_store import Conflict, Metric, Stats, VectorStore
 from assocmem.search.certificate import Certificate, Plan
 from assocmem.search.grouped import GroupOf, nearest_groups
 from assocmem.search.pool_kernels import insert_items
-from assocmem.search.probing import probe, probe_range
+from assocmem.search.probing import REPORTED, probe, probe_range
 from assocmem.search.rerank import measure_rows, rerank_all
 from assocmem.search.rooms import Rooms
 
@@ -363,7 +363,7 @@ class CliqueIndex:
         k, threads = check_size("k", k, 1), check_threads(threads)
         promise = self._promise_of(recall, effort)
         costs, ids, counts = self._search(
-            q, k, promise, None if effort is None else check_effort(effort), allow, threads
+            q, k, promise, None if effort is None else check_effort(effort), allow, threads, certify=report
         )
         values = costs if self.metric == "l2" else -costs
         if not report:
@@ -560,10 +560,15 @@ class CliqueIndex:
         effort: float | None,
         allow: npt.ArrayLike | Callable[[I64], npt.ArrayLike] | None,
         threads: int,
+        *,
+        certify: bool,
     ) -> tuple[F32, I64, F32]:
-        """Return costs, lowest first, and ids, both (nq, k), and the report of ``probe``, float32 (nq, 4)."""
+        """Return costs, lowest first, and ids, both (nq, k), and the report of ``probe``, float32 (nq, REPORTED).
+
+        ``certify``: whether what may have been missed is counted.
+        """
         costs, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
-        report = np.zeros((len(q), 4), np.float32)
+        report = np.zeros((len(q), REPORTED), np.float32)
         store = self._store
 
         def work(start: int, stop: int) -> None:
@@ -572,14 +577,27 @@ class CliqueIndex:
                 with store.lock.reading():
                     self._check_not_empty()
                     allowed = None if allow is None else store.allowed_rows(allow)
-                    rows = self._nearest(q[part], (costs[part], report[part]), promise, effort, allowed)
+                    out = costs[part], report[part]
+                    rows = self._nearest(q[part], out, promise, effort, allowed, certify=certify)
                     ids[part] = store.ids.ids(rows)
 
         parallel_for(work, len(q), threads, least=4)
         return costs, ids, report
 
-    def _nearest(self, q: F32, out: tuple[F32, F32], promise: float, effort: float | None, allowed: U8 | None) -> I32:
-        """Return rows of the nearest, int32 (nq, k); ``out``: costs float32 (nq, k), report float32 (nq, 4), filled."""
+    def _nearest(
+        self,
+        q: F32,
+        out: tuple[F32, F32],
+        promise: float,
+        effort: float | None,
+        allowed: U8 | None,
+        *,
+        certify: bool = False,
+    ) -> I32:
+        """Return rows of the nearest, int32 (nq, k).
+
+        ``out``: costs float32 (nq, k), report float32 (nq, REPORTED), filled. ``certify``: as for ``_search``.
+        """
         store, metric = self._store, self._store.metric_number
         costs, report = out
         rows = np.empty(costs.shape, np.int32)
@@ -587,9 +605,11 @@ class CliqueIndex:
         plan = None if few else self._plan(costs.shape[1], promise, effort)
         if plan is not None:
             stored, model = store.stored(allowed), self._certificate.current(store).model
-            with self._rooms.taken(store.lock.writes, stored, model, plan.goal) as room:
-                probe(stored, store.queries(q), model, plan.goal, metric, room, (costs, rows, report))
-            report[:, 3] = plan.missed(report[:, 3], self._equal_all(costs[:, -1]), costs.shape[1])
+            goal = plan.goal._replace(certify=certify)
+            with self._rooms.taken(store.lock.writes, stored, model, goal) as room:
+                probe(stored, store.queries(q), model, goal, metric, room, (costs, rows, report))
+            if certify:
+                report[:, 3] = plan.missed(report[:, 3], self._equal_all(costs[:, -1]), costs.shape[1])
         elif self.dim <= FEW_DIMENSIONS and not few:
             compared = np.empty(len(q), np.int64)
             store.few.search(store, q, allowed, (costs, rows, compared))
@@ -640,7 +660,7 @@ class CliqueIndex:
                 found.append(self._ranked(costs[0, inside], rows[inside]))
             return found
         stored, model = store.stored(), self._certificate.current(store).model
-        goal = plan.goal._replace(pool_yield=(1 - promise) / 2, item_yield=2e-4 * (1 - promise), most_missed=1e-6)
+        goal = plan.goal._replace(pool_yield=(1 - promise) / 2, item_yield=2e-4 * (1 - promise), least=1e-10)
         out = np.empty(len(stored.items.members), np.float32), np.empty(len(stored.items.members), np.int32)
         forms = store.queries(q)
         with self._rooms.taken(store.lock.writes, stored, model, goal) as room:
@@ -657,7 +677,7 @@ class CliqueIndex:
     def _candidate_vectors(self, query: F32) -> F32:
         """Return the vectors of the items nearest to a query, float32 (m, dim)."""
         store = self._store
-        costs, report = np.empty((1, PARTIAL_CANDIDATES), np.float32), np.empty((1, 4), np.float32)
+        costs, report = np.empty((1, PARTIAL_CANDIDATES), np.float32), np.empty((1, REPORTED), np.float32)
         with store.lock.reading():
             rows = self._nearest(query[None, :], (costs, report), DEFAULT_RECALL, None, None)[0]
             return store.vectors.get(rows[rows >= 0])

@@ -54,7 +54,7 @@ class PoolTree:
     coder : NibbleCoder
         Encodes items.
     router : NibbleCoder
-        Encodes pools and groups, where more clusters cost little.
+        Encodes pools and groups; may be the same.
     rotate : callable
         Rotates means of members' vectors -> float32 (n, width).
 
@@ -243,7 +243,11 @@ class PoolTree:
         Whether the levels fit together is not checked; see ``inconsistent_levels``.
         """
         for name, level in self.named_levels():
-            level.restore({part: arrays[f"{name} {part}"] for part in STORED_ARRAYS})
+            _restore_level(level, name, arrays)
+
+    def restore_items(self, arrays: Arrays) -> None:
+        """Use the items of what ``state`` returned, in an empty tree; their pools must be inserted again."""
+        _restore_level(self.items, "items", arrays)
 
     def inconsistent_levels(self) -> list[str]:
         """Return the names of levels whose members are not exactly the pools in use on the level below."""
@@ -253,3 +257,7 @@ class PoolTree:
             if not np.array_equal(level.members(), in_use):
                 names.append(name)
         return names
+
+
+def _restore_level(level: PoolLevel, name: str, arrays: Arrays) -> None:
+    level.restore({part: arrays[f"{name} {part}"] for part in STORED_ARRAYS})

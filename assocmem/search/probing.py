@@ -117,8 +117,10 @@ class Goal(NamedTuple):
     """nearer items that a pool must be expected to hold to be probed"""
     item_yield: float
     """probability with which an item must be expected to be nearer to be compared"""
-    most_missed: float
-    """nearer items that may be missed in pools that are not probed, whatever each of them is expected to hold"""
+    least: float
+    """nearer items that a pool must be expected to hold, by its code, for its centre to be compared"""
+    certify: bool
+    """whether to count what may have been missed"""
 
 
 class Scratch(NamedTuple):
@@ -154,7 +156,7 @@ class Scratch(NamedTuple):
     sorted_slots: I32
     sorted_errors: F32
     counts: I64
-    """numbers of candidates, of comparisons, of items scored, of pools probed; number of the stage"""
+    """numbers of candidates, of comparisons, of items scored, of pools probed and priced; number of the stage"""
     stages: I32
     """int32 (pools,): stage in which a pool was probed last, of all queries of the batch"""
     sums: U16
@@ -165,8 +167,10 @@ class Scratch(NamedTuple):
     """float32 (c, 2): standard deviations from which pools, and items, are worth a look, by class"""
 
 
-CANDIDATES, COMPARED, SCORED, PROBED, STAGE = 0, 1, 2, 3, 4
+CANDIDATES, COMPARED, SCORED, PROBED, PRICED, STAGE = 0, 1, 2, 3, 4, 5
 """Entries of ``Scratch.counts``."""
+REPORTED = 5
+"""Numbers that ``probe`` reports of a query."""
 
 
 # Choosing
@@ -223,9 +227,9 @@ def _threshold(scores, n, keep):  # type: ignore[no-untyped-def]
 def _low_threshold(scores, n, keep, tops):  # type: ignore[no-untyped-def]
     """Return a score that a few more than ``keep`` scores reach: the ``keep``-th highest maximum of a block of 16.
 
-    ``tops``: float32, room for ``keep``. Where there are fewer blocks, ``_threshold`` is exact.
+    ``tops``: float32, room for ``keep``. For fewer blocks ``_threshold`` is exact, for many scores it is quicker.
     """
-    if n < 32 * keep:
+    if n < 32 * keep or keep > 16:
         return _threshold(scores, n, keep)
     for j in range(keep):
         tops[j] = np.float32(-np.inf)
@@ -344,6 +348,7 @@ def _price(stored, queries, i, place, model, metric, scratch):  # type: ignore[n
 def _price_pools(stored, queries, i, places, span, model, metric, scratch):  # type: ignore[no-untyped-def]
     """Compare the centres of the pools at those of ``places`` that ``span`` names."""
     first, last = span
+    scratch.counts[PRICED] += last - first
     for j in range(first, last):
         if j + 2 < last:
             prefetch_row(stored.centre_values, _pool_at(stored, scratch, np.int64(places[j + 2])))
@@ -609,19 +614,20 @@ def _take_first(stored, n, limit, scratch):  # type: ignore[no-untyped-def]
 
 
 @njit(**RAW_KERNEL)
-def _start(stored, queries, i, model, lanes, metric, scratch, out):  # type: ignore[no-untyped-def]
-    """Probe the few pools that look nearest by their codes, and compare some items, to learn how near the nearest are.
+def _start(stored, queries, i, model, listed, lanes, metric, scratch, out):  # type: ignore[no-untyped-def]
+    """Probe the few pools that look nearest, and compare some items, to learn how near the nearest are.
 
-    Returns how many of them there are, and the class of the query.
+    ``listed``: pools to price, the nearest by their codes. Returns how many of the nearest there are, the class of the
+    query, and from where to where ``order`` lists pools that are priced and not probed.
     """
     k = out[2]
-    best, listed, end = np.int64(0), 2 * FIRST_POOLS, np.int64(0)
+    best, n, end = np.int64(0), np.int64(0), np.int64(0)
     while best < k:
         n = _list_above(
             scratch.scores, lanes, _low_threshold(scratch.scores, lanes, listed, scratch.keys), scratch.places
         )
         if not n:
-            return best, 0
+            return best, 0, end, n
         _price_pools(stored, queries, i, scratch.places, (np.int64(0), n), model, metric, scratch)
         for j in range(n):
             scratch.keys[j] = scratch.middles[scratch.places[j]] - scratch.widths[scratch.places[j]]
@@ -644,7 +650,7 @@ def _start(stored, queries, i, model, lanes, metric, scratch, out):  # type: ign
             for block in range(at >> 4):
                 worst = max(worst, scratch.first_errors[block])
             _take_first(stored, at, np.float32(-tau) + scratch.reaches[kind, 1] * worst, scratch)
-            return best, kind
+            return best, kind, end, n
         _take_first(stored, at, LOWEST, scratch)
         if scratch.counts[CANDIDATES]:
             _sort_found(scratch)
@@ -652,8 +658,7 @@ def _start(stored, queries, i, model, lanes, metric, scratch, out):  # type: ign
             best = _compare_some(stored, queries, i, best, metric, some, scratch, out)
         scratch.counts[CANDIDATES] = 0
         listed *= 4
-    tau = _height(out[0][k - 1], metric)
-    return best, _class_of(model, tau, end, scratch)
+    return best, _class_of(model, _height(out[0][k - 1], metric), end, scratch), end, n
 
 
 @njit(**RAW_KERNEL)
@@ -666,23 +671,15 @@ def _found_in_stage(stored, rows, scratch):  # type: ignore[no-untyped-def]
 
 
 @njit(**RAW_KERNEL)
-def _list_by_codes(model, kind, tau, lanes, scratch):  # type: ignore[no-untyped-def]
-    """Fill ``order`` with the pools that may be worth it by their codes, the likeliest first.
-
-    Returns their number, and how many nearer items they are expected to hold.
-    """
+def _list_by_codes(kind, tau, lanes, scratch):  # type: ignore[no-untyped-def]
+    """Fill ``order`` with the pools that may be worth it by their codes, the likeliest first; return their number."""
     _standardise(tau, lanes, scratch)
     n = _list_above(scratch.keys, lanes, scratch.reaches[kind, 0], scratch.places)
-    total = 0.0
     for j in range(n):
-        place = np.int64(scratch.places[j])
-        scratch.first_scores[j] = -scratch.keys[place]  # keys are by place, and are needed by number
-        total += _expected(model.router_rates, kind, place, tau, scratch)
-    for j in range(n):
-        scratch.keys[j] = scratch.first_scores[j]
+        scratch.first_scores[j] = -scratch.keys[scratch.places[j]]
     if n:
-        _sort_places(scratch.keys, scratch.places, n, scratch.order, scratch.starts)
-    return n, total
+        _sort_places(scratch.first_scores, scratch.places, n, scratch.order, scratch.starts)
+    return n
 
 
 @njit(**RAW_KERNEL)
@@ -698,7 +695,8 @@ def _expected_at(rates, kind, tau, span, scratch):  # type: ignore[no-untyped-de
 def _probe_stage(stored, queries, i, model, kind, tau, least, span, metric, scratch):  # type: ignore[no-untyped-def]
     """Probe those priced pools of ``order`` that are expected to hold more than ``least`` nearer items.
 
-    Returns how many they were expected to hold, and how many the others.
+    Below 0, all are probed, and nothing is expected. Returns how many they were expected to hold, and how many the
+    others.
     """
     first, last = span
     scratch.counts[STAGE] += 1
@@ -707,7 +705,7 @@ def _probe_stage(stored, queries, i, model, kind, tau, least, span, metric, scra
         place = np.int64(scratch.order[j])
         if j + 1 < last:
             _prefetch_pool(stored, np.int64(scratch.order[j + 1]), scratch)
-        here = _expected(model.pool_rates, kind, place, tau, scratch)
+        here = _expected(model.pool_rates, kind, place, tau, scratch) if least >= 0.0 else 0.0
         if here > least:
             held += here
             _probe_pool(stored, queries, i, place, model, kind, tau, metric, scratch)
@@ -718,84 +716,94 @@ def _probe_stage(stored, queries, i, model, kind, tau, least, span, metric, scra
 
 
 @njit(**RAW_KERNEL)
-def _probe_more(stored, queries, i, model, goal, kind, lanes, metric, scratch, out):  # type: ignore[no-untyped-def]
-    """Probe pools by the promise, in the order of what their codes let expect, in stages that grow.
+def _expected_elsewhere(model, kind, tau, lanes, scratch):  # type: ignore[no-untyped-def]
+    """Return how many nearer items the pools that were not dealt with are expected to hold, by their codes."""
+    total = 0.0
+    for place in range(lanes):
+        if scratch.scores[place] > LOWEST:
+            total += _expected(model.router_rates, kind, place, tau, scratch)
+    return total
+
+
+@njit(**RAW_KERNEL)
+def _probe_likely(stored, queries, i, model, goal, kind, lanes, metric, scratch, out):  # type: ignore[no-untyped-def]
+    """Probe the pools that are likely enough to hold nearer items, in the order of what their codes let expect.
 
     Before each stage, its pools are priced; those that are then not worth it are left out. What a stage held compared
     with what was expected corrects what is expected of the others. Returns the numbers of nearer items that are
     expected among candidates that were not compared, and in pools that were not probed.
     """
     costs, rows, k = out
+    left = _compare_found(stored, queries, i, model, kind, goal.item_yield, metric, scratch, out)
     tau = _height(costs[k - 1], metric)
-    n, total = _list_by_codes(model, kind, tau, lanes, scratch)
-    at, step, trust, left = np.int64(0), 2 * FIRST_POOLS, 1.0, 0.0
+    n = _list_by_codes(kind, tau, lanes, scratch)
+    at, step, trust = np.int64(0), 2 * FIRST_POOLS, 1.0
     held = expected = skipped = 0.0
-    while at < n:
+    while (
+        at < n and trust * _expected(model.router_rates, kind, np.int64(scratch.order[at]), tau, scratch) > goal.least
+    ):
         stop = min(n, at + step)
-        much = trust * (total + skipped) > goal.most_missed  # then pools that are hardly worth it must do too
-        least = (0.25 if much else 1.0) * goal.pool_yield / trust
-        total -= _expected_at(model.router_rates, kind, tau, (at, stop), scratch)
         _price_pools(stored, queries, i, scratch.order, (at, stop), model, metric, scratch)
-        before = scratch.counts[PROBED]
+        least = goal.pool_yield / trust
         new, passed = _probe_stage(stored, queries, i, model, kind, tau, least, (at, stop), metric, scratch)
         skipped += passed
         at = stop
-        left = _compare_found(stored, queries, i, model, kind, goal.item_yield, metric, scratch, out)
-        if _height(costs[k - 1], metric) < tau:
-            tau = _height(costs[k - 1], metric)
-            total = _expected_at(model.router_rates, kind, tau, (at, n), scratch)
-        held = 0.5 * held + _found_in_stage(stored, rows, scratch)
-        expected = 0.5 * expected + new
-        trust = (held + PRIOR) / (expected + PRIOR)
         step = max(step, at)
-        if at < n and trust * (total + skipped) <= goal.most_missed:
-            following = trust * _expected(model.router_rates, kind, np.int64(scratch.order[at]), tau, scratch)
-            if before == scratch.counts[PROBED] or following < 0.5 * goal.pool_yield:
-                break
-    return left, trust * max(total + skipped, 0.0)
-
-
-@njit(**RAW_KERNEL)
-def _list_nearest(stored, queries, i, model, tau, wanted, lanes, metric, scratch):  # type: ignore[no-untyped-def]
-    """Fill ``order`` with about the ``wanted`` nearest pools and a third more, priced; return their number."""
-    listed = wanted + wanted // 3 + 4
-    n = _list_above(scratch.scores, lanes, _threshold(scratch.scores, lanes, listed), scratch.places)
-    _price_pools(stored, queries, i, scratch.places, (np.int64(0), n), model, metric, scratch)
-    for j in range(n):
-        place = np.int64(scratch.places[j])
-        scratch.keys[j] = (scratch.middles[place] - np.float32(tau)) / scratch.widths[place]
-    if n:
-        _sort_places(scratch.keys, scratch.places, n, scratch.order, scratch.starts)
-    return n
-
-
-@njit(**RAW_KERNEL)
-def _probe_number(stored, queries, i, model, goal, kind, lanes, metric, scratch, out):  # type: ignore[no-untyped-def]
-    """Probe a number of pools, those first whose centres are nearest; returns as ``_probe_more``."""
-    costs, rows, k = out
-    tau = _height(costs[k - 1], metric)
-    wanted = goal.pools - scratch.counts[PROBED]
-    n = _list_nearest(stored, queries, i, model, tau, wanted, lanes, metric, scratch) if wanted > 0 else 0
-    at, last, step = np.int64(0), min(n, max(wanted, 0)), 2 * FIRST_POOLS
-    held, expected, trust = 0.0, 0.0, 1.0
-    left = _compare_found(stored, queries, i, model, kind, goal.item_yield, metric, scratch, out)
-    while at < last:
-        stop = min(last, at + step)
-        new, _ = _probe_stage(stored, queries, i, model, kind, tau, -1.0, (at, stop), metric, scratch)
         left = _compare_found(stored, queries, i, model, kind, goal.item_yield, metric, scratch, out)
         tau = _height(costs[k - 1], metric)
         held = 0.5 * held + _found_in_stage(stored, rows, scratch)
         expected = 0.5 * expected + new
         trust = (held + PRIOR) / (expected + PRIOR)
+    if not goal.certify:
+        return left, 0.0
+    return left, trust * (skipped + _expected_elsewhere(model, kind, tau, lanes, scratch))
+
+
+@njit(**RAW_KERNEL)
+def _sort_priced(tau, first, last, scratch):  # type: ignore[no-untyped-def]
+    """Sort priced pools, those of ``order`` from the first to the last, the likeliest first; they move to the front."""
+    n = last - first
+    for j in range(n):
+        place = np.int64(scratch.order[first + j])
+        scratch.places[j] = place
+        scratch.keys[j] = (scratch.middles[place] - np.float32(tau)) / scratch.widths[place]
+    if n > 0:
+        _sort_places(scratch.keys, scratch.places, n, scratch.order, scratch.starts)
+    return n
+
+
+@njit(**RAW_KERNEL)
+def _probe_number(stored, queries, i, model, goal, kind, priced, lanes, metric, scratch, out):  # type: ignore[no-untyped-def]
+    """Probe a number of pools, those first whose centres are nearest; returns as ``_probe_likely``.
+
+    ``priced``: from where to where ``order`` lists priced pools.
+    """
+    costs, rows, k = out
+    tau = _height(costs[k - 1], metric)
+    n = _sort_priced(tau, priced[0], priced[1], scratch)
+    wanted = goal.pools - scratch.counts[PROBED]
+    at, last, step = np.int64(0), min(n, max(wanted, 0)), 2 * FIRST_POOLS
+    held, expected, new, trust = 0.0, 0.0, 0.0, 1.0
+    left = _compare_found(stored, queries, i, model, kind, goal.item_yield, metric, scratch, out)
+    while at < last:
+        stop = min(last, at + step)
+        if goal.certify:
+            new = _expected_at(model.pool_rates, kind, tau, (at, stop), scratch)
+        _probe_stage(stored, queries, i, model, kind, tau, -1.0, (at, stop), metric, scratch)
+        left = _compare_found(stored, queries, i, model, kind, goal.item_yield, metric, scratch, out)
+        tau = _height(costs[k - 1], metric)
+        if goal.certify:
+            held = 0.5 * held + _found_in_stage(stored, rows, scratch)
+            expected = 0.5 * expected + new
+            trust = (held + PRIOR) / (expected + PRIOR)
         at = stop
         step = max(step, at)
+    if not goal.certify:
+        return left, 0.0
     rest = _expected_at(model.pool_rates, kind, tau, (last, n), scratch)
     for j in range(last, n):
         scratch.scores[scratch.order[j]] = LOWEST
-    for place in range(lanes):
-        if scratch.scores[place] > LOWEST:
-            rest += _expected(model.router_rates, kind, place, tau, scratch)
-    return left, trust * rest
+    return left, trust * (rest + _expected_elsewhere(model, kind, tau, lanes, scratch))
 
 
 @njit(**RAW_KERNEL)
@@ -803,17 +811,21 @@ def _answer(stored, queries, i, model, goal, lanes, metric, scratch, out):  # ty
     """Answer query ``i``; return the number of items found, and of nearer ones that are expected to be missed."""
     k = out[2]
     _score_pools(stored, queries.coarse.entries[i], queries.coarse.terms[i], lanes >> 4, scratch)
-    energy = np.float32(_energy(queries, i, 0.0, metric)) if metric == PRODUCT else np.float32(-1.0)
-    _estimate_pools(model, queries.offsets[i], energy, lanes, scratch)
+    listed = 2 * FIRST_POOLS
+    if goal.pools:  # the nearest by their codes are priced, and a third more, because codes err
+        listed = max(listed, goal.pools + goal.pools // 3 + 4)
+    if goal.certify or not goal.pools:
+        energy = np.float32(_energy(queries, i, 0.0, metric)) if metric == PRODUCT else np.float32(-1.0)
+        _estimate_pools(model, queries.offsets[i], energy, lanes, scratch)
     scratch.counts[:STAGE] = 0
     scratch.counts[STAGE] += 1
-    best, kind = _start(stored, queries, i, model, lanes, metric, scratch, out)
+    best, kind, end, n = _start(stored, queries, i, model, listed, lanes, metric, scratch, out)
     if best < k:  # everything was compared
         return best, 0.0
     if goal.pools:
-        left, rest = _probe_number(stored, queries, i, model, goal, kind, lanes, metric, scratch, out)
+        left, rest = _probe_number(stored, queries, i, model, goal, kind, (end, n), lanes, metric, scratch, out)
     else:
-        left, rest = _probe_more(stored, queries, i, model, goal, kind, lanes, metric, scratch, out)
+        left, rest = _probe_likely(stored, queries, i, model, goal, kind, lanes, metric, scratch, out)
     return best, left + rest
 
 
@@ -821,8 +833,9 @@ def _answer(stored, queries, i, model, goal, lanes, metric, scratch, out):  # ty
 def probe(stored, queries, model, goal, metric, room, out):  # type: ignore[no-untyped-def]
     """Answer queries.
 
-    ``out``: (costs float32 (n, k), rows int32 (n, k), report float32 (n, 4)), filled, the nearest first; inf and -1 if
-    there are fewer. The report: pools probed, items scored, items compared, nearer items that may be missed.
+    ``out``: (costs float32 (n, k), rows int32 (n, k), report float32 (n, REPORTED)), filled, the nearest first; inf
+    and -1 if there are fewer. The report: pools probed, items scored, items compared, nearer items that may be missed,
+    and pools priced.
     """
     costs, rows, report = out
     k = costs.shape[1]
@@ -836,6 +849,7 @@ def probe(stored, queries, model, goal, metric, room, out):  # type: ignore[no-u
         report[i, 1] = scratch.counts[SCORED]
         report[i, 2] = scratch.counts[COMPARED]
         report[i, 3] = missed
+        report[i, 4] = scratch.counts[PRICED]
 
 
 @njit(**RAW_KERNEL)

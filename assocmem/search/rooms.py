@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from assocmem._numerics.types import F32, LANES
-from assocmem.search.pool_kernels import EMPTY_BIAS, POOL_BLOCKS
-from assocmem.search.probing import BUCKETS, RATE_ENTRIES, RATE_LOWEST, RATE_STEP, Goal, Model, Scratch, Stored
+from assocmem.search.pool_kernels import EMPTY_BIAS, POOL_BLOCKS, POOL_ITEMS
+from assocmem.search.probing import BUCKETS, RATE_ENTRIES, RATE_LOWEST, RATE_STEP, STAGE, Goal, Model, Scratch, Stored
 
 
-def reaches_of(model: Model, goal: Goal, items: float) -> F32:
-    """Return ``Scratch.reaches`` of a search of so many items."""
+def reaches_of(model: Model, goal: Goal) -> F32:
+    """Return ``Scratch.reaches`` of a search."""
     reaches = np.empty((len(model.router_rates), 2), np.float32)
-    least = goal.most_missed / 8.0 / max(items, 1.0)
+    least = goal.least / POOL_ITEMS
     for kind in range(len(reaches)):
         reaches[kind] = _reach(model.router_rates[kind], least), _reach(model.item_rates[kind], goal.item_yield)
     return reaches
@@ -33,7 +33,7 @@ def make_scratch(stored: Stored, model: Model, goal: Goal) -> tuple[int, Scratch
     filled = stored.pool_biases[blocks].reshape(-1) != EMPTY_BIAS
     pools = np.where(filled, stored.pools.members[slots], 0)
     items = np.where(filled, stored.items.sizes[pools], 0).astype(np.float32)
-    reaches = reaches_of(model, goal, float(items.sum()))
+    reaches = reaches_of(model, goal)
     floats, places = np.empty((5, lanes), np.float32), np.empty((2, lanes), np.int32)
     found, numbers = np.empty((5, room), np.float32), np.empty((2, room), np.int32)
     return lanes, Scratch(
@@ -57,7 +57,7 @@ def make_scratch(stored: Stored, model: Model, goal: Goal) -> tuple[int, Scratch
         sorted_scores=found[2],
         sorted_slots=numbers[1],
         sorted_errors=found[3],
-        counts=np.zeros(5, np.int64),
+        counts=np.zeros(STAGE + 1, np.int64),
         stages=np.zeros(len(stored.items.sizes), np.int32),
         sums=np.empty(LANES, np.uint16),
         lanes=np.empty(LANES, np.float32),
@@ -101,6 +101,6 @@ class Rooms:
         if room is None or room.version != version:
             return _Room(version, *make_scratch(stored, model, goal), model, goal)
         if room.model is not model or room.goal != goal:
-            reaches = reaches_of(model, goal, float(room.scratch.sizes.sum()))
+            reaches = reaches_of(model, goal)
             return room._replace(scratch=room.scratch._replace(reaches=reaches), model=model, goal=goal)
         return room

@@ -32,7 +32,7 @@ def ladder(recalls, costs):
 
 
 def outlook(yields, efforts):
-    return Outlook(100, first_model(8), yields, efforts)
+    return Outlook(100, first_model(8), yields, efforts, 2 * K)
 
 
 def test_a_promise_takes_the_step_that_reached_half_of_what_it_allows_to_be_missed():
@@ -43,6 +43,17 @@ def test_a_promise_takes_the_step_that_reached_half_of_what_it_allows_to_be_miss
     assert (plan.factor, plan.extra) == pytest.approx((2, 0.1))
     between = about.plan(K, 0.89, 1000).goal.pool_yield  # aims at 0.945
     assert np.exp(-2) < between < np.exp(-1)
+
+
+def test_a_promise_takes_a_number_of_pools_where_that_is_cheaper_for_as_many_neighbours_as_it_was_tried_with():
+    efforts = ladder([0.5, 0.9, 1.0], [0.05, 0.1, 1.0])._replace(steps=np.log([0.01, 0.1, 1.0]))
+    about = outlook(ladder([0.5, 0.9, 0.99], [0.1, 0.2, 0.3]), efforts)
+    for k in (1, K, 2 * K):
+        assert about.plan(k, 0.8, 1000).goal.pools == 100
+    assert about.plan(2 * K + 1, 0.8, 1000).goal.pools == 0
+    assert about._replace(most=0).plan(K, 0.8, 1000).goal.pools == 0
+    dearer = about._replace(efforts=efforts._replace(costs=np.array([0.2, 0.3, 1.0])))
+    assert dearer.plan(K, 0.8, 1000).goal.pools == 0
 
 
 def test_a_promise_that_no_yield_keeps_takes_an_effort_and_one_that_none_keeps_cheaply_is_exact():
@@ -65,7 +76,7 @@ def test_an_effort_between_two_that_were_tried_is_corrected_by_both():
 
 
 def test_queries_that_equal_all_their_neighbours_miss_nothing():
-    plan = Plan(Goal(0, 0.1, 0.1, 1.0), 3.0, 0.5)
+    plan = Plan(Goal(0, 0.1, 0.1, 0.05, True), 3.0, 0.5)
     expected, nearest = np.array([1.0, 1.0], np.float32), np.array([False, True])
     assert plan.missed(expected, nearest, K).tolist() == [8.0, 0.0]
 
