@@ -125,9 +125,9 @@ def rotate_rows(x, mean, signs, out):  # type: ignore[no-untyped-def]
 
 @njit(**KERNEL)
 def rotate_differences(x, mean, signs, out):  # type: ignore[no-untyped-def]
-    """Subtract the mean and rotate, without scaling; shapes as for ``rotate_rows``."""
-    n, d = x.shape
-    for i in range(n):
+    """Subtract the mean and rotate, without scaling; shapes as for ``rotate_rows``, but rows of x may be longer."""
+    d = mean.shape[0]
+    for i in range(x.shape[0]):
         row = out[i]
         for k in range(d):
             row[k] = x[i, k] - mean[k]
@@ -144,6 +144,43 @@ def centre_rows(x, mean, unit, out):  # type: ignore[no-untyped-def]
             scale = np.float32(1.0 / np.sqrt(squares)) if squares > 0.0 else np.float32(0.0)
         for k in range(x.shape[1]):
             out[i, k] = x[i, k] * scale - mean[k]
+
+
+@njit(**KERNEL)
+def _sum_in_lanes(row, d, sums):  # type: ignore[no-untyped-def]
+    """Return the sum of the squares of the first ``d`` numbers, in sixteen running sums, float64 (16,)."""
+    sums[:] = 0.0
+    whole = d - d % LANES
+    for start in range(0, whole, LANES):
+        for lane in range(LANES):
+            value = np.float64(row[start + lane])
+            sums[lane] += value * value
+    for k in range(whole, d):
+        sums[0] += np.float64(row[k]) * np.float64(row[k])
+    return sums.sum()
+
+
+@njit(**KERNEL)
+def centre_queries(x, mean, unit, out, inverses, halves):  # type: ignore[no-untyped-def]
+    """Subtract the mean, from rows of unit length if ``unit`` is true, and measure.
+
+    ``x``: float32 (n, d); ``out``: float32 (n, w), zeros beyond d; ``inverses``: float32 (n,), of the lengths of x, 1
+    unless ``unit``; ``halves``: float32 (n,), of the squared lengths of ``out``. The last three are filled. The sums
+    may differ from those of stored rows in their last digits, because a query is not stored.
+    """
+    n, d = x.shape
+    sums = np.empty(LANES, np.float64)
+    for i in range(n):
+        scale = np.float32(1.0)
+        if unit:
+            scale = np.float32(1.0 / max(np.sqrt(_sum_in_lanes(x[i], d, sums)), 1e-30))
+        inverses[i] = scale
+        row = out[i]
+        for k in range(d):
+            row[k] = x[i, k] * scale - mean[k]
+        for k in range(d, row.shape[0]):
+            row[k] = np.float32(0.0)
+        halves[i] = np.float32(0.5 * _sum_in_lanes(row, d, sums))
 
 
 @njit(**KERNEL)
@@ -221,7 +258,10 @@ class Rotation:
         self._signs = make_signs(width, self.ROUNDS, seed)
 
     def __call__(self, x: F32, *, unit: bool | None = None) -> F32:
-        """Rotate C-contiguous float32 (n, dim) -> float32 (n, width); ``unit`` overrides the rotation's own."""
+        """Rotate C-contiguous float32 (n, dim) -> float32 (n, width); ``unit`` overrides the rotation's own.
+
+        Without scaling, rows may be longer than ``dim``: the rest is not read.
+        """
         out = np.empty((len(x), self.width), np.float32)
         rotate = rotate_rows if (self.unit if unit is None else unit) else rotate_differences
         rotate(x, self.mean, self._signs, out)

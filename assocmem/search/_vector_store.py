@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from assocmem._numerics.rotation import as_matrix, centre_rows, next_power_of_two
+from assocmem._numerics.rotation import as_matrix, centre_queries, centre_rows, next_power_of_two
 from assocmem._numerics.threads import ReadWriteLock, WriterLock
 from assocmem._numerics.types import F32, F64, I32, I64, U8, Arrays, Bools
 from assocmem._numerics.validation import check_ids, check_size, check_vectors
@@ -180,19 +180,20 @@ class VectorStore:
 
     def queries(self, q: F32) -> Queries:
         """Return queries, float32 (n, dim), in the forms that kernels take."""
-        wide, inverses = self.vectors.prepare_queries(q, cosine=self.metric != "l2")
         if self.metric == "ip":
-            centred, offsets = q, -(q @ self.mean)
+            wide, inverses = self.vectors.prepare_queries(q, cosine=True)
+            centred, offsets = wide, -(q @ self.mean)
         else:
-            centred = self._centred(q)
-            offsets = np.float32(0.5) * np.einsum("ij,ij->i", centred, centred)
+            wide, centred = self.vectors.widen(q), np.empty((len(q), self.vectors.width), np.float32)
+            inverses, offsets = np.empty(len(q), np.float32), np.empty(len(q), np.float32)
+            centre_queries(q, self.mean, self.cosine, centred, inverses, offsets)
         rotated = self.pools.rotate(centred)
         coarse = QueryTables(*self.tree.router.tables(rotated))
         fine = coarse if self.tree.coder is self.tree.router else QueryTables(*self.tree.coder.tables(rotated))
         # Entries of tables are rounded: an error per cluster, times the scale of a code, over what it codes.
         axes = self.tree.coder.axes
         noises = fine.terms[:, 0] ** 2 * np.float32((1 / axes if axes <= 2 else 2.0) / 12)
-        return Queries(wide, inverses, self.vectors.widen(centred), offsets.astype(np.float32), noises, coarse, fine)
+        return Queries(wide, inverses, centred, offsets, noises, coarse, fine)
 
     # Reading. Callers hold the lock, unless the docstring says otherwise
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,7 +66,27 @@ LEAST_TRIED, TRIAL_TIME = 96, 0.08
 """Queries, at least; and seconds, about, of one trial of more."""
 YIELDS = tuple(10.0 ** (-step / 2) for step in range(11))
 """Yields of pools that are tried, from 1 down; see ``Goal``."""
-EFFORTS = (0.003, 0.0045, 0.006, 0.009, 0.012, 0.018, 0.025, 0.035, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 0.9, 0.97)
+EFFORTS = (
+    0.003,
+    0.0045,
+    0.006,
+    0.009,
+    0.012,
+    0.018,
+    0.025,
+    0.035,
+    0.05,
+    0.07,
+    0.1,
+    0.15,
+    0.2,
+    0.3,
+    0.4,
+    0.55,
+    0.75,
+    0.9,
+    0.97,
+)
 """Efforts that are tried."""
 MOST_COPIES = 150
 """Copies of items that are looked past at most."""
@@ -339,6 +359,17 @@ class Certificate:
     def __init__(self) -> None:
         self.outlook: Outlook | None = None
         self._learning = WriterLock()
+        self._planned: tuple[Outlook, tuple[Any, ...], Plan | None] | None = None
+
+    def plan(self, store: VectorStore, k: int, promise: float, effort: float | None) -> Plan | None:
+        """Return what a search looks at, None for all vectors; the one before is kept. The caller holds the lock."""
+        outlook, pools = self.current(store), store.tree.items.pools_in_use
+        asked, known = (k, promise, effort, pools), self._planned
+        if known is not None and known[0] is outlook and known[1] == asked:
+            return known[2]
+        plan = outlook.plan(k, promise, pools) if effort is None else outlook.plan_of_effort(effort, pools)
+        self._planned = outlook, asked, plan
+        return plan
 
     def current(self, store: VectorStore) -> Outlook:
         """Return what searches may be expected to do. The caller holds the lock of the store."""

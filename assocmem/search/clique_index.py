@@ -203,8 +203,8 @@ class CliqueIndex:
         if self._is_exact() or not stats.items:
             return stats
         with self._store.lock.reading():
-            outlook = self._certificate.current(self._store)
-        if outlook.plan(10, self._promise, self._store.tree.items.pools_in_use) is None:
+            plan = self._certificate.plan(self._store, 10, self._promise, None)
+        if plan is None:
             return stats
         return stats._replace(expected_recall=self._promise)
 
@@ -641,10 +641,7 @@ class CliqueIndex:
         """Return what a search looks at; None for all vectors. The caller holds the lock."""
         if self._is_exact() or effort == 1 or (effort is None and promise == 1):
             return None
-        outlook = self._certificate.current(self._store)
-        if effort is None:
-            return outlook.plan(k, promise, self._store.tree.items.pools_in_use)
-        return outlook.plan_of_effort(effort, self._store.tree.items.pools_in_use)
+        return self._certificate.plan(self._store, k, promise, effort)
 
     def _within(self, q: F32, limit: float, promise: float, effort: float | None) -> list[tuple[F32, I64]]:
         """Return costs below a limit, lowest first, and ids, for each query, float32 (nq, dim)."""

@@ -114,3 +114,25 @@ def test_inner_products_are_those_of_all_rows(n):
     x, y = normal(4, n, 9), normal(5, 3, 9)
     found = rotation.inner_products(x, y)
     np.testing.assert_allclose(found, [[float(a @ b) for b in y] for a in x.astype(float)], rtol=1e-5)
+
+
+@pytest.mark.parametrize("unit", [False, True])
+@pytest.mark.parametrize("dim", [1, 15, 16, 100, 128])
+def test_queries_are_centred_and_measured_as_numpy_does_it(dim, unit):
+    rng = np.random.default_rng(dim)
+    x, mean = (rng.standard_normal((7, dim)) * 30).astype(np.float32), rng.standard_normal(dim).astype(np.float32)
+    width = -(-dim // 16) * 16
+    out, inverses, halves = np.full((7, width), np.nan, np.float32), np.empty(7, np.float32), np.empty(7, np.float32)
+    rotation.centre_queries(x, mean, unit, out, inverses, halves)
+    lengths = np.linalg.norm(x.astype(float), axis=1) if unit else np.ones(7)
+    centred = x / lengths[:, None] - mean
+    np.testing.assert_allclose(inverses, 1 / lengths, rtol=1e-6)
+    np.testing.assert_allclose(out[:, :dim], centred, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(out[:, dim:], 0)
+    np.testing.assert_allclose(halves, 0.5 * (centred**2).sum(axis=1), rtol=1e-4)
+
+
+def test_rows_that_are_longer_than_needed_are_rotated_as_if_they_were_not():
+    rotate = rotation.Rotation(20, 32, unit=False, seed=3)
+    x = np.random.default_rng(0).standard_normal((5, 32)).astype(np.float32)
+    np.testing.assert_array_equal(rotate(x), rotate(np.ascontiguousarray(x[:, :20])))
