@@ -10,18 +10,19 @@ import numpy.typing as npt
 
 from assocmem._numerics.rotation import as_matrix, centre_queries, centre_rows, next_power_of_two
 from assocmem._numerics.threads import ReadWriteLock, WriterLock
-from assocmem._numerics.types import F32, F64, I32, I64, U8, Arrays, Bools
+from assocmem._numerics.types import F32, F64, I32, I64, U8, Arrays, Bools, tell_if_new
 from assocmem._numerics.validation import check_ids, check_size, check_vectors
 from assocmem.codes.nibble_codes import NibbleCoder
 from assocmem.errors import DuplicateIdError, IdError, InputError, NothingAllowedError, PrecisionWarning, UnknownIdError
 from assocmem.search.centred_pools import CentredPools
 from assocmem.search.few_dimensions import FewDimensions
 from assocmem.search.id_map import IdMap
-from assocmem.search.pool_kernels import EMPTY_BIAS, POOL_ITEMS, QueryTables
-from assocmem.search.pool_tree import ADD_CHUNK, PoolTree
+from assocmem.search.pool_kernels import EMPTY_BIAS, POOL_ITEMS, QueryTables, insert_items
+from assocmem.search.pool_level import PoolLevel
+from assocmem.search.pool_tree import ADD_CHUNK, PoolTree, restore_level
 from assocmem.search.probing import Queries, Stored
 from assocmem.search.rerank import COSINE, L2, PRODUCT
-from assocmem.search.vector_table import VectorTable, is_coarse
+from assocmem.search.vector_table import COARSE, VectorTable, grown, is_coarse, nearest_square
 
 Metric = Literal["cosine", "l2", "ip"]
 METRICS: dict[str, int] = {"l2": L2, "cosine": COSINE, "ip": PRODUCT}
@@ -40,12 +41,16 @@ MEAN_GROWTH = 2
 """Growth of the index from one check of its mean to the next."""
 PRECISION_ROWS = 256
 """New vectors of which it is checked whether float16 can tell them apart."""
-FEW_ITEMS = 1024
-"""Items up to which this is checked at every addition."""
+FEW_ITEMS = 64
+"""Items up to which they are checked together with new ones, if these are few."""
 SPARE_SHARE = 2
 """An index is compacted when fewer than one in this many of its rows are in use."""
 LEAST_SPARE = 4096
 """Rows below which it is not."""
+POOLS_ABOVE = 5000
+"""Items up to which there are no pools, because every search compares all vectors."""
+FEW_DIMENSIONS = 8
+"""Dimensions up to which there are none, because a tree of boxes searches exactly."""
 
 
 class Stats(NamedTuple):
@@ -82,12 +87,14 @@ class VectorStore:
     """Vectors with ids, their codes in a pool tree, and the locks for threads.
 
     An item has an id, which the user sees, and a row, the number under which the table of vectors and the pool tree
-    contain it. For the parameters see ``CliqueIndex``.
+    contain it. Pools are made when searches will need them. For the parameters see ``CliqueIndex``.
 
     Attributes
     ----------
     pools : CentredPools
-        Codes; their members are rows.
+        Codes; their members are rows. Empty unless ``pooled``.
+    pooled : bool
+        Whether all items are in pools.
     mean : float32 (dim,)
         Subtracted from vectors (of unit length for cosine) before coding.
     vectors : VectorTable
@@ -116,7 +123,7 @@ class VectorStore:
         self.clusters = default_clusters(width) if clusters is None else check_size("clusters", clusters, 8)
         self.given_mean = mean is not None
         self.mean: F32 = np.zeros(dim, np.float32) if mean is None else as_matrix(mean, dim, "mean")[0].copy()
-        self.pools = self._new_pools()
+        self.pools, self.pooled = self._new_pools(), False
         self.features = ("float32" if dim <= SHORT else "float16") if features is None else features
         self.vectors = VectorTable(dim, self.features)
         self.few = FewDimensions()
@@ -125,10 +132,12 @@ class VectorStore:
         self.lock = ReadWriteLock()
         self._writing = WriterLock()
         self._rows = 0  # rows that have ever been used
+        self._used: Bools = np.zeros(0, np.bool_)  # by row, with room to grow
         self._free_rows: list[int] = []  # those of them that may be used again
         self._next_id = 0
         self._mean_count = 0  # items at the last check of the mean
         self._spread = 0, 0.0  # items when the mean spread of pools was taken, and the spread
+        self._nearest = 0, 0.0  # the same of the distance between nearest items, without pools
 
     def _new_pools(self) -> CentredPools:
         coder = NibbleCoder(rotated_width(self.dim), self.clusters)
@@ -197,13 +206,13 @@ class VectorStore:
 
     # Reading. Callers hold the lock, unless the docstring says otherwise
 
-    def _slot_of(self) -> I32:
-        """Slot of each row in the tree, int32 (rows,); -1 for unused rows."""
-        return self.tree.items.arrays.slot_of[: self._rows]
+    def _in_use(self) -> Bools:
+        """Whether each row is in use, bool (rows,)."""
+        return self._used[: self._rows]
 
     def used_rows(self) -> I32:
         """Return the rows of all items, int32 (n,), ascending."""
-        return np.flatnonzero(self.tree.items.arrays.slot_of[: self._rows] >= 0).astype(np.int32)
+        return np.flatnonzero(self._in_use()).astype(np.int32)
 
     def allowed_rows(self, allow: Any) -> U8:
         """Return which rows may be found, uint8 (rows,).
@@ -234,7 +243,7 @@ class VectorStore:
     def contains(self, id_: int) -> bool:
         """Return whether an item has an id, which must fit into int64. Takes the lock."""
         with self.lock.reading():
-            return bool(self.ids.rows(np.array([id_], np.int64), self._slot_of())[0] >= 0)
+            return bool(self.ids.rows(np.array([id_], np.int64), self._in_use())[0] >= 0)
 
     def all_ids(self) -> I64:
         """Return all ids, int64 (n,), ascending. Takes the lock."""
@@ -248,7 +257,7 @@ class VectorStore:
             return self.vectors.get(self._rows_of(wanted))
 
     def _rows_of(self, ids: I64) -> I32:
-        rows = self.ids.rows(ids, self._slot_of())
+        rows = self.ids.rows(ids, self._in_use())
         if (rows < 0).any():
             raise UnknownIdError(f"ids: expected ids of the index, found {ids[rows < 0][0]}, which it does not hold")
         return rows
@@ -260,7 +269,7 @@ class VectorStore:
             memory = {
                 "codes and pools": tree.items.nbytes,
                 "routing": self.pools.nbytes - tree.items.nbytes,
-                "ids": self.ids.nbytes + 8 * len(self._free_rows),
+                "ids": self.ids.nbytes + 8 * len(self._free_rows) + self._used.nbytes,
                 "vectors": self.vectors.nbytes,
             }
             pools = tree.items.pools_in_use
@@ -279,7 +288,7 @@ class VectorStore:
         self.vectors.check(x, nonzero=self.cosine)
         with self._writing:
             wanted = self._new_ids(len(x)) if ids is None else check_ids(ids, len(x))
-            known = np.zeros(len(x), np.bool_) if ids is None else self.ids.rows(wanted, self._slot_of()) >= 0
+            known = np.zeros(len(x), np.bool_) if ids is None else self.ids.rows(wanted, self._in_use()) >= 0
             if known.any():
                 if on_conflict == "refuse":
                     raise DuplicateIdError(
@@ -315,14 +324,24 @@ class VectorStore:
 
     def _would_be_coarse(self, x: F32) -> bool:
         if len(x) < 32 and self.count >= FEW_ITEMS:
-            spread = self.mean_spread()
             scale = np.maximum(np.linalg.norm(x, axis=1), 1e-30) if self.cosine else np.ones(len(x), np.float32)
             errors = ((x.astype(np.float16).astype(np.float32) - x) / scale[:, None]) ** 2
-            return bool(errors.sum(axis=1).mean() > 1e-4 * spread > 0)
+            return bool(errors.sum(axis=1).mean() > self._tolerable() > 0)
         sample = x[np.linspace(0, len(x) - 1, min(len(x), PRECISION_ROWS)).astype(np.int64)]
         if len(sample) < 64 and self.count:
             sample = np.concatenate([sample, self.vectors.get(self.some_rows(64))])
         return is_coarse(sample, unit=self.cosine)
+
+    def _tolerable(self) -> float:
+        """Return the squared error of stored vectors up to which they can be told apart."""
+        if self.pooled:
+            return 1e-4 * self.mean_spread()
+        count, square = self._nearest
+        if not 0.9 * self.count <= count <= 1.1 * self.count:
+            some = self.vectors.get(self.some_rows(PRECISION_ROWS), unit=self.cosine).astype(np.float64)
+            square = nearest_square(some)
+            self._nearest = self.count, square
+        return COARSE**2 * square
 
     def mean_spread(self) -> float:
         """Return the mean spread of pools, the mean squared distance of items to the centres.
@@ -357,7 +376,8 @@ class VectorStore:
         if (shift**2).sum() > MEAN_SHIFT * some.var(axis=0).sum():
             with self.lock.writing():
                 self.mean = np.asarray(self.mean + shift, np.float32)
-                self.pools.centre_again(self._centred_rows)
+                if self.pooled:
+                    self.pools.centre_again(self._centred_rows)
 
     def _new_ids(self, count: int) -> I64:
         if self._next_id + count > 2**63:
@@ -373,8 +393,19 @@ class VectorStore:
             with self.lock.writing():
                 self.ids.make_explicit(self._rows, self.used_rows())
 
+    def _wants_pools(self, count: int) -> bool:
+        return self.dim > FEW_DIMENSIONS and count > POOLS_ABOVE
+
+    def _pool(self, rows: I32) -> None:
+        """Add rows to the pools; their vectors are in the table."""
+        tell_if_new("adding vectors to pools", (insert_items,), 11)
+        for start in range(0, len(rows), MERGE_ROWS):
+            part = rows[start : start + MERGE_ROWS]
+            self.pools.add(self._centred_rows(part), part, self._centred_rows)
+        self.pooled = True
+
     def _add_chunk(self, x: F32, ids: I64, replaced: I64) -> None:
-        centred = self._centred(x)
+        centred = self._centred(x) if self.pooled else x
         with self.lock.writing():
             if len(replaced):
                 self._remove_rows(replaced, self._rows_of(replaced))
@@ -383,11 +414,19 @@ class VectorStore:
             rows = np.array([*old, *range(self._rows, self._rows + len(x) - reused)], np.int32)
             self.vectors.put(rows, x)
             self.ids.insert(ids, rows)
-            self.pools.add(centred, rows, self._centred_rows)
+            self._use(rows)
             self.few.added(rows)
             self._rows += len(x) - reused
+            if self.pooled:
+                self.pools.add(centred, rows, self._centred_rows)
+            elif self._wants_pools(self.count + len(x) - len(replaced)):
+                self._pool(self.used_rows())
             self.count += len(x) - len(replaced)
             self._next_id = max(self._next_id, int(ids.max()) + 1)
+
+    def _use(self, rows: I32) -> None:
+        self._used = grown(self._used, int(rows.max(initial=-1)) + 1)
+        self._used[rows] = True
 
     def remove(self, ids: npt.ArrayLike) -> None:
         """Remove items; UnknownIdError, and nothing is changed, for a missing id."""
@@ -414,15 +453,16 @@ class VectorStore:
                 vectors.put(np.arange(start, start + len(part), dtype=np.int32), self.vectors.get(part))
             self.few.reset()
             self.vectors, self.pools, self.ids = vectors, self._new_pools(), IdMap()
+            self.pooled = False
             self._rows, self._free_rows, self._next_id = len(rows), [], next_id
+            self._used = np.ones(len(rows), np.bool_)
             new = np.arange(len(rows), dtype=np.int32)
             if not np.array_equal(ids, new):
                 self.ids.make_explicit(0, new[:0])
             if len(rows):
                 self.ids.insert(ids, new)
-            for start in range(0, len(rows), MERGE_ROWS):
-                part = new[start : start + MERGE_ROWS]
-                self.pools.add(self._centred_rows(part), part, self._centred_rows)
+            if self._wants_pools(len(rows)):
+                self._pool(new)
 
     def clear(self) -> None:
         """Remove all items, and give their memory back; ids go on from where they were."""
@@ -432,12 +472,14 @@ class VectorStore:
             if self._next_id:
                 self.ids.make_explicit(0, np.empty(0, np.int32))
             self.count = self._rows = self._mean_count = 0
-            self._free_rows = []
+            self._free_rows, self._used, self.pooled = [], np.zeros(0, np.bool_), False
 
     def _remove_rows(self, ids: I64, rows: I32) -> None:
         self.few.removed(rows)
+        self._used[rows] = False
         for row in rows.tolist():
-            self.pools.remove(row)
+            if self.pooled:
+                self.pools.remove(row)
             if row >= len(self.vectors.head):  # rows of the head are never written again
                 self._free_rows.append(row)
         self.ids.remove(ids)
@@ -462,7 +504,7 @@ class VectorStore:
         with first._writing, second._writing, other.lock.reading():
             rows = other.used_rows()
             ids = other.ids.ids(rows)
-            known = self.ids.rows(ids, self._slot_of()) >= 0
+            known = self.ids.rows(ids, self._in_use()) >= 0
             if known.any():
                 raise DuplicateIdError(
                     f"merge: expected no id in both, found {ids[known][0]} ({known.sum()} such); remove them from one"
@@ -483,17 +525,27 @@ class VectorStore:
             self.vectors.put(new[part], other.vectors.get(rows[part]))
         self.ids.insert(ids, new)
         self.few.added(new)
-        numbers = np.full(max(1, other._rows), -1, np.int32)
-        numbers[rows] = new
+        if not self.pooled and (other.pooled or self._wants_pools(self.count + len(rows))):
+            self._pool(self.used_rows())
+        self._use(new)
+        self._rows += len(rows)
+        if other.pooled:
+            numbers = np.full(max(1, other._rows), -1, np.int32)
+            numbers[rows] = new
+            self._merge_pools(other, numbers)
+        elif self.pooled:
+            self._pool(new)
+        self.count += len(rows)
+        self._next_id = max(self._next_id, int(ids.max(initial=-1)) + 1)
+
+    def _merge_pools(self, other: VectorStore, numbers: I32) -> None:
+        """Copy the pools of another store; ``numbers``: int32, the rows that its rows have here."""
         pools = self.pools.merge(other.pools, numbers)
         if not np.array_equal(self.mean, other.mean):
             used = pools[self.tree.items.arrays.sizes[pools] > 0]
             for pool in used.tolist():
                 self.tree.remove_pool(pool)
             self.pools.encode_again(used, self._centred_rows)
-        self._rows += len(rows)
-        self.count += len(rows)
-        self._next_id = max(self._next_id, int(ids.max(initial=-1)) + 1)
 
     # Files
 
@@ -503,43 +555,61 @@ class VectorStore:
         if not self.ids.is_identity:
             arrays["ids"] = self.ids.row_ids[: self._rows]
         facts = {"rows": self._rows, "next_id": self._next_id, "given_mean": self.given_mean}
-        return {**self.kind, **facts, "stored": self.vectors.kind}, arrays | self.pools.state()
+        arrays |= self.pools.state() if self.pooled else {"used": self._in_use().astype(np.uint8)}
+        return {**self.kind, **facts, "stored": self.vectors.kind}, arrays
 
     def restore(self, facts: dict[str, Any], arrays: Arrays) -> None:
         """Use what ``state`` returned, in an empty store; mapped vectors stay in their file.
 
-        Codes of a file of the first format, which are those of whole vectors, are made again.
+        Codes of a file of the first format, which are those of whole vectors, are made again if they are needed.
 
         Raises
         ------
         KeyError, ValueError, InputError
             The facts and arrays cannot be those of a store.
         """
-        rows, old = int(facts["rows"]), "centres values" not in arrays
+        rows = int(facts["rows"])
         if arrays["mean"].shape != (self.dim,) or arrays["mean"].dtype != np.float32:
             raise ValueError(f"a mean of {arrays['mean'].dtype} and shape {arrays['mean'].shape}")
         self.mean = as_matrix(arrays["mean"], self.dim, "mean")[0]
         self.given_mean = bool(facts.get("given_mean", bool(self.mean.any())))
-        self.tree.restore_items(arrays) if old else self.pools.restore(arrays)
-        used = self.tree.items.members()
+        used = self._restore_used(arrays, rows)
         if int(used.max(initial=-1)) >= rows:
             raise ValueError("items without vectors")
         self.vectors = VectorTable(self.dim, facts.get("stored", self.features))
         self.vectors.restore(arrays["vectors"], rows)
-        self.tree.items.reserve(rows)
+        self._used = np.zeros(rows, np.bool_)
+        self._used[used] = True
         self._rows, self._next_id, self.count = rows, int(facts["next_id"]), len(used)
         if (ids := arrays.get("ids")) is not None:
             if ids.dtype != np.int64 or ids.shape != (rows,):
                 raise ValueError(f"ids of {ids.dtype}, shape {ids.shape}")
             check_ids(ids[used])
             self.ids.restore(ids, used)
-        unused = np.flatnonzero(self._slot_of() < 0)
+        unused = np.flatnonzero(~self._in_use())
         self._free_rows = unused[unused >= len(self.vectors.head)].tolist()
-        if old and self.count:
-            if not self.given_mean:
-                self.mean = self._mean_of(self.vectors.get(self.some_rows(MEAN_ROWS)))
-            self.pools.centre_again(self._centred_rows)
+        if "items codes" in arrays and "centres values" not in arrays and not self.given_mean and self.count:
+            self.mean = self._mean_of(self.vectors.get(self.some_rows(MEAN_ROWS)))
+        if self.pooled:
+            self.tree.items.reserve(rows)
+        elif self._wants_pools(self.count):
+            self._pool(used)
         self._mean_count = self.count
+
+    def _restore_used(self, arrays: Arrays, rows: int) -> I32:
+        """Use stored pools, if there are any of the present format; return the rows in use, int32 (n,)."""
+        if "centres values" in arrays:
+            self.pools.restore(arrays)
+            self.pooled = True
+            return self.tree.items.members()
+        if "items codes" in arrays:  # the first format: only its rows count
+            level = PoolLevel(self.tree.coder.code_bytes)
+            restore_level(level, "items", arrays)
+            return level.members()
+        marks = arrays["used"]
+        if marks.dtype != np.uint8 or marks.shape != (rows,):
+            raise ValueError(f"used rows of {marks.dtype} and shape {marks.shape}")
+        return np.flatnonzero(marks).astype(np.int32)
 
 
 def _trimmed(x: F64) -> F64:

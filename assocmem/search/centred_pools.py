@@ -17,7 +17,7 @@ from assocmem._numerics.types import F32, I32, I64, LANES, U16, Arrays
 from assocmem.codes.nibble_codes import NibbleCoder
 from assocmem.search.pool_kernels import CodedItems, QueryTables, write_codes
 from assocmem.search.pool_level import two_means
-from assocmem.search.pool_tree import ADD_CHUNK, SPLIT_ROUNDS, PoolTree
+from assocmem.search.pool_tree import ADD_CHUNK, SPLIT_ROUNDS, PoolTree, restore_level
 from assocmem.search.vector_table import grown
 
 HALF_RANGE = np.float32(1024)
@@ -231,7 +231,7 @@ class CentredPools:
             if wrong := self.tree.inconsistent_levels():
                 raise ValueError(f"{' and '.join(wrong)} that do not match the level below")
         else:
-            self.tree.restore_items(arrays)
+            restore_level(self.tree.items, "items", arrays)
         count = self.tree.items.pool_count
         if not count:
             return

@@ -23,10 +23,10 @@ from assocmem._numerics.validation import check_effort, check_radius, check_size
 from assocmem._storage.hdf5 import loaded_arrays, save_arrays
 from assocmem.codes.missing_values import MOMENT_ROWS, Moments, impute, split_known
 from assocmem.errors import DamagedError, DuplicateIdError, EmptyIndexError, InputError, MismatchError, RecallWarning
-from assocmem.search._vector_store import Conflict, Metric, Stats, VectorStore
+from assocmem.search._vector_store import FEW_DIMENSIONS, POOLS_ABOVE, Conflict, Metric, Stats, VectorStore
 from assocmem.search.certificate import Certificate, Plan
+from assocmem.search.few_dimensions import search_tree
 from assocmem.search.grouped import GroupOf, nearest_groups
-from assocmem.search.pool_kernels import insert_items
 from assocmem.search.probing import REPORTED, probe, probe_range
 from assocmem.search.rerank import measure_rows, rerank_all
 from assocmem.search.rooms import Rooms
@@ -34,14 +34,14 @@ from assocmem.search.rooms import Rooms
 __all__ = ["CliqueIndex", "SearchReport", "Stages", "Stats"]
 
 FILE_KIND = "clique index"
-FILE_VERSION = 2
-"""Format of the file: 2 since the codes are those of differences to the centres of pools."""
+FILE_VERSION = 3
+"""Format of the file: 2 since codes are those of differences to the centres of pools, 3 since small ones have none."""
+READABLE = 2, 3
+"""Formats of pickles that are read."""
 QUERY_BATCH = 256
 """Queries that are prepared together."""
-EXACT_UP_TO = 5000
-"""Items up to which every search compares all vectors, because pools would save nothing."""
-FEW_DIMENSIONS = 8
-"""Dimensions up to which every search is exact, by a tree of boxes."""
+EXACT_UP_TO = POOLS_ABOVE
+"""Items up to which every search compares all vectors."""
 DEFAULT_RECALL = 0.95
 """Promise of a search that is not told otherwise."""
 GUESSED_MISSED = 0.2
@@ -233,7 +233,6 @@ class CliqueIndex:
         IdError, DuplicateIdError
             The ids cannot be used. Nothing is changed.
         """
-        tell_if_new("adding vectors", (insert_items,), 11)
         return self._store.add(x, ids, on_conflict)
 
     def remove(self, ids: npt.ArrayLike) -> None:
@@ -611,10 +610,12 @@ class CliqueIndex:
             if certify:
                 report[:, 3] = plan.missed(report[:, 3], self._equal_all(costs[:, -1]), costs.shape[1])
         elif self.dim <= FEW_DIMENSIONS and not few:
+            tell_if_new("searching in few dimensions", (search_tree,), 4)
             compared = np.empty(len(q), np.int64)
             store.few.search(store, q, allowed, (costs, rows, compared))
             report[:, 2] = compared
         else:
+            tell_if_new("comparing vectors", (rerank_all,), 2)
             candidates = store.used_rows()
             if allowed is not None:
                 candidates = candidates[allowed[candidates] != 0]
@@ -693,10 +694,10 @@ class CliqueIndex:
         return {"version": FILE_VERSION, "facts": {**facts, "promise": self._promise}, "arrays": arrays}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if not isinstance(state, dict) or state.get("version") != FILE_VERSION:
+        if not isinstance(state, dict) or state.get("version") not in READABLE:
             found = state.get("version") if isinstance(state, dict) else type(state).__name__
             raise MismatchError(
-                f"pickle: expected one of a CliqueIndex of format {FILE_VERSION}, found {found!r}; read it with the "
+                f"pickle: expected one of a CliqueIndex of format 2 or 3, found {found!r}; read it with the "
                 "assocmem that wrote it, and save it to a file"
             )
         try:

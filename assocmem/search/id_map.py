@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from assocmem._numerics.types import I32, I64, KERNEL, Integers
+from assocmem._numerics.types import I32, I64, KERNEL, Bools, Integers
 from assocmem.search.vector_table import grown
 
 EMPTY = -1
@@ -92,12 +92,12 @@ class IdMap:
         """Bytes of all arrays."""
         return 0 if self._keys is None else self.row_ids.nbytes + self._keys.nbytes + self._rows.nbytes
 
-    def rows(self, ids: I64, slot_of: I32) -> I32:
-        """Return the rows of ids, int32, -1 for unknown ids; ``slot_of``: int32 (rows,), below 0 for unused rows."""
+    def rows(self, ids: I64, used: Bools) -> I32:
+        """Return the rows of ids, int32, -1 for unknown ids; ``used``: bool (rows,), whether a row is in use."""
         if self._keys is None:
-            inside = ids < len(slot_of)
+            inside = ids < len(used)
             rows = np.where(inside, ids, 0).astype(np.int32)
-            inside &= (slot_of[rows] >= 0) if len(slot_of) else False
+            inside &= used[rows] if len(used) else False
             return np.where(inside, rows, -1).astype(np.int32)
         out = np.empty(len(ids), np.int32)
         find_ids(self._keys, self._rows, ids, out)

@@ -243,11 +243,7 @@ class PoolTree:
         Whether the levels fit together is not checked; see ``inconsistent_levels``.
         """
         for name, level in self.named_levels():
-            _restore_level(level, name, arrays)
-
-    def restore_items(self, arrays: Arrays) -> None:
-        """Use the items of what ``state`` returned, in an empty tree; their pools must be inserted again."""
-        _restore_level(self.items, "items", arrays)
+            restore_level(level, name, arrays)
 
     def inconsistent_levels(self) -> list[str]:
         """Return the names of levels whose members are not exactly the pools in use on the level below."""
@@ -259,5 +255,6 @@ class PoolTree:
         return names
 
 
-def _restore_level(level: PoolLevel, name: str, arrays: Arrays) -> None:
+def restore_level(level: PoolLevel, name: str, arrays: Arrays) -> None:
+    """Use the arrays of one level of what ``PoolTree.state`` returned; ValueError as of ``PoolLevel.restore``."""
     level.restore({part: arrays[f"{name} {part}"] for part in STORED_ARRAYS})

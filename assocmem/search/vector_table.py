@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from assocmem._numerics.simd import widen_row
-from assocmem._numerics.types import F32, I32, KERNEL, LANES, AnyArray
+from assocmem._numerics.types import F32, F64, I32, KERNEL, LANES, AnyArray
 from assocmem._storage.hdf5 import is_mapped
 from assocmem.errors import InputError
 
@@ -67,13 +67,18 @@ def is_coarse(x: F32, *, unit: bool) -> bool:
     if unit:
         exact, halves = (a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-300) for a in (exact, halves))
     error = float(np.median(((exact - halves) ** 2).sum(axis=1)))
-    centred = exact - exact.mean(axis=0)
+    return error > COARSE**2 * nearest_square(exact) > 0
+
+
+def nearest_square(x: F64) -> float:
+    """Return the median squared distance of vectors, float64 (n, d), to the nearest other one; 0 if all are equal."""
+    centred = x - x.mean(axis=0)
     squares = (centred**2).sum(axis=1)
     distances = squares[:, None] + squares - 2 * centred @ centred.T
     distances[distances <= 1e-12 * max(float(squares.max(initial=0.0)), 1e-300)] = np.inf  # equal ones, and itself
     nearest = distances.min(axis=1, initial=np.inf)
     nearest = nearest[np.isfinite(nearest)]
-    return bool(len(nearest)) and error > COARSE**2 * float(np.median(nearest))
+    return float(np.median(nearest)) if len(nearest) else 0.0
 
 
 class VectorTable:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from assocmem.search import _vector_store
 from assocmem.search.clique_index import CliqueIndex
 from tests.search.pool_helpers import check_tree
 
@@ -65,6 +66,11 @@ def item_codes(index):
 
 def check_structure(index):
     store = store_of(index)
+    assert len(index) == len(store.used_rows()) == len(index.ids())
+    if not store.pooled:
+        assert len(index) <= _vector_store.POOLS_ABOVE or index.dim <= _vector_store.FEW_DIMENSIONS
+        assert store.tree.items.is_empty
+        return
     check_tree(store.tree, store.used_rows().tolist())
     sizes = store.tree.items.arrays.sizes
     assert len(index) == int(sizes.sum()) == len(index.ids())

@@ -371,6 +371,6 @@ def test_another_kind_of_file_is_a_mismatch(path, mmap):
 def test_a_newer_format_is_a_mismatch(path, mmap):
     small().save(path)
     with h5py.File(path, "r+") as file:
-        file.attrs["format"] = 3
-    with pytest.raises(MismatchError, match="expected format 2, found 3; it was written by a newer assocmem: update"):
+        file.attrs["format"] = 4
+    with pytest.raises(MismatchError, match="expected format 3, found 4; it was written by a newer assocmem: update"):
         CliqueIndex.load(path, mmap=mmap)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from assocmem.errors import DuplicateIdError, EmptyIndexError, UnknownIdError
-from assocmem.search import pool_tree
+from assocmem.search import _vector_store, pool_tree
 from assocmem.search.clique_index import CliqueIndex
 from tests import naive_index
 from tests.search.index_helpers import check_structure, facts_of
@@ -147,6 +147,10 @@ class Life(RuleBasedStateMachine):
         self.truth.next_id = facts_of(self.index)["next_id"]
         assert self.truth.next_id > max(self.truth.vectors, default=-1)
 
+    @rule()
+    def compact(self):
+        self.index.compact()
+
     @rule(seed=seeds)
     def merge_a_known_id(self, seed):
         if self.truth.vectors:
@@ -163,8 +167,9 @@ class Life(RuleBasedStateMachine):
         check_structure(self.index)
 
 
-@pytest.mark.parametrize("groups_from", [3, 10**9])
-def test_an_index_behaves_like_a_dictionary(groups_from, monkeypatch):
+@pytest.mark.parametrize(("groups_from", "pools_above"), [(3, 0), (10**9, 0), (3, 200)])
+def test_an_index_behaves_like_a_dictionary(groups_from, pools_above, monkeypatch):
+    monkeypatch.setattr(_vector_store, "POOLS_ABOVE", pools_above)
     monkeypatch.setattr(pool_tree, "SEARCH_GROUPS_FROM", groups_from)
     monkeypatch.setattr(pool_tree, "ADD_GROUPS_FROM", groups_from)
     steps = settings(max_examples=15, stateful_step_count=20, deadline=None, derandomize=True)

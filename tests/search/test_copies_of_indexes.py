@@ -47,8 +47,8 @@ def test_a_fitted_estimator_can_be_copied():
 
 def test_a_pickle_of_another_version_is_a_mismatch_and_a_damaged_one_is_damage():
     state = made(1, 50).__getstate__()
-    with pytest.raises(MismatchError, match="expected one of a CliqueIndex of format 2, found 3"):
-        CliqueIndex.__new__(CliqueIndex).__setstate__(state | {"version": 3})
+    with pytest.raises(MismatchError, match="expected one of a CliqueIndex of format 2 or 3, found 4"):
+        CliqueIndex.__new__(CliqueIndex).__setstate__(state | {"version": 4})
     with pytest.raises(DamagedError, match="expected a complete CliqueIndex, found damage"):
         CliqueIndex.__new__(CliqueIndex).__setstate__(state | {"arrays": {}})
 

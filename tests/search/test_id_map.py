@@ -48,31 +48,31 @@ def test_the_hash_table_behaves_like_a_dictionary(seed, size):
 @given(seed=seeds)
 def test_explicit_ids_are_found_again(seed):
     rng = np.random.default_rng(seed)
-    table, slot_of = IdMap(), np.where(rng.random(50) < 0.8, np.arange(50) % 7, -1).astype(np.int32)
-    used = np.flatnonzero(slot_of >= 0).astype(np.int32)
+    table, marks = IdMap(), rng.random(50) < 0.8
+    used = np.flatnonzero(marks).astype(np.int32)
     asked = np.array([*range(60), HIGHEST])
-    before = table.rows(asked, slot_of)
-    assert before.tolist() == [i if i < 50 and slot_of[i] >= 0 else -1 for i in asked.tolist()]
+    before = table.rows(asked, marks)
+    assert before.tolist() == [i if i < 50 and marks[i] else -1 for i in asked.tolist()]
     assert table.is_identity
     assert table.nbytes == 0
     table.make_explicit(50, used)
     assert not table.is_identity
     assert table.nbytes > 0
-    np.testing.assert_array_equal(table.rows(asked, slot_of), before)
+    np.testing.assert_array_equal(table.rows(asked, marks), before)
     new = 1000 + some_ids(rng, 300).clip(max=HIGHEST - 1000)
     new = np.unique(new)
     rows = np.arange(50, 50 + len(new), dtype=np.int32)
     for part in np.array_split(np.arange(len(new)), 7):
         table.insert(new[part], rows[part])
-    np.testing.assert_array_equal(table.rows(new, slot_of), rows)
+    np.testing.assert_array_equal(table.rows(new, marks), rows)
     np.testing.assert_array_equal(table.ids(rows), new)
-    np.testing.assert_array_equal(table.rows(asked[:50], slot_of), before[:50])
+    np.testing.assert_array_equal(table.rows(asked[:50], marks), before[:50])
     table.remove(new[::2])
-    assert (table.rows(new[::2], slot_of) == -1).all()
-    np.testing.assert_array_equal(table.rows(new[1::2], slot_of), rows[1::2])
+    assert (table.rows(new[::2], marks) == -1).all()
+    np.testing.assert_array_equal(table.rows(new[1::2], marks), rows[1::2])
     again = IdMap()
     again.restore(table.row_ids, rows[1::2])
-    np.testing.assert_array_equal(again.rows(new, slot_of), table.rows(new, slot_of))
+    np.testing.assert_array_equal(again.rows(new, marks), table.rows(new, marks))
 
 
 @pytest.mark.parametrize("explicit", [False, True])
@@ -81,20 +81,20 @@ def test_row_minus_1_has_id_minus_1(explicit):
     if explicit:
         table.make_explicit(5, np.arange(5, dtype=np.int32))
     assert table.ids(np.array([[3, -1], [-1, 0]], np.int32)).tolist() == [[3, -1], [-1, 0]]
-    assert table.rows(np.empty(0, np.int64), np.empty(0, np.int32)).tolist() == []
+    assert table.rows(np.empty(0, np.int64), np.empty(0, np.bool_)).tolist() == []
 
 
 def test_an_empty_map_has_no_ids():
-    table, none = IdMap(), np.empty(0, np.int32)
+    table, none = IdMap(), np.empty(0, np.bool_)
     assert table.rows(np.array([0, 5]), none).tolist() == [-1, -1]
     assert len(table.row_ids) == 0
-    table.make_explicit(0, none)
+    table.make_explicit(0, np.empty(0, np.int32))
     assert table.rows(np.array([0, 5]), none).tolist() == [-1, -1]
     assert table.ids(np.array([-1])).tolist() == [-1]
 
 
 def test_a_map_of_one_row_knows_one_id():
-    assert IdMap().rows(np.array([5, 0]), np.zeros(1, np.int32)).tolist() == [-1, 0]
+    assert IdMap().rows(np.array([5, 0]), np.ones(1, np.bool_)).tolist() == [-1, 0]
 
 
 def entries(table):
