@@ -25,6 +25,7 @@ from assocmem.codes.missing_values import MOMENT_ROWS, Moments, impute, split_kn
 from assocmem.errors import DamagedError, DuplicateIdError, EmptyIndexError, InputError, MismatchError, RecallWarning
 from assocmem.search._vector_store import FEW_DIMENSIONS, POOLS_ABOVE, Conflict, Metric, Stats, VectorStore
 from assocmem.search.certificate import Certificate, Plan
+from assocmem.search.exact import MANY, compare_all
 from assocmem.search.few_dimensions import search_tree
 from assocmem.search.grouped import GroupOf, nearest_groups
 from assocmem.search.probing import REPORTED, probe, probe_range
@@ -42,6 +43,8 @@ QUERY_BATCH = 256
 """Queries that are prepared together."""
 EXACT_UP_TO = POOLS_ABOVE
 """Items up to which every search compares all vectors."""
+FEWER_DIMENSIONS = 5
+"""Dimensions up to which a tree of boxes is quicker than a product of matrices, however few items there are."""
 DEFAULT_RECALL = 0.95
 """Promise of a search that is not told otherwise."""
 GUESSED_MISSED = 0.2
@@ -609,7 +612,7 @@ class CliqueIndex:
                 probe(stored, store.queries(q), model, goal, metric, room, (costs, rows, report))
             if certify:
                 report[:, 3] = plan.missed(report[:, 3], self._equal_all(costs[:, -1]), costs.shape[1])
-        elif self.dim <= FEW_DIMENSIONS and not few:
+        elif self.dim <= FEW_DIMENSIONS and not few and not self._is_quick_to_multiply(len(q)):
             tell_if_new("searching in few dimensions", (search_tree,), 4)
             compared = np.empty(len(q), np.int64)
             store.few.search(store, q, allowed, (costs, rows, compared))
@@ -619,8 +622,7 @@ class CliqueIndex:
             candidates = store.used_rows()
             if allowed is not None:
                 candidates = candidates[allowed[candidates] != 0]
-            queries = store.vectors.prepare_queries(q, cosine=self.cosine)
-            rerank_all(queries, store.vectors.parts, candidates, store.ids.row_ids, metric, (costs, rows))
+            compare_all(store.vectors, q, store.mean, candidates, store.ids.row_ids, metric, (costs, rows))
             report[:, 2] = len(candidates)
         return rows
 
@@ -633,6 +635,10 @@ class CliqueIndex:
     def _is_exact(self) -> bool:
         """Return whether every search compares all vectors, or rules out those that are left."""
         return len(self) <= EXACT_UP_TO or self.dim <= FEW_DIMENSIONS
+
+    def _is_quick_to_multiply(self, queries: int) -> bool:
+        """Return whether comparing all vectors with so many queries is quicker than a tree of boxes."""
+        return self.dim > FEWER_DIMENSIONS and len(self) <= EXACT_UP_TO and queries >= MANY
 
     def _are_few(self, allowed: U8) -> bool:
         count = int(np.count_nonzero(allowed))
