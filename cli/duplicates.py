@@ -61,8 +61,8 @@ def duplicates(
     Copies that were scaled, compressed, blurred, mirrored or recoloured are found, and most that were cropped, rotated
     or captioned a little. The first item of a group is the one that is similar to most of the others; every member is
     printed with its similarity to it. With --against or --other, a group is an item and its copies in the other place;
-    both places must be indexed. Nothing is removed. In a pipe, each member is a line: group, similarity, path, start,
-    end.
+    both places must be indexed. Hard and symbolic links are no copies of what they lead to, and are left out. Nothing
+    is removed. In a pipe, each member is a line: group, similarity, path, start, end.
 
     Example: assocmem duplicates ~/Pictures/2024 --against ~/Backup
 
@@ -91,6 +91,8 @@ def duplicates(
     elif found:
         emit_table(("group", "similarity", "path", "from", "to"), _rows(found))
     copied = sum(len(copies.copies) for copies in found)
+    if links := sum(len(copies.links) for copies in found):
+        say(f"{count(links, 'link')} to these files left out: removing what a link leads to would lose it")
     if found:
         say(f"{count(len(found), 'group')}, {count(copied, 'copy', 'copies')}")
     else:
@@ -102,11 +104,14 @@ def duplicates(
 
 def _copies_of(photos: Collection, file: str, least: float) -> list[Copies]:
     """Return what the file is a copy of, as one group whose first member is the file."""
+    from assocmem.index.query.near_duplicates import Files
     from assocmem.index.results import Copies, Hit
 
-    path = os.path.abspath(file)
+    path, files = os.path.abspath(file), Files()
     found = [hit for hit in photos.originals(file, k=_MOST) if hit.score >= least and hit.path != path]
-    return [Copies(Hit(1, -1, path, "query", None, None, _IDENTICAL), found)] if found else []
+    links = [hit for hit in found if files.identity(hit.path) == files.identity(path)]
+    copies = [hit for hit in found if files.identity(hit.path) != files.identity(path)]
+    return [Copies(Hit(1, -1, path, "query", None, None, _IDENTICAL), copies, links)] if copies else []
 
 
 def _rows(found: list[Copies]) -> Any:

@@ -19,6 +19,7 @@ from assocmem.index.results import (
     Concept,
     ConceptHit,
     Copies,
+    Gone,
     Hit,
     Info,
     Progress,
@@ -181,17 +182,19 @@ class Collection:
         """
         return self._indexer.add([absolute(path) for path in listed(paths)], progress, threads)
 
-    def remove(self, paths: StrPath | Iterable[StrPath] = (), *, missing: bool = False) -> int:
+    def remove(self, paths: StrPath | Iterable[StrPath] = (), *, missing: bool = False, insist: bool = False) -> int:
         """Remove the items of files and folders, and with ``missing`` those whose files are gone.
 
-        Returns the number of removed items. The files themselves are never touched.
+        Files of a folder that is missing as a whole, empty or unreadable are kept, because a disk that is not mounted
+        looks like that (see ``gone``); with ``insist`` they are removed too. Returns the number of removed items. The
+        files themselves are never touched.
 
         Raises
         ------
         CollectionError
             A path is not in the collection; nothing is removed.
         """
-        return self._indexer.remove([absolute(path) for path in listed(paths)], missing=missing)
+        return self._indexer.remove([absolute(path) for path in listed(paths)], missing=missing, insist=insist)
 
     # Search
 
@@ -486,6 +489,14 @@ class Collection:
         with self._session.reading() as catalog:
             paths = catalog.paths()
         return [path for _, path in paths if not os.path.lexists(path)]
+
+    def gone(self) -> Gone:
+        """Return which files no longer exist, and which are only out of reach; see ``remove``."""
+        from assocmem.index.ingest.gone import find_gone
+
+        with self._session.reading() as catalog:
+            found = find_gone(catalog.paths(), catalog.roots)
+        return Gone(sorted(found.gone.values()), found.out_of_reach)
 
     def verify(self, *, progress: Callable[[int, int], Any] | None = None) -> list[str]:
         """Check catalog, segments and memories against each other; returns what is wrong, nothing if all is well."""

@@ -27,6 +27,26 @@ class Hit:
     """cosine similarity, or the probability of the concept asked for"""
 
 
+@dataclass(frozen=True, slots=True)
+class OutOfReach:
+    """Files that cannot be found, but are not known to be gone."""
+
+    folder: str
+    reason: str
+    """why the folder says nothing about its files, such as ``an empty folder``"""
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What ``remove(missing=True)`` takes out, and what it keeps."""
+
+    files: list[str]
+    """files that no longer exist"""
+    out_of_reach: list[OutOfReach]
+    """folders that are missing as a whole, empty, or unreadable, as on a disk that is not mounted"""
+
+
 Ranked: TypeAlias = list[tuple[int, float]]
 """(item id, score), best first."""
 
@@ -47,6 +67,8 @@ class Copies:
     copies: list[Hit]
     """most similar first; scores are similarities to the original: the cosine similarity of the features, plus what
     that of the sketches exceeds 0.6 by; from 1.0 on they are copies, from 0.85 on similar"""
+    links: list[Hit] = field(default_factory=list)
+    """other names of the same files, hard or symbolic links: removing what they lead to would lose it"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,12 +54,12 @@ class Indexer:
         report.elapsed_s = time.perf_counter() - started
         return report
 
-    def remove(self, paths: list[str], *, missing: bool = False) -> int:
+    def remove(self, paths: list[str], *, missing: bool = False, insist: bool = False) -> int:
         """Remove the items of files and folders; see ``Collection.remove``."""
         session = self._session
         session.snapshot()
         with session.writing() as catalog:
-            count = Writer(catalog, session.folder, session.coder).remove(paths, missing=missing)
+            count = Writer(catalog, session.folder, session.coder).remove(paths, missing=missing, insist=insist)
             refresh_if_due(session.snapshot(), session.folder, session.coder, session.message_coder)
         return count
 
@@ -91,6 +91,8 @@ class _Run:
         """Index everything new or changed under ``paths``; under the writer's lock."""
         report = self.report
         self.writer.sweep()
+        with self.writer.catalog.transaction():
+            self.writer.catalog.add_roots([path for path in paths if os.path.lexists(path)])
         jobs, refused = self._plan(paths)
         try:
             if jobs:

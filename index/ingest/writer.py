@@ -17,6 +17,7 @@ import numpy as np
 from assocmem._storage.hdf5 import sync
 from assocmem.codes.dct_sketches import SKETCH_LENGTH, sketch
 from assocmem.errors import CollectionError
+from assocmem.index.ingest.gone import find_gone
 from assocmem.index.ingest.pipeline import End, Item, Job, Result, softmax
 from assocmem.index.store.catalog import Catalog
 from assocmem.index.store.disk import remove_file
@@ -168,9 +169,10 @@ class Writer:
 
     # Removing
 
-    def remove(self, paths: list[str], *, missing: bool) -> int:
+    def remove(self, paths: list[str], *, missing: bool, insist: bool = False) -> int:
         """Remove the items of files and of everything in folders; with ``missing`` also those of files that are gone.
 
+        With ``insist``, files that are out of reach count as gone; see ``gone.py``.
         Returns the number of items; CollectionError, and nothing is changed, if a path has neither item nor failure.
         """
         failed = [failure.path for failure in self.catalog.failures()]
@@ -185,7 +187,8 @@ class Writer:
             chosen |= mine
             cleared |= trouble
         if missing:
-            gone = {file_id: name for file_id, name in self.catalog.paths() if not os.path.lexists(name)}
+            found = find_gone(self.catalog.paths(), self.catalog.roots)
+            gone = found.gone | found.kept if insist else found.gone
             chosen |= gone
             cleared |= set(gone.values())
         with self.catalog.transaction():

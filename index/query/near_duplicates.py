@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -92,11 +93,60 @@ def _with_paths(ours: Session, theirs: Session, found: Sequence[tuple[Ranked, Ra
     originals = {hit.item: hit for hit in ours.hits([pair for original, _ in found for pair in original])}
     copies = {hit.item: hit for hit in theirs.hits([pair for _, ranked in found for pair in ranked])}
     groups = []
+    files = Files()
     for original, ranked in found:
         first, others = _ranked(original, originals), _ranked(ranked, copies)
-        if first and any(hit.path != first[0].path or theirs is not ours for hit in others):
-            groups.append(Copies(first[0], others))
+        if first and (group := _without_links(first[0], others, files, alike=theirs is ours)):
+            groups.append(group)
     return groups
+
+
+def _without_links(original: Hit, others: list[Hit], files: Files, *, alike: bool) -> Copies | None:
+    """Return a group in which each file has one name; None if no other file is left.
+
+    ``alike``: all are of one collection. Then a file may be the original under another name, and shots of one video are
+    no copies of each other.
+    """
+    if alike and (better := files.name_of(original.path, [hit.path for hit in others])) != original.path:
+        same = next(hit for hit in others if hit.path == better)
+        others = [replace(original, score=same.score) if hit is same else hit for hit in others]
+        original = replace(same, score=original.score)
+    names: dict[object, str] = {files.identity(original.path): original.path}
+    for path in sorted({hit.path for hit in others}, key=lambda path: (os.path.islink(path), path)):
+        names.setdefault(files.identity(path), path)
+    itself = files.identity(original.path)
+    links = [hit for hit in others if names[files.identity(hit.path)] != hit.path]
+    copies = [hit for hit in others if names[files.identity(hit.path)] == hit.path]
+    if not alike:
+        copies = [hit for hit in copies if files.identity(hit.path) != itself]
+    if all(files.identity(hit.path) == itself for hit in copies):
+        return None
+    ranked = [replace(hit, rank=rank) for rank, hit in enumerate(copies, 1)]
+    return Copies(original, ranked, links)
+
+
+class Files:
+    """Which paths lead to the same file. Each is looked at once."""
+
+    def __init__(self) -> None:
+        self._identities: dict[str, object] = {}
+
+    def identity(self, path: str) -> object:
+        """Return the device and number of a file, which its hard and symbolic links share; its path if it is gone."""
+        if path not in self._identities:
+            try:
+                status = os.stat(path)
+                self._identities[path] = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
+            except OSError:
+                self._identities[path] = path
+        return self._identities[path]
+
+    def name_of(self, path: str, others: list[str]) -> str:
+        """Return which of the names of a file is no link; the path itself if none or all are."""
+        if not os.path.islink(path):
+            return path
+        same = [other for other in others if self.identity(other) == self.identity(path) and not os.path.islink(other)]
+        return min(same, default=path)
 
 
 def _ranked(ranked: Ranked, hits: dict[int, Hit]) -> list[Hit]:

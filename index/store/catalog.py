@@ -8,6 +8,7 @@ functions that produce it are here too, because a path is the key of a file.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -179,6 +180,17 @@ class Catalog:
         """Return the value of a meta key, or None."""
         found = self.row("SELECT value FROM meta WHERE key = ?", (key,))
         return None if found is None else str(found[0])
+
+    @property
+    def roots(self) -> list[str]:
+        """What was indexed so far, files and folders; not known of collections that were made before 0.1."""
+        return list(json.loads(self.meta("roots") or "[]"))
+
+    def add_roots(self, paths: list[str]) -> None:
+        """Note what is indexed; part of a transaction."""
+        roots = self.roots
+        if new := [path for path in dict.fromkeys(paths) if path not in roots]:
+            self.set_meta("roots", json.dumps([*roots, *new]))
 
     def set_meta(self, key: str, value: str) -> None:
         """Set a meta key."""

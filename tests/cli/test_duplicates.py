@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -38,7 +39,8 @@ def test_groups_are_printed(run, tmp_path):
     assert answer["groups"][0]["original"].keys() == {"rank", "item", "path", "kind", "start", "end", "score"}
     across = run("duplicates", tmp_path / "in", "--against", tmp_path / "copies").stdout
     assert across.count("\n") == 4
-    assert run("duplicates", "--other", tmp_path / "photos.amem", "--json").stdout.count('"original"') == 6 + 2
+    itself = run("duplicates", "--other", tmp_path / "photos.amem", "--json").stdout
+    assert itself.count('"original"') == 4  # a file is no copy of itself, whatever collection it is in
 
 
 def test_a_sheet_is_written_but_not_over_another_file(run, tmp_path):
@@ -51,6 +53,42 @@ def test_a_sheet_is_written_but_not_over_another_file(run, tmp_path):
     assert page.count("<img") == 2
     (tmp_path / "notes.html").write_text("mine")
     assert "left alone" in run("duplicates", "--html", tmp_path / "notes.html", code=1).stderr
+
+
+def linked_pictures(tmp_path):
+    """One true copy; a hard link, a symbolic link beside its target, and one from a folder that is indexed first."""
+    one, two, three = pictures(tmp_path / "in", range(3))
+    (tmp_path / "in/hard.png").hardlink_to(one)
+    (tmp_path / "in/link.png").symlink_to(two)
+    (tmp_path / "in/copy.png").write_bytes(three.read_bytes())
+    (tmp_path / "albums").mkdir()
+    (tmp_path / "albums/best.png").symlink_to(three)
+    return three, tmp_path / "in/copy.png", tmp_path / "albums/best.png"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_links_are_never_copies(run, tmp_path):
+    three, copy, album = linked_pictures(tmp_path)
+    run("index", tmp_path / "albums", tmp_path / "in")
+    plain = run("duplicates")
+    assert {line.split("\t")[2] for line in plain.stdout.splitlines()} == {str(three), str(copy)}
+    assert "1 link to these files left out" in plain.stderr
+    assert "1 group, 1 copy" in plain.stderr
+    (group,) = json.loads(run("duplicates", "--json").stdout)["groups"]
+    assert [hit["path"] for hit in group["links"]] == [str(album)]
+    assert {group["original"]["path"], group["copies"][0]["path"]} == {str(three), str(copy)}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_links_are_never_copies_in_another_place_or_of_a_file(run, tmp_path):
+    three, copy, album = linked_pictures(tmp_path)
+    run("index", tmp_path / "albums", tmp_path / "in")
+    across = run("duplicates", tmp_path / "in", "--against", tmp_path / "albums", "--json").stdout
+    assert [group["original"]["path"] for group in json.loads(across)["groups"]] == [str(copy)]
+    for asked in (three, album):
+        (group,) = json.loads(run("duplicates", "--of", asked, "--json").stdout)["groups"]
+        assert [hit["path"] for hit in group["copies"]] == [str(copy)]
+    assert json.loads(run("duplicates", "--of", tmp_path / "in/hard.png", "--json").stdout)["groups"] == []
 
 
 def test_without_copies_and_with_invalid_arguments_there_is_a_message(run, tmp_path):
