@@ -17,7 +17,7 @@ test: $(VENV)/test.stamp
 	$(VENV)/bin/python -m pytest
 	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -q tests/codes/test_winner_codes.py tests/concepts/test_unit_counts.py tests/numerics/test_bits.py \
 		tests/memory/test_clique.py tests/memory/test_recall.py tests/memory/test_familiarity_kernels.py tests/numerics/test_rotation.py tests/codes/test_nibble_codes.py tests/numerics/test_byte_shuffle.py \
-		tests/numerics/test_simd.py tests/search/test_vector_table.py tests/search/test_rerank.py tests/search/test_id_map.py \
+		tests/numerics/test_simd.py tests/search/test_vector_table.py tests/search/test_rerank.py tests/search/test_exact.py tests/search/test_id_map.py \
 		tests/search/test_pool_kernels.py tests/search/test_pool_level.py tests/search/test_pool_tree.py \
 		tests/concepts/test_random_features.py tests/concepts/test_naive_bayes.py
 
