@@ -54,13 +54,17 @@ def index(
         int | None,
         typer.Option(min=1, metavar="N", help="Decoding threads. Default: one per core.", show_default=False),
     ] = None,
+    recheck: Annotated[
+        bool, typer.Option("--recheck", help="Read the contents of all files again, not only of new and changed ones.")
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """Index files and folders.
 
-    A later run reads only what is new or has changed. You can interrupt it at any time: the next run continues where
-    it stopped. Files that cannot be read are listed at the end with the reason; the others are indexed. The exit code
-    is 1 if nothing could be indexed.
+    A later run reads only what is new or has changed, by size and time; --recheck reads the contents of all files, and
+    finds those that were replaced or damaged in place. You can interrupt it at any time: the next run continues where
+    it stopped. Thumbnails, previews and other companions of pictures are left out, and counted. Files that cannot be
+    read are listed at the end with the reason; the others are indexed. The exit code is 1 if nothing could be indexed.
 
     Example: assocmem index ~/Pictures ~/Videos
 
@@ -70,7 +74,7 @@ def index(
     with open_collection(collection, extractor=extractor, weights=weights, options=options) as photos:
         prepare_kernels(storing=True)
         with _progress_bar() as progress:
-            report = photos.add(paths, progress=progress, threads=threads)
+            report = photos.add(paths, progress=progress, threads=threads, recheck=recheck)
         missing = 0 if json_ or not report.items else len(photos.missing())
     if json_:
         _print_json(report)
@@ -138,6 +142,7 @@ def _print_json(report: AddReport) -> None:
         "indexed": report.indexed,
         "unchanged": report.unchanged,
         "failed": [{"path": failure.path, "reason": failure.reason} for failure in report.failed],
+        "left_out": report.left_out,
         "items": report.items,
         "elapsed_s": round(report.elapsed_s, 3),
     })  # fmt: skip
@@ -159,6 +164,8 @@ def _print_report(report: AddReport, missing: int) -> None:
     parts.append(f"{count(report.unchanged, 'file')} unchanged")
     if report.moved:
         parts.append(f"{count(report.moved, 'file')} recognised (moved, copied or touched)")
+    if report.left_out:
+        say(f"{count(len(report.left_out), 'companion')} left out (thumbnails, previews, backups; --json lists them)")
     if report.failed:
         parts.append(f"{count(len(report.failed), 'file')} with trouble")
     emit(f"{', '.join(parts)}; {count(report.items, 'item')} in the collection, {report.elapsed_s:.1f} s")

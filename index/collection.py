@@ -156,6 +156,7 @@ class Collection:
         *,
         progress: Callable[[Progress], None] | None = None,
         threads: int | None = None,
+        recheck: bool = False,
     ) -> AddReport:
         """Index files and folders: only what is new or changed is read.
 
@@ -167,6 +168,9 @@ class Collection:
             Called after each file.
         threads : int, optional
             Decoding threads; one per core by default.
+        recheck : bool
+            Read the contents of all files: a file may have been replaced by one of the same size and time, or be
+            damaged. Only what is not what it was is described anew.
 
         Returns
         -------
@@ -180,7 +184,7 @@ class Collection:
         CollectionMismatchError, DamagedCollectionError
             The collection cannot take the items; nothing is written.
         """
-        return self._indexer.add([absolute(path) for path in listed(paths)], progress, threads)
+        return self._indexer.add([absolute(path) for path in listed(paths)], progress, threads, recheck=recheck)
 
     def remove(self, paths: StrPath | Iterable[StrPath] = (), *, missing: bool = False, insist: bool = False) -> int:
         """Remove the items of files and folders, and with ``missing`` those whose files are gone.

@@ -145,6 +145,9 @@ class AddReport:
     """files recognised by content under another path, not read by the network again"""
     failed: list[Failure] = field(default_factory=list)
     """files that could not be read, or not to their end; by path"""
+    left_out: list[str] = field(default_factory=list)
+    """companions of pictures that were passed over: thumbnails, previews, backups, unfinished downloads; whole folders
+    of them, and those with a file ``.nomedia``, are one entry each"""
     known_failures: frozenset[str] = frozenset()
     """their paths if they failed before, have not changed, and were not tried again"""
     items: int = 0

@@ -33,7 +33,12 @@ class Indexer:
         self._session = session
 
     def add(
-        self, paths: list[str], progress: Callable[[Progress], None] | None = None, threads: int | None = None
+        self,
+        paths: list[str],
+        progress: Callable[[Progress], None] | None = None,
+        threads: int | None = None,
+        *,
+        recheck: bool = False,
     ) -> AddReport:
         """Index files and folders, given by absolute paths; see ``Collection.add``."""
         started = time.perf_counter()
@@ -46,7 +51,7 @@ class Indexer:
         with session.writing(create=True) as catalog:
             session.snapshot()  # damage is found before anything is written or removed
             writer = Writer(catalog, session.folder, session.coder)
-            run = _Run(writer, lambda: session.extractor, progress, threads or os.cpu_count() or 1)
+            run = _Run(writer, lambda: session.extractor, progress, threads or os.cpu_count() or 1, recheck=recheck)
             report = run.index(paths)
             refresh_if_due(session.snapshot(), session.folder, session.coder, session.message_coder)
             counts = catalog.counts()
@@ -73,11 +78,14 @@ class _Run:
         extractor: Callable[[], Extractor],
         progress: Callable[[Progress], None] | None,
         threads: int,
+        *,
+        recheck: bool,
     ) -> None:
         self.writer = writer
         self.extractor = extractor
         self.progress = progress
         self.threads = threads
+        self.recheck = recheck
         self.report = AddReport()
         self.total = 0
         self.done = 0
@@ -91,8 +99,7 @@ class _Run:
         """Index everything new or changed under ``paths``; under the writer's lock."""
         report = self.report
         self.writer.sweep()
-        with self.writer.catalog.transaction():
-            self.writer.catalog.add_roots([path for path in paths if os.path.lexists(path)])
+        self.writer.roots = [path for path in paths if os.path.lexists(path)]
         jobs, refused = self._plan(paths)
         try:
             if jobs:
@@ -105,7 +112,8 @@ class _Run:
             report.interrupted = True
         if not report.interrupted:
             _forget_failures(self.writer, paths, self.tried_again - {failure.path for failure in report.failed})
-        _store_refused(self.writer, refused)
+        self.writer.note_roots()
+        _store_refused(self.writer, refused, recheck=self.recheck)
         report.known_failures = frozenset(self.unread)
         report.failed = sorted([*report.failed, *refused], key=lambda failure: failure.path)
         try:
@@ -118,7 +126,7 @@ class _Run:
         """Return the files to be read, and the failures of those that are not even tried."""
         jobs: list[Job] = []
         refused: list[Failure] = []
-        for step in plan(walk(paths), self._settled):
+        for step in plan(walk(paths, self.report.left_out), self._settled):
             if isinstance(step, Job):
                 jobs.append(step)
             elif isinstance(step, Failure):
@@ -132,13 +140,13 @@ class _Run:
         """Return whether the collection has a file unchanged; a known failure is reported again."""
         failure = self.writer.catalog.failure(found.path)
         if failure is not None:
-            if failure.lasting and _unchanged(failure, found):
+            if failure.lasting and _unchanged(failure, found) and not self.recheck:
                 self.unread.add(found.path)
                 return failure
             self.tried_again.add(found.path)
             return False
         known = self.writer.catalog.file(found.path)
-        return known is not None and _unchanged(known[1], found)
+        return known is not None and _unchanged(known[1], found) and not self.recheck
 
     def _read(self, jobs: list[Job], known: Callable[[bytes], bool]) -> None:
         """Pull jobs through the stages."""
@@ -161,11 +169,18 @@ class _Run:
                     self._commit()
                     self.writer.merge_small_segments(_MERGE_AT_WORK)
 
+    def _is_same(self, result: Result) -> bool:
+        """Return whether a file has the content, the size and the time that the catalog knows."""
+        end, known = result.end, self.writer.catalog.file(result.end.job.found.path)
+        return end.known and known is not None and known[1].hash == end.hash and _unchanged(known[1], end.job.found)
+
     def _commit(self) -> None:
         """Store what is complete."""
         if self.batch:
+            same = sum(map(self._is_same, self.batch)) if self.recheck else 0
             self.report.indexed += self.writer.commit(self.batch)
-            self.report.moved += sum(result.end.known for result in self.batch)
+            self.report.unchanged += same
+            self.report.moved += sum(result.end.known for result in self.batch) - same
             self.report.failed += [r.end.failure for r in self.batch if r.end.failure is not None]
         self.batch, self.waiting, self.last_commit = [], 0, time.monotonic()
 
@@ -186,8 +201,11 @@ def _known(reader: Catalog) -> Callable[[bytes], bool]:
     return known
 
 
-def _store_refused(writer: Writer, refused: list[Failure]) -> None:
-    """Store failures of files that were not even tried; items of a file that has become something else are dead."""
+def _store_refused(writer: Writer, refused: list[Failure], *, recheck: bool) -> None:
+    """Store failures of files that were not even tried; items of a file that has become something else are dead.
+
+    With ``recheck``, a file of the same size and time may be something else too.
+    """
     if not refused:
         return
     catalog = writer.catalog
@@ -196,7 +214,7 @@ def _store_refused(writer: Writer, refused: list[Failure]) -> None:
             if os.path.lexists(failure.path):
                 catalog.set_failure(failure)
             known = catalog.file(failure.path) if failure.lasting else None
-            if known is not None and not _unchanged(known[1], failure):
+            if known is not None and (recheck or not _unchanged(known[1], failure)):
                 catalog.remove_files([known[0]])
                 catalog.next_generation()
 

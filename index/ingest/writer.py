@@ -50,6 +50,8 @@ class Writer:
         if not self.folder.exists():
             self.folder.mkdir(exist_ok=True)
             sync(folder)
+        self.roots: list[str] = []
+        """What is being indexed; noted with the first files."""
         self.lost: list[Job] = []
         """Files whose content seemed known, but left the collection meanwhile: they have to be decoded after all."""
 
@@ -78,6 +80,7 @@ class Writer:
         with self.catalog.transaction():
             rows: list[tuple[int, int, str, float | None, float | None]] = []
             parts: list[SegmentData] = []
+            self.catalog.add_roots(self.roots)
             for result in results:
                 self._store_file(result, copies.get(result.end.job, []), rows, parts)
             if rows:
@@ -87,6 +90,12 @@ class Writer:
                 self.catalog.add_items((*row, number, position) for position, row in enumerate(rows))
             self.catalog.next_generation()
         return len(rows)
+
+    def note_roots(self) -> None:
+        """Note what was indexed, if no file was new."""
+        if not set(self.roots) <= set(self.catalog.roots):
+            with self.catalog.transaction():
+                self.catalog.add_roots(self.roots)
 
     def _store_file(
         self,

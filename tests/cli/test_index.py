@@ -9,7 +9,7 @@ def test_index_reports_as_json(ask, tmp_path):
     pictures(tmp_path / "in", range(3))
     (tmp_path / "in" / "bad.jpg").write_bytes(b"\xff\xd8\xff")
     answer = ask("index", tmp_path / "in")
-    assert answer.keys() == {"indexed", "unchanged", "failed", "items", "elapsed_s"}
+    assert answer.keys() == {"indexed", "unchanged", "failed", "left_out", "items", "elapsed_s"}
     assert (answer["indexed"], answer["unchanged"], answer["items"]) == (3, 0, 3)
     assert [failure.keys() for failure in answer["failed"]] == [{"path", "reason"}]
     assert answer["failed"][0]["path"].endswith("bad.jpg")

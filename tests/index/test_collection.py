@@ -146,6 +146,32 @@ def test_removing_what_is_not_there_removes_nothing(photos, tmp_path):
     assert len(photos) == 3
 
 
+def test_a_file_that_was_replaced_in_place_is_found_by_reading_contents_again(photos, tmp_path):
+    paths = pictures(tmp_path / "in", range(4))
+    photos.add(paths)
+    new, status = pictures(tmp_path / "new", [9])[0].read_bytes(), paths[0].stat()
+    size = max(status.st_size, len(new))
+    for path in paths:  # padded to one size, as on a camera's card; what is behind the end of a PNG does not count
+        path.write_bytes(path.read_bytes().ljust(size, b"\0"))
+        os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    photos.add(paths)
+    before = {hit.path: hit.score for hit in photos.search(tmp_path / "new" / os.listdir(tmp_path / "new")[0], 4)}
+    paths[0].write_bytes(new.ljust(size, b"\0"))
+    os.utime(paths[0], ns=(status.st_mtime_ns, status.st_mtime_ns))
+    report = photos.add(paths)
+    assert (report.indexed, report.unchanged) == (0, 4)
+    report = photos.add(paths, recheck=True)
+    assert (report.indexed, report.unchanged, report.moved) == (1, 3, 0)
+    after = {hit.path: hit.score for hit in photos.search(paths[0], 4)}
+    assert after[str(paths[0])] > max(0.999, before[str(paths[0])])
+    assert len(photos) == 4
+    paths[1].write_bytes(b"\0" * size)  # damaged in place: told, and no longer found
+    os.utime(paths[1], ns=(status.st_mtime_ns, status.st_mtime_ns))
+    report = photos.add(paths, recheck=True)
+    assert [failure.path for failure in report.failed] == [str(paths[1])]
+    assert len(photos) == 3
+
+
 def test_items_of_files_that_are_gone(photos, tmp_path):
     paths = pictures(tmp_path / "in", range(4))
     photos.add(paths)

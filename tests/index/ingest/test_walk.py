@@ -78,6 +78,28 @@ def test_a_skipped_name_is_taken_if_it_is_named_explicitly(tmp_path, name):
         assert names(tmp_path, parent) == [name]
 
 
+COMPANIONS = ["MVI_1.THM", "a.JPG_original", "a.jpg.bak", "b.jpg.part", "c.crdownload", "Thumbnails", "sub/thumbs",
+    "My Previews.lrdata", "L.photoslibrary/resources", "L.photoslibrary/database", "WhatsApp"]  # fmt: skip
+INSIDE = ["Thumbnails/t.jpg", "sub/thumbs/t.jpg", "My Previews.lrdata/1/p.jpg", "WhatsApp/.nomedia",
+    "WhatsApp/sub/w.jpg", "L.photoslibrary/resources/d.jpg", "L.photoslibrary/database/search/s.jpg",
+    *COMPANIONS[:5]]  # fmt: skip
+TAKEN = ["L.photoslibrary/originals/0/o.jpg", "a.jpg", "original.jpg", "thumbs up.jpg", "thumbs.jpg", "sub/b.jpg"]
+
+
+def test_companions_of_pictures_are_left_out_and_counted(tmp_path):
+    tree(tmp_path, *TAKEN, *INSIDE, "notes.bak", ".hidden/c.jpg")
+    left_out = []
+    found = [os.path.relpath(found.path, tmp_path) for found in walk([tmp_path], left_out)]
+    assert sorted(set(found) - {"notes.bak"}) == sorted(TAKEN)
+    assert sorted(os.path.relpath(path, tmp_path) for path in left_out) == sorted(COMPANIONS)
+
+
+@pytest.mark.parametrize("name", COMPANIONS)
+def test_a_companion_is_taken_if_it_is_named(tmp_path, name):
+    tree(tmp_path, *TAKEN, *INSIDE)
+    assert any(inside == name or inside.startswith(name + "/") for inside in names(tmp_path, tmp_path / name))
+
+
 def test_collections_are_skipped_unless_named_explicitly(tmp_path):
     tree(tmp_path, "a.jpg", "my.amem/catalog.sqlite3", "my.amem/segments/00000001.h5", "my.amem/x.jpg", "z.jpg")
     assert names(tmp_path) == ["a.jpg", "z.jpg"]
