@@ -66,27 +66,8 @@ LEAST_TRIED, TRIAL_TIME = 96, 0.08
 """Queries, at least; and seconds, about, of one trial of more."""
 YIELDS = tuple(10.0 ** (-step / 2) for step in range(11))
 """Yields of pools that are tried, from 1 down; see ``Goal``."""
-EFFORTS = (
-    0.003,
-    0.0045,
-    0.006,
-    0.009,
-    0.012,
-    0.018,
-    0.025,
-    0.035,
-    0.05,
-    0.07,
-    0.1,
-    0.15,
-    0.2,
-    0.3,
-    0.4,
-    0.55,
-    0.75,
-    0.9,
-    0.97,
-)
+EFFORTS = (0.003, 0.0045, 0.006, 0.009, 0.012, 0.018, 0.025, 0.035, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75,
+    0.9, 0.97)  # fmt: skip
 """Efforts that are tried."""
 MOST_COPIES = 150
 """Copies of items that are looked past at most."""

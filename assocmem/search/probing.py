@@ -4,7 +4,7 @@ A query goes through four steps. The codes of all pools are scored. The centres 
 and the best of these are probed: the codes of their items are scored. Items with promising scores are compared by
 their vectors. The distance of the k-th nearest item so far says how many nearer items a pool that was not probed, or an
 item that was not compared, is expected to hold: that is a lookup in three ``rates``, which ``certificate.py`` learns.
-So a search knows what it may have missed, and ends when that is as little as the promise allows.
+So a search leaves out what is not worth a look, and knows what it may have missed.
 
 Heights are half squared distances (of unit vectors for the cosine), or negative inner products: the lowest is the
 nearest. Scores are negative heights. Costs are what the caller gets: squared distances, negative cosines, negative
