@@ -92,14 +92,14 @@ def compare_all(
     found, room = np.zeros(len(q), np.int64), np.empty(len(q) * BLOCK, np.float32)
     for first in range(0, len(rows), BLOCK):
         part = rows[first : first + BLOCK]
-        x, terms, longest = _block(vectors, part, centre, metric)
-        floors = starts, slope, _errors(squares, longest, vectors.width, metric)
+        x, terms, longest = block_of(vectors, part, centre, metric)
+        floors = starts, slope, errors_of(squares, longest, vectors.width, metric)
         scores = room[: len(q) * len(x)]
         np.matmul(wide, x.T, out=scores.reshape(len(q), len(x)))
         keep_nearest(scores, terms, floors, queries, vectors.parts, part, ids, metric, found, out)
 
 
-def _block(vectors: VectorTable, rows: I32, centre: F32, metric: int) -> tuple[F32, tuple[F32, F32], float]:
+def block_of(vectors: VectorTable, rows: I32, centre: F32, metric: int) -> tuple[F32, tuple[F32, F32], float]:
     """Return rows less the centre, float32 (m, width), their terms, and the greatest squared length."""
     m = -(-len(rows) // LANES) * LANES
     x = np.zeros((m, vectors.width), np.float32)
@@ -116,7 +116,7 @@ def _block(vectors: VectorTable, rows: I32, centre: F32, metric: int) -> tuple[F
     return x, (factors, halves), float(squares.max())
 
 
-def _errors(squares: F64, longest: float, width: int, metric: int) -> F64:
+def errors_of(squares: F64, longest: float, width: int, metric: int) -> F64:
     """Return by how much scores, and the costs that they are held against, may be wrong together, float64 (n,).
 
     Sums of ``width`` products err by less than their number times ROUNDING times the lengths (Higham, Accuracy and

@@ -84,9 +84,9 @@ def test_few_rows_are_compared_if_the_mean_is_near(monkeypatch):
     x, q = rng.standard_normal((2000, 32)).astype(np.float32), rng.standard_normal((20, 32)).astype(np.float32)
     mean, rows, table = np.zeros(32, np.float32), np.arange(2000, dtype=np.int32), table_of(x)
     squares = (q.astype(float) ** 2).sum(axis=1)
-    block, terms, longest = exact._block(table, rows[:512], mean, L2)
+    block, terms, longest = exact.block_of(table, rows[:512], mean, L2)
     scores = q @ block.T - terms[1]
     costs = ((q[:, None].astype(float) - x[:512]) ** 2).sum(axis=2)
-    errors = exact._errors(squares, longest, 32, L2)
+    errors = exact.errors_of(squares, longest, 32, L2)
     assert (np.abs((0.5 * squares)[:, None] - 0.5 * costs - scores) < errors[:, None]).all()
     assert errors.max() < 1e-3 * costs.min()
