@@ -337,11 +337,15 @@ class VectorStore:
         if self.pooled:
             return 1e-4 * self.mean_spread()
         count, square = self._nearest
-        if not 0.9 * self.count <= count <= 1.1 * self.count:
+        if not self._is_about(count):
             some = self.vectors.get(self.some_rows(PRECISION_ROWS), unit=self.cosine).astype(np.float64)
             square = nearest_square(some)
             self._nearest = self.count, square
         return COARSE**2 * square
+
+    def _is_about(self, count: int) -> bool:
+        """Return whether a number of items is within a tenth of the present one."""
+        return 0.9 * self.count <= count <= 1.1 * self.count
 
     def mean_spread(self) -> float:
         """Return the mean spread of pools, the mean squared distance of items to the centres.
@@ -349,7 +353,7 @@ class VectorStore:
         It is taken again when a tenth of the items is new.
         """
         count, spread = self._spread
-        if not 0.9 * self.count <= count <= 1.1 * self.count:
+        if not self._is_about(count):
             spread = float(self.pools.centres.spreads[self.tree.items.used_pools()].mean())
             self._spread = self.count, spread
         return spread
@@ -568,12 +572,12 @@ class VectorStore:
         KeyError, ValueError, InputError
             The facts and arrays cannot be those of a store.
         """
-        rows = int(facts["rows"])
+        rows, first = int(facts["rows"]), "items codes" in arrays and "centres values" not in arrays
         if arrays["mean"].shape != (self.dim,) or arrays["mean"].dtype != np.float32:
             raise ValueError(f"a mean of {arrays['mean'].dtype} and shape {arrays['mean'].shape}")
         self.mean = as_matrix(arrays["mean"], self.dim, "mean")[0]
         self.given_mean = bool(facts.get("given_mean", bool(self.mean.any())))
-        used = self._restore_used(arrays, rows)
+        used = self._restore_used(arrays, rows, first=first)
         if int(used.max(initial=-1)) >= rows:
             raise ValueError("items without vectors")
         self.vectors = VectorTable(self.dim, facts.get("stored", self.features))
@@ -588,7 +592,7 @@ class VectorStore:
             self.ids.restore(ids, used)
         unused = np.flatnonzero(~self._in_use())
         self._free_rows = unused[unused >= len(self.vectors.head)].tolist()
-        if "items codes" in arrays and "centres values" not in arrays and not self.given_mean and self.count:
+        if first and not self.given_mean and self.count:
             self.mean = self._mean_of(self.vectors.get(self.some_rows(MEAN_ROWS)))
         if self.pooled:
             self.tree.items.reserve(rows)
@@ -596,13 +600,16 @@ class VectorStore:
             self._pool(used)
         self._mean_count = self.count
 
-    def _restore_used(self, arrays: Arrays, rows: int) -> I32:
-        """Use stored pools, if there are any of the present format; return the rows in use, int32 (n,)."""
+    def _restore_used(self, arrays: Arrays, rows: int, *, first: bool) -> I32:
+        """Use stored pools, if there are any; return the rows in use, int32 (n,).
+
+        ``first``: whether the pools are those of the first format, of which only the rows count.
+        """
         if "centres values" in arrays:
             self.pools.restore(arrays)
             self.pooled = True
             return self.tree.items.members()
-        if "items codes" in arrays:  # the first format: only its rows count
+        if first:
             level = PoolLevel(self.tree.coder.code_bytes)
             restore_level(level, "items", arrays)
             return level.members()

@@ -107,7 +107,7 @@ class _Places:
             return folder, os_reason(error)
         if empty:
             return folder, "an empty folder"
-        inside = any(root in self._roots for root in (folder, *_above(folder)))
+        inside = not self._roots.isdisjoint((folder, *_above(folder)))
         if missing != folder and not inside and folder not in self._survivors:
             return missing, "no such folder"
         return None

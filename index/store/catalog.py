@@ -183,7 +183,7 @@ class Catalog:
 
     @property
     def roots(self) -> list[str]:
-        """What was indexed so far, files and folders; not known of collections that were made before 0.1."""
+        """What was indexed so far, files and folders; none if nothing was indexed since they are noted."""
         return list(json.loads(self.meta("roots") or "[]"))
 
     def add_roots(self, paths: list[str]) -> None:

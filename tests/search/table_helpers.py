@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
-from assocmem.search.rerank import COSINE, L2
+from assocmem.search.rerank import COSINE, L2, PRODUCT
 from assocmem.search.vector_table import DTYPES, VectorTable
+from tests.strategies import seeds
 
 DIM = 20
+COMPARISONS = {
+    "seed": seeds,
+    "kind": st.sampled_from(list(DTYPES)),
+    "metric": st.sampled_from([L2, COSINE, PRODUCT]),
+    "in_head": st.sampled_from([0, 4]),
+    "named": st.booleans(),
+}
+"""What comparisons of queries with a table must not depend on: values, types, metrics, mapped rows, ids."""
 EVERY_KIND = pytest.mark.parametrize("kind", DTYPES)
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from assocmem.search import exact
 from assocmem.search.exact import compare_all
 from assocmem.search.rerank import COSINE, L2, PRODUCT, rerank_all
-from assocmem.search.vector_table import DTYPES, VectorTable
-from tests.search.table_helpers import filled, vectors
-from tests.strategies import PLAIN, law, seeds
+from assocmem.search.vector_table import VectorTable
+from tests.search.table_helpers import COMPARISONS, filled, vectors
+from tests.strategies import PLAIN, law
 
 
 def both(table, q, mean, rows, ids, metric, k):
@@ -36,14 +36,7 @@ def check_same(*arguments):
 
 
 @law
-@given(
-    seed=seeds,
-    kind=st.sampled_from(list(DTYPES)),
-    metric=st.sampled_from([L2, COSINE, PRODUCT]),
-    in_head=st.sampled_from([0, 4]),
-    named=st.booleans(),
-    block=st.sampled_from([16, 48]),
-)
+@given(**COMPARISONS, block=st.sampled_from([16, 48]))
 def test_answers_are_those_of_one_comparison_after_another(seed, kind, metric, in_head, named, block):
     """Vectors of few different numbers have many equal costs: ties go to the lower id."""
     rng = np.random.default_rng(seed)

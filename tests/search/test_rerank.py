@@ -5,22 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from assocmem.search.rerank import COSINE, L2, PRODUCT, measure_rows, rerank_all
-from assocmem.search.vector_table import DTYPES
-from tests.search.table_helpers import EVERY_KIND, cost, filled, vectors, widened
-from tests.strategies import PLAIN, law, seeds
+from tests.search.table_helpers import COMPARISONS, EVERY_KIND, cost, filled, vectors, widened
+from tests.strategies import PLAIN, law
 
 
 @law
-@given(
-    seed=seeds,
-    kind=st.sampled_from(list(DTYPES)),
-    metric=st.sampled_from([L2, COSINE, PRODUCT]),
-    in_head=st.sampled_from([0, 4]),
-    named=st.booleans(),
-)
+@given(**COMPARISONS)
 def test_the_nearest_are_kept_and_ties_go_to_the_lower_id(seed, kind, metric, in_head, named):
     rng = np.random.default_rng(seed)
     n, k, count = 12 if PLAIN else 30, int(rng.integers(1, 8)), 3 if PLAIN else 11
