@@ -104,14 +104,13 @@ def duplicates(
 
 def _copies_of(photos: Collection, file: str, least: float) -> list[Copies]:
     """Return what the file is a copy of, as one group whose first member is the file."""
-    from assocmem.index.query.near_duplicates import Files
-    from assocmem.index.results import Copies, Hit
+    from assocmem.index.query.near_duplicates import Files, without_links
+    from assocmem.index.results import Hit
 
-    path, files = os.path.abspath(file), Files()
+    path = os.path.abspath(file)
     found = [hit for hit in photos.originals(file, k=_MOST) if hit.score >= least and hit.path != path]
-    links = [hit for hit in found if files.identity(hit.path) == files.identity(path)]
-    copies = [hit for hit in found if files.identity(hit.path) != files.identity(path)]
-    return [Copies(Hit(1, -1, path, "query", None, None, _IDENTICAL), copies, links)] if copies else []
+    group = without_links(Hit(1, -1, path, "query", None, None, _IDENTICAL), found, Files(), alike=False)
+    return [] if group is None else [group]
 
 
 def _rows(found: list[Copies]) -> Any:

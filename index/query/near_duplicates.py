@@ -96,12 +96,12 @@ def _with_paths(ours: Session, theirs: Session, found: Sequence[tuple[Ranked, Ra
     files = Files()
     for original, ranked in found:
         first, others = _ranked(original, originals), _ranked(ranked, copies)
-        if first and (group := _without_links(first[0], others, files, alike=theirs is ours)):
+        if first and (group := without_links(first[0], others, files, alike=theirs is ours)):
             groups.append(group)
     return groups
 
 
-def _without_links(original: Hit, others: list[Hit], files: Files, *, alike: bool) -> Copies | None:
+def without_links(original: Hit, others: list[Hit], files: Files, *, alike: bool) -> Copies | None:
     """Return a group in which each file has one name; None if no other file is left.
 
     ``alike``: all are of one collection. Then a file may be the original under another name, and shots of one video are

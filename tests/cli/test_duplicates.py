@@ -100,3 +100,13 @@ def test_without_copies_and_with_invalid_arguments_there_is_a_message(run, tmp_p
     altered(tmp_path / "out", [1])
     assert "0001.png" in run("duplicates", "--of", tmp_path / "out" / "0001-jpeg.jpg").stdout
     assert "not in the collection" in run("duplicates", tmp_path / "typo", code=1).stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_a_copy_with_two_names_is_one_copy_of_a_file(run, tmp_path):
+    _, copy, _ = linked_pictures(tmp_path)
+    (tmp_path / "in/second name.png").hardlink_to(copy)
+    run("index", tmp_path / "in")
+    (group,) = json.loads(run("duplicates", "--of", tmp_path / "in/0002.png", "--json").stdout)["groups"]
+    assert [(hit["rank"], hit["path"]) for hit in group["copies"]] == [(1, str(copy))]
+    assert [hit["path"] for hit in group["links"]] == [str(tmp_path / "in/second name.png")]
