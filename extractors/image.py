@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import struct
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ DEFAULT_MAX_PIXELS: Final = 100_000_000
 """Pixels of the largest picture that is decoded, counted after the shrinking that a JPEG decoder does for free."""
 
 _HARD_MAX_PIXELS = 1_000_000_000  # beyond this, even a JPEG that is shrunk to a few pixels takes seconds
+_NEARLY_WHITE = 235
+"""Values above this cannot be told from a white ground."""
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSE = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -42,6 +45,13 @@ _TRANSPOSE = {
     7: Pillow.Transpose.TRANSVERSE,
     8: Pillow.Transpose.ROTATE_90,
 }
+_END_OF_JPEG = b"\xff\xd9"
+_NOT_ZERO = b"\x5a" * 4096
+"""Bytes that would be decoded as something, were anything still to be decoded."""
+_JPEG_SEGMENTS = frozenset((*range(0xC0, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE))
+"""Second bytes of the markers that a JPEG may have before its end."""
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+"""The marker after the data of a scan, which escapes 0xff and counts its restarts."""
 # The plug-in classes are called directly, not through PIL.Image.open, which compares with the global
 # PIL.Image.MAX_IMAGE_PIXELS and warns. That limit belongs to the host application; ours is checked below.
 # (The readers of TIFF and WebP check the global once more; its default is about as high as our limit.)
@@ -91,8 +101,9 @@ def read_image(path: str | os.PathLike[str], *, min_side: int = 224, max_pixels:
 
     The shorter side keeps at least ``2 * min_side`` pixels (or its own length, if that is less), so that a
     later bicubic resize to ``min_side`` loses nothing. EXIF orientation is applied. Of several frames or pages
-    the first is read. Transparent pixels become white, as in programs that convert a picture to JPEG: the two
-    copies should look the same. Grey values of 16 bits are taken at full range (65535 is white); 32-bit and
+    the first is read. A JPEG that is cut short is read as far as it goes; the rest is grey. Transparent pixels become
+    white, as in programs that convert a picture to JPEG: the two copies should look the same; black if all that can
+    be seen is white. Grey values of 16 bits are taken at full range (65535 is white); 32-bit and
     floating-point values are stretched from their finite minimum to their maximum. Embedded colour profiles
     are not applied: that would cost 4 to 14 ms per photograph, and without it wide-gamut pictures are only a
     little paler.
@@ -115,27 +126,81 @@ def read_image(path: str | os.PathLike[str], *, min_side: int = 224, max_pixels:
     InputError
         ``min_side`` or ``max_pixels`` is below 1.
     """
+    return read_as_far_as_it_goes(path, min_side=min_side, max_pixels=max_pixels)[0]
+
+
+def read_as_far_as_it_goes(
+    path: str | os.PathLike[str], *, min_side: int = 224, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> tuple[Image, str | None]:
+    """Read a picture like ``read_image``, and say what is missing of it: a reason of one line, or None."""
     if min_side < 1 or max_pixels < 1:
         raise InputError(f"min_side and max_pixels must be at least 1, got {min_side} and {max_pixels}")
     with open_media(path) as file, _decoder_errors_as_media_errors():
         picture = _open(file)
-        header_pixels = picture.width * picture.height
-        _check_pixels(picture, _HARD_MAX_PIXELS)
-        if picture.info.get("progressive"):
-            _check_pixels(picture, max_pixels)
-        picture.draft(None, (2 * min_side, 2 * min_side))
+        try:
+            return _decoded(picture, min_side, max_pixels), None
+        except OSError as error:
+            if not isinstance(picture, JpegImageFile) or error.errno is not None:
+                raise
+            file.seek(0)
+            data = file.read()
+            end = jpeg_length(data)
+            if data.startswith(_END_OF_JPEG, end):  # not cut short, but damaged
+                raise
+        return _read_cut_jpeg(data[:end], min_side, max_pixels)
+
+
+def _decoded(picture: ImageFile.ImageFile, min_side: int, max_pixels: int) -> Image:
+    header_pixels = picture.width * picture.height
+    _check_pixels(picture, _HARD_MAX_PIXELS)
+    if picture.info.get("progressive"):
         _check_pixels(picture, max_pixels)
-        # Four bytes per pixel for the decoder and four for the converted copy.
-        cost = 8 * picture.width * picture.height
-        if picture.info.get("progressive"):
-            cost += 6 * header_pixels  # three planes of 16-bit coefficients
-        with decode_budget.hold(cost):
-            picture.load()
-            orientation = _orientation(picture)
-            rgb = _small_rgb(picture, 2 * min_side)
-            if orientation in _TRANSPOSE:
-                rgb = rgb.transpose(_TRANSPOSE[orientation])
-            return np.array(rgb, dtype=np.uint8, order="C")
+    picture.draft(None, (2 * min_side, 2 * min_side))
+    _check_pixels(picture, max_pixels)
+    # Four bytes per pixel for the decoder and four for the converted copy.
+    cost = 8 * picture.width * picture.height
+    if picture.info.get("progressive"):
+        cost += 6 * header_pixels  # three planes of 16-bit coefficients
+    with decode_budget.hold(cost):
+        picture.load()
+        orientation = _orientation(picture)
+        rgb = _small_rgb(picture, 2 * min_side)
+        if orientation in _TRANSPOSE:
+            rgb = rgb.transpose(_TRANSPOSE[orientation])
+        return np.array(rgb, dtype=np.uint8, order="C")
+
+
+def _read_cut_jpeg(kept: bytes, min_side: int, max_pixels: int) -> tuple[Image, str | None]:
+    """Read a JPEG that has no end: its upload broke off, or a camera wrote something else in the end's place.
+
+    It is whole if bytes after its last ones change nothing: the decoder had all that it needed.
+    """
+    kept = kept.rstrip(b"\xff")  # what follows would become a marker
+    image = _decoded(JpegImageFile(io.BytesIO(kept + _END_OF_JPEG)), min_side, max_pixels)
+    longer = JpegImageFile(io.BytesIO(kept + _NOT_ZERO + _END_OF_JPEG))
+    if longer.info.get("progressive"):  # a scan that is missing as a whole cannot be noticed
+        return image, "cut short: its end is missing"
+    whole = np.array_equal(image, _decoded(longer, min_side, max_pixels))
+    return image, None if whole else "cut short: the rest of the picture is missing"
+
+
+def jpeg_length(data: bytes) -> int:
+    """Return where the picture in a JPEG ends: at its end marker, at bytes that belong to no JPEG, or with the data."""
+    place = 2
+    while place + 4 <= len(data):
+        if data[place] != 0xFF or data[place + 1] not in _JPEG_SEGMENTS:
+            return place
+        scan = data[place + 1] == 0xDA
+        following = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if following > len(data):
+            return len(data) if scan else place
+        place = following
+        if scan:
+            marker = _AFTER_SCAN.search(data, place)
+            if marker is None:
+                return len(data)
+            place = marker.start()
+    return min(place, len(data))
 
 
 def grey_square(image: Image, side: int) -> U8:
@@ -240,9 +305,17 @@ def _small_rgb(picture: Pillow.Image, side: int) -> Pillow.Image:
     if factor > 1:
         picture = picture.reduce(factor)
     if picture.mode == "RGBA":
-        white = Pillow.new("RGBA", picture.size, (255, 255, 255, 255))
-        picture = Pillow.alpha_composite(white, picture)
+        ground = (0, 0, 0, 255) if _is_white(picture) else (255, 255, 255, 255)
+        picture = Pillow.alpha_composite(Pillow.new("RGBA", picture.size, ground), picture)
     return picture.convert("RGB")
+
+
+def _is_white(picture: Pillow.Image) -> bool:
+    """Return whether all that can be seen of an RGBA picture is white, and some of it is transparent."""
+    values = np.asarray(picture)
+    alpha = values[..., 3].astype(np.float32) / 255
+    seen = 255 - alpha * (255 - values[..., :3].min(axis=2))  # the darkest colour, on white
+    return bool(seen.min() > _NEARLY_WHITE and alpha.min() < 0.5 < alpha.max())
 
 
 def _grey8(values: AnyArray, *, full_range_16: bool) -> U8:

@@ -205,11 +205,17 @@ def _decode_file(
 
 
 def read_parts(path: str, kind: MediaKind, extractor: Extractor) -> Iterator[Part]:
-    """Yield a picture (one part) or a video (a part per shot), prepared for the network; raises MediaError."""
-    if kind == "image":
-        from assocmem.extractors.image import read_image
+    """Yield a picture (one part) or a video (a part per shot), prepared for the network.
 
-        yield picture_part(read_image(path, min_side=extractor.min_side), extractor)
+    MediaError is raised after the parts of a file that cannot be read to its end.
+    """
+    if kind == "image":
+        from assocmem.extractors.image import read_as_far_as_it_goes
+
+        image, missing = read_as_far_as_it_goes(path, min_side=extractor.min_side)
+        yield picture_part(image, extractor)
+        if missing is not None:
+            raise MediaError(missing)
         return
     from assocmem.extractors.shots import read_shots
 

@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from assocmem.errors import InputError, MediaError
 from assocmem.extractors import image
-from assocmem.extractors.image import ByteBudget, read_image, thumbnail_jpeg
+from assocmem.extractors.image import ByteBudget, jpeg_length, read_as_far_as_it_goes, read_image, thumbnail_jpeg
 from tests import media
 from tests.extractors.helpers import difference, photograph, photograph_path
 
@@ -132,6 +132,23 @@ def test_transparent_pixels_become_white(write_file: Write, mode: str) -> None:
     assert got[1, 1].tolist() == [100, 100, 100]
 
 
+@pytest.mark.parametrize("ink", [(255, 255, 255), (244, 240, 238)])
+def test_a_white_drawing_on_transparent_ground_is_seen(write_file: Write, ink: tuple[int, int, int]) -> None:
+    drawing = np.zeros((60, 80, 4), np.uint8)
+    drawing[..., :3] = 255
+    drawing[20:40, 30:50] = (*ink, 255)
+    got = read_image(write_file(media.encoded(drawing, "PNG")))
+    assert (got[20:40, 30:50] == ink).all()
+    assert (got[:20] == 0).all()
+
+
+def test_of_a_drawing_with_a_dark_line_the_ground_stays_white(write_file: Write) -> None:
+    drawing = np.zeros((60, 80, 4), np.uint8)
+    drawing[20:40, 30:50] = 255
+    drawing[30, 30:50] = (40, 0, 0, 255)
+    assert (read_image(write_file(media.encoded(drawing, "PNG")))[:20] == 255).all()
+
+
 def test_half_transparent_black_is_mid_grey(write_file: Write) -> None:
     data = media.encoded(Pillow.new("RGBA", (2, 2), (0, 0, 0, 128)), "PNG")
     assert read_image(write_file(data))[0, 0].tolist() == [127, 127, 127]
@@ -213,7 +230,7 @@ def test_limits_below_one_are_an_error_of_the_caller(write_file: Write, argument
         read_image(write_file(media.encoded(PHOTO, "PNG")), **arguments)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.95])
 def test_truncated_files_fail_with_one_line(tmp_path: Path, write_file: Write, kind: str, keep: float) -> None:
     options = {"compression": "tiff_lzw"} if kind == "TIFF" else {}
@@ -228,12 +245,96 @@ def test_truncated_files_fail_with_one_line(tmp_path: Path, write_file: Write, k
         assert caught.value.reason.startswith("truncated: ")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+JPEGS = {
+    "baseline": {"quality": 90},
+    "progressive": {"quality": 90, "progressive": True},
+    "restarts": {"quality": 90, "restart_marker_rows": 1},
+    "thumbnail": {"quality": 90, "exif": b"Exif\0\0" + media.encoded(PHOTO[::8, ::8], "JPEG")},
+    "one scan of all": {"quality": 30, "subsampling": 0, "optimize": True},
+}
+TRAILERS = {
+    "none": b"",
+    "words": b"\0\0\1\n\x0e\0\0\0Image_UTC_Data1654435974000SEFT",
+    "noise": np.random.default_rng(5).bytes(5000),
+    "markers": b"\xff\xe5\xff\xf0" * 9,
+    "filling": b"\xff" * 40,
+}
+
+
+@pytest.mark.parametrize("trailer", TRAILERS)
+@pytest.mark.parametrize("kind", JPEGS)
+def test_a_jpeg_without_its_end_marker_is_read_whole(write_file: Write, kind: str, trailer: str) -> None:
+    data = media.encoded(PHOTO, "JPEG", **JPEGS[kind])
+    got, missing = read_as_far_as_it_goes(write_file(data[:-2] + TRAILERS[trailer]))
+    np.testing.assert_array_equal(got, read_image(write_file(data)))
+    assert (missing is None) == (kind != "progressive")  # of a progressive one, a whole scan may be missing
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("keep", [0.5, 0.9, 0.99])
+def test_a_jpeg_cut_short_is_read_as_far_as_it_goes(write_file: Write, mode: str, keep: float) -> None:
+    data = media.encoded(Pillow.fromarray(PHOTO).convert(mode), "JPEG", quality=90, subsampling=0)
+    got, missing = read_as_far_as_it_goes(write_file(data[: int(keep * len(data))]))
+    assert missing == "cut short: the rest of the picture is missing"
+    whole = read_image(write_file(data))
+    rows = int(PHOTO.shape[0] * (keep - 0.25))
+    np.testing.assert_array_equal(got[:rows], whole[:rows])
+    assert not np.array_equal(got, whole)
+
+
+def test_a_jpeg_cut_short_is_upright_and_shrunk_like_a_whole_one(write_file: Write) -> None:
+    exif = Pillow.Exif()
+    exif[0x0112] = 6
+    data = media.encoded(media.photo(2, 600, 800), "JPEG", quality=90, exif=exif)
+    got, missing = read_as_far_as_it_goes(write_file(data[: len(data) * 3 // 4]), min_side=100)
+    assert missing is not None
+    assert got.shape == read_image(write_file(data), min_side=100).shape == (400, 300, 3)
+
+
+def test_a_jpeg_damaged_within_is_read_up_to_the_damage(write_file: Write) -> None:
+    data = bytearray(media.encoded(PHOTO, "JPEG", quality=90))
+    middle = (data.index(b"\xff\xda") + len(data)) // 2
+    data[middle : middle + 2] = b"\xff\xc4"  # a table of symbols where none can be
+    got, missing = read_as_far_as_it_goes(write_file(bytes(data)))
+    assert missing is not None
+    assert difference(got[:60], PHOTO[:60]) < 8
+
+
+def test_a_jpeg_with_broken_tables_and_an_end_is_refused(write_file: Write) -> None:
+    data = bytearray(media.encoded(PHOTO, "JPEG", quality=90))
+    table = data.index(b"\xff\xc4")
+    data[table + 5 : table + 20] = b"\xff" * 15
+    with pytest.raises(MediaError, match="cannot be decoded"):
+        read_image(write_file(bytes(data)))
+
+
+def test_where_a_jpeg_ends() -> None:
+    data = media.encoded(PHOTO, "JPEG")
+    assert jpeg_length(data) == jpeg_length(data + data) == len(data) - 2
+    assert jpeg_length(data[:-2]) == len(data) - 2
+    assert jpeg_length(data[:3]) == 2
+    assert jpeg_length(b"\xff\xd8\xff\xe0\xff\xff") == 2
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
 def test_cut_anywhere_it_fails_or_reads_whole(write_file: Write, kind: str) -> None:
     data = media.encoded(media.photo(3, 20, 24), kind)
     for length in range(0, len(data), 7):
         with suppress(MediaError):
             assert read_image(write_file(data[:length])).shape == (20, 24, 3)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_cut_anywhere_fails_or_is_read_as_far_as_it_goes(write_file: Write, progressive: bool) -> None:
+    data = media.encoded(media.photo(3, 20, 24), "JPEG", progressive=progressive)
+    read = 0
+    for length in range(0, len(data) - 2, 7):
+        with suppress(MediaError):
+            got, missing = read_as_far_as_it_goes(write_file(data[:length]))
+            assert got.shape == (20, 24, 3)
+            assert missing is not None or length > len(data) - 12
+            read += 1
+    assert read > 5
 
 
 def test_an_empty_file_says_so(write_file: Write) -> None:

@@ -14,6 +14,7 @@ import assocmem
 from assocmem.data.imagenet import imagenet_labels
 from assocmem.errors import CollectionError, InputError, LockedError, MediaError, MismatchError, UnknownConceptError
 from assocmem.index.store.lock import writer_lock
+from tests import media
 from tests.fakes import ColourExtractor, open_photos, picture, pictures
 
 
@@ -179,6 +180,24 @@ def test_items_of_files_that_are_gone(photos, tmp_path):
     assert photos.missing() == [str(paths[0])]
     assert photos.remove(missing=True) == 1
     assert photos.missing() == []
+    assert len(photos) == 3
+
+
+def test_a_jpeg_cut_short_is_an_item_and_marked(photos, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    data = media.encoded(media.photo(1), "JPEG", quality=90)
+    (folder / "whole.jpg").write_bytes(data)
+    (folder / "no-end.jpg").write_bytes(data[:-2])
+    (folder / "cut.jpg").write_bytes(data[: len(data) * 3 // 4])
+    (folder / "header.jpg").write_bytes(data[:300])
+    report = photos.add(folder)
+    reasons = {os.path.basename(failure.path): failure.reason for failure in report.failed}
+    assert reasons.keys() == {"cut.jpg", "header.jpg"}
+    assert reasons["cut.jpg"] == "cut short: the rest of the picture is missing"
+    assert report.indexed == len(photos) == 3
+    assert [os.path.basename(hit.path) for hit in photos.search(folder / "cut.jpg", k=1)] == ["cut.jpg"]
+    assert {os.path.basename(failure.path) for failure in photos.add(folder).failed} == reasons.keys()
     assert len(photos) == 3
 
 
