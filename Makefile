@@ -33,7 +33,7 @@ wheel-test:
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python $(PIP) --upgrade pip
 	.venv-wheel/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
-	.venv-wheel/bin/python $(PIP) "$$(echo dist/assocmem-*.whl)[demo,heif]" --group test
+	.venv-wheel/bin/python $(PIP) "$$(echo dist/assocmem-*.whl)[demo,heif,jxl,raw]" --group test
 	outside=$$(mktemp -d) && cp -r tests pyproject.toml $$outside && cd $$outside && \
 		$(CURDIR)/.venv-wheel/bin/python -m pytest -q --ignore=tests/test_layers.py --ignore=tests/test_repository.py --ignore=tests/test_docs.py --ignore=tests/test_readme.py && rm -rf $$outside
 
@@ -69,7 +69,7 @@ $(VENV)/demo.stamp: pyproject.toml
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/demo.stamp
-	$(VENV)/bin/python $(PIP) --editable ".[bench,demo,heif]" --group test
+	$(VENV)/bin/python $(PIP) --editable ".[bench,demo,heif,jxl,raw]" --group test
 	touch $@
 
 $(VENV)/lint.stamp: $(VENV)/test.stamp

@@ -11,7 +11,7 @@ import os
 import re
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -19,8 +19,10 @@ from PIL import Image as Pillow
 from PIL import ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.PsdImagePlugin import PsdImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
@@ -58,8 +60,10 @@ _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _PLUGINS: dict[ImageFormat, type[ImageFile.ImageFile]] = {
     "bmp": BmpImageFile,
     "gif": GifImageFile,
+    "jp2": Jpeg2KImageFile,
     "jpeg": JpegImageFile,
     "png": PngImageFile,
+    "psd": PsdImageFile,
     "tiff": TiffImageFile,
     "webp": WebPImageFile,
 }
@@ -110,7 +114,7 @@ def read_image(path: str | os.PathLike[str], *, min_side: int = 224, max_pixels:
 
     Parameters
     ----------
-    path : path of a JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF or HEIC file
+    path : path of a JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF, HEIC, JPEG 2000, JPEG XL, PSD or raw file
     min_side : pixels; see above
     max_pixels : pictures with more pixels are refused before they are decoded. A JPEG counts with the size that
         it is decoded to, a progressive JPEG with its full size (its decoder needs memory for all of it).
@@ -247,7 +251,13 @@ def _open(file: BinaryIO) -> ImageFile.ImageFile:
     promised, found = _promised_length(name, head), os.fstat(file.fileno()).st_size
     if found < promised:
         raise MediaError(f"truncated: {found} bytes, at least {promised} expected")
-    plugin = _avif_plugin() if name == "avif" else _heif_plugin() if name == "heif" else _PLUGINS[name]
+    if name in ("raw", "tiff"):
+        from assocmem.extractors.raw import open_raw, raw_directory
+
+        directory = raw_directory(file) if name == "tiff" else None
+        if name == "raw" or directory is not None:
+            return open_raw(file, directory)
+    plugin = _OPTIONAL[name]() if name in _OPTIONAL else _PLUGINS[name]
     return plugin(file)
 
 
@@ -268,6 +278,22 @@ def _heif_plugin() -> type[ImageFile.ImageFile]:
         raise MediaError('HEIC needs pip install "assocmem[heif]"', lasting=False) from None
     plugin: type[ImageFile.ImageFile] = HeifImageFile
     return plugin
+
+
+def _jxl_plugin() -> type[ImageFile.ImageFile]:
+    try:
+        from pillow_jxl.JpegXLImagePlugin import JXLImageFile
+    except ImportError:
+        raise MediaError('JPEG XL needs pip install "assocmem[jxl]"', lasting=False) from None
+    plugin: type[ImageFile.ImageFile] = JXLImageFile
+    return plugin
+
+
+_OPTIONAL: dict[ImageFormat, Callable[[], type[ImageFile.ImageFile]]] = {
+    "avif": _avif_plugin,
+    "heif": _heif_plugin,
+    "jxl": _jxl_plugin,
+}
 
 
 def _promised_length(name: ImageFormat, head: bytes) -> int:

@@ -14,7 +14,9 @@ from typing import BinaryIO, Final, Literal, TypeAlias
 from assocmem.errors import MediaError
 
 MediaKind: TypeAlias = Literal["image", "video"]
-ImageFormat: TypeAlias = Literal["avif", "bmp", "gif", "heif", "jpeg", "png", "tiff", "webp"]
+ImageFormat: TypeAlias = Literal[
+    "avif", "bmp", "gif", "heif", "jp2", "jpeg", "jxl", "png", "psd", "raw", "tiff", "webp"
+]
 
 HEAD_BYTES: Final = 600
 """Bytes that decide: enough for four packets of an MPEG transport stream."""
@@ -23,10 +25,19 @@ HEAD_BYTES: Final = 600
 _MEDIA_NAME = re.compile(
     r"""(?!\._) .+ \. (
         a?png | avif | bmp | dib | gif | hei[cf] | hif | jfif | jpe | jpe?g | tiff? | webp
+      | jxl | jp[2cfx] | jpm | j2[ck] | ps[db] | cr[23w] | nef | nrw | arw | sr[2fw] | dng | raf | rw[2l] | orf | pef
+      | x3f | 3fr | erf | kdc | mef | mos | mrw | iiq | svgz? | exr | hdr | tga | pcx
+      | p[bgnp]m | xpm | fits | xcf | kra
       | 3g[2p] | asf | avi | divx | f4v | flv | m[12]v | m2ts? | m4v | mkv | mov | mp4 | mpe?g | mpe | mxf
       | ogv | qt | rmvb | rm | vob | webm | wmv | y4m )""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
+
+_NOT_READ = {
+    "svg": "SVG", "svgz": "SVG", "exr": "OpenEXR", "hdr": "Radiance HDR", "tga": "Targa", "pcx": "PCX", "pbm": "PBM",
+    "pgm": "PGM", "ppm": "PPM", "pnm": "PNM", "xpm": "XPM", "fits": "FITS", "xcf": "GIMP", "kra": "Krita",
+}  # fmt: skip
+"""Suffix -> name of pictures that are named when they are met."""
 
 _IMAGE_MAGIC: tuple[tuple[bytes, ImageFormat], ...] = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -37,7 +48,19 @@ _IMAGE_MAGIC: tuple[tuple[bytes, ImageFormat], ...] = (
     (b"MM\x00*", "tiff"),
     (b"II+\x00\x08\x00", "tiff"),  # BigTIFF
     (b"MM\x00+\x00\x08", "tiff"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jp2"),
+    (b"\xff\x4f\xff\x51", "jp2"),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "jxl"),
+    (b"\xff\x0a", "jxl"),
+    (b"8BPS\x00", "psd"),
+    (b"FUJIFILMCCD-RAW", "raw"),
+    (b"IIU\x00", "raw"),  # Panasonic
+    (b"IIRO", "raw"),  # Olympus
+    (b"IIRS", "raw"),
+    (b"MMOR", "raw"),
+    (b"FOVb", "raw"),  # Sigma
 )
+_CANON_RAW = b"crx "
 _VIDEO_MAGIC = (
     b"FLV\x01",
     b"YUV4MPEG2 ",
@@ -55,8 +78,8 @@ _BMP_HEADER_SIZES = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
 
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"))
-# Containers of the MP4 family without moving pictures: audio books, music, Canon's raw photographs.
-_NOT_VIDEO_BRANDS = frozenset((b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ", b"aax ", b"aaxc", b"crx "))
+# Containers of the MP4 family without moving pictures: audio books and music.
+_NOT_VIDEO_BRANDS = frozenset((b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ", b"aax ", b"aaxc"))
 _QUICKTIME_ATOMS = frozenset((b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"))
 
 
@@ -94,6 +117,14 @@ def has_media_suffix(path: str | os.PathLike[str]) -> bool:
     AppleDouble companions (``._IMG_1.jpg``) have the suffix of another file and do not count.
     """
     return _MEDIA_NAME.fullmatch(os.path.basename(os.fspath(path))) is not None
+
+
+def why_not_read(path: str | os.PathLike[str]) -> str:
+    """Return why a file with the suffix of a picture or video, but content of no known kind, is not read."""
+    suffix = os.path.splitext(os.fspath(path))[1].lstrip(".").lower()
+    if suffix in _NOT_READ:
+        return f"{_NOT_READ[suffix]} files are not read; convert it to PNG or JPEG"
+    return "neither a picture nor a video, whatever its name says"
 
 
 def open_media(path: str | os.PathLike[str]) -> BinaryIO:
@@ -147,6 +178,8 @@ def image_format(head: bytes) -> ImageFormat | None:
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
         return "bmp"
     brands = _brands(head)
+    if brands and brands[0] == _CANON_RAW:
+        return "raw"
     if brands and brands[0] in _AVIF_BRANDS | _HEIF_BRANDS:
         # The compatible brands of a file with the general brand "mif1" name the codec that it needs.
         return "avif" if not _AVIF_BRANDS.isdisjoint(brands) else "heif"

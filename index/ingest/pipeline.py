@@ -23,7 +23,7 @@ from assocmem._numerics.types import F32, U8
 from assocmem.codes.dct_sketches import SKETCH_SIDE
 from assocmem.errors import MediaError
 from assocmem.extractors.base import Extraction, Extractor, Image
-from assocmem.extractors.sniff import MediaKind, has_media_suffix, sniff
+from assocmem.extractors.sniff import MediaKind, has_media_suffix, sniff, why_not_read
 from assocmem.index.ingest.walk import FoundFile, os_reason
 from assocmem.index.store.records import Failure
 
@@ -117,7 +117,7 @@ def plan(
         if kind is not None:
             yield Job(entry, kind)
         elif entry.named or has_media_suffix(entry.path):
-            reason = "neither a picture nor a video, whatever its name says" if entry.size else "empty file"
+            reason = why_not_read(entry.path) if entry.size else "empty file"
             yield Failure(entry.path, reason, entry.size, entry.mtime_ns)
 
 

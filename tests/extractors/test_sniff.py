@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from assocmem.errors import MediaError
-from assocmem.extractors.sniff import has_media_suffix, media_error, sniff
+from assocmem.extractors.sniff import has_media_suffix, media_error, sniff, why_not_read
 from tests import media
 
 
@@ -51,6 +51,16 @@ VIDEOS = {
     "avi": b"RIFF\0\0\x10\0AVI LIST",
 }
 IMAGES = {
+    "canon raw": ftyp(b"crx ", b"crx ", b"isom"),
+    "fuji raw": b"FUJIFILMCCD-RAW 0201FF389501" + bytes(100),
+    "panasonic raw": b"IIU\0\x08\0\0\0" + bytes(100),
+    "olympus raw": b"IIRO\x08\0\0\0" + bytes(100),
+    "sigma raw": b"FOVb" + bytes(100),
+    "jpeg 2000": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100),
+    "jpeg 2000 without a box": b"\xff\x4f\xff\x51" + bytes(100),
+    "jpeg xl": b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(100),
+    "jpeg xl without a box": b"\xff\x0a" + bytes(100),
+    "photoshop": b"8BPS\0\x01" + bytes(100),
     "heic": ftyp(b"heic", b"mif1", b"heic"),
     "heif": ftyp(b"mif1", b"mif1", b"heic"),
     "avif by a compatible brand": ftyp(b"mif1", b"avif"),
@@ -72,7 +82,6 @@ OTHERS = {
     "bare mp3": b"\xff\xfb\x90\x64" + bytes(600),
     "m4a": ftyp(b"M4A ", b"isom"),
     "vorbis": ogg_page(b"\x01vorbis"),
-    "canon raw": ftyp(b"crx "),
     "zeros": bytes(700),
 }
 
@@ -127,6 +136,15 @@ def test_no_content_makes_it_fail(tmp_path: Path, start: bytes, rest: bytes) -> 
 def test_names_of_pictures_and_videos_have_a_media_suffix(name: str) -> None:
     assert has_media_suffix(name)
     assert has_media_suffix(Path(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "format"), [("a.svg", "SVG"), ("b.EXR", "OpenEXR"), ("c.xcf", "GIMP"), ("d.ppm", "PPM")]
+)
+def test_pictures_that_are_not_read_are_named(name: str, format: str) -> None:
+    assert has_media_suffix(name)
+    assert why_not_read(name) == f"{format} files are not read; convert it to PNG or JPEG"
+    assert "whatever its name says" in why_not_read("e.jpg")
 
 
 @pytest.mark.parametrize("name", ["a.txt", "jpg", ".png", "a.jpg.txt", "main.ts", "song.mp3", "._IMG_1.jpg", "x.jpg/y"])
