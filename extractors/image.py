@@ -26,10 +26,11 @@ from PIL.PsdImagePlugin import PsdImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from assocmem._numerics.types import U8, AnyArray
+from assocmem._numerics.types import U8
 from assocmem.errors import InputError, MediaError
 from assocmem.extractors.base import Image
 from assocmem.extractors.sniff import ImageFormat, image_format, media_error, open_media, read_head
+from assocmem.extractors.wide_tiff import eight_bits
 
 DEFAULT_MAX_PIXELS: Final = 100_000_000
 """Pixels of the largest picture that is decoded, counted after the shrinking that a JPEG decoder does for free."""
@@ -107,8 +108,7 @@ def read_image(path: str | os.PathLike[str], *, min_side: int = 224, max_pixels:
     later bicubic resize to ``min_side`` loses nothing. EXIF orientation is applied. Of several frames or pages
     the first is read. A JPEG that is cut short is read as far as it goes; the rest is grey. Transparent pixels become
     white, as in programs that convert a picture to JPEG: the two copies should look the same; black if all that can
-    be seen is white. Grey values of 16 bits are taken at full range (65535 is white); 32-bit and
-    floating-point values are stretched from their finite minimum to their maximum. Embedded colour profiles
+    be seen is white. Values of more than 8 bits: see ``eight_bits``. Embedded colour profiles
     are not applied: that would cost 4 to 14 ms per photograph, and without it wide-gamut pictures are only a
     little paler.
 
@@ -140,7 +140,7 @@ def read_as_far_as_it_goes(
     if min_side < 1 or max_pixels < 1:
         raise InputError(f"min_side and max_pixels must be at least 1, got {min_side} and {max_pixels}")
     with open_media(path) as file, _decoder_errors_as_media_errors():
-        picture = _open(file)
+        picture = _open(file, max_pixels)
         try:
             return _decoded(picture, min_side, max_pixels), None
         except OSError as error:
@@ -240,7 +240,7 @@ def thumbnail_jpeg(image: Image, side: int, quality: int = 80) -> bytes:
     return out.getvalue()
 
 
-def _open(file: BinaryIO) -> ImageFile.ImageFile:
+def _open(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     """Read the header with the plug-in for the content's format."""
     head = read_head(file)
     if not head:
@@ -251,14 +251,30 @@ def _open(file: BinaryIO) -> ImageFile.ImageFile:
     promised, found = _promised_length(name, head), os.fstat(file.fileno()).st_size
     if found < promised:
         raise MediaError(f"truncated: {found} bytes, at least {promised} expected")
-    if name in ("raw", "tiff"):
-        from assocmem.extractors.raw import open_raw, raw_directory
+    if name == "tiff":
+        return _open_tiff(file, max_pixels)
+    if name == "raw":
+        from assocmem.extractors.raw import open_raw
 
-        directory = raw_directory(file) if name == "tiff" else None
-        if name == "raw" or directory is not None:
-            return open_raw(file, directory)
+        return open_raw(file)
     plugin = _OPTIONAL[name]() if name in _OPTIONAL else _PLUGINS[name]
     return plugin(file)
+
+
+def _open_tiff(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
+    from assocmem.extractors.raw import first_directory, is_raw, open_raw
+    from assocmem.extractors.wide_tiff import is_shown_wrongly, open_wide_tiff
+
+    directory = first_directory(file)
+    if is_raw(directory, file):
+        return open_raw(file, directory)
+    if not is_shown_wrongly(directory):
+        try:
+            return TiffImageFile(file)
+        except SyntaxError as error:
+            if "unknown pixel mode" not in str(error):
+                raise
+    return open_wide_tiff(file, directory.get(_ORIENTATION_TAG), max_pixels)
 
 
 def _avif_plugin() -> type[ImageFile.ImageFile]:
@@ -322,7 +338,8 @@ def _orientation(picture: ImageFile.ImageFile) -> int:
 def _small_rgb(picture: Pillow.Image, side: int) -> Pillow.Image:
     """Shrink by the largest whole factor that leaves ``side`` pixels, and convert to RGB."""
     if picture.mode.startswith("I") or picture.mode == "F":
-        picture = Pillow.fromarray(_grey8(np.asarray(picture), full_range_16=picture.mode.startswith("I;16")))
+        values = np.asarray(picture)
+        picture = Pillow.fromarray(eight_bits(values.astype(np.uint16) if picture.mode.startswith("I;16") else values))
     elif picture.has_transparency_data:
         picture = picture.convert("RGBA")
     elif picture.mode not in ("L", "RGB", "CMYK", "YCbCr"):
@@ -342,19 +359,6 @@ def _is_white(picture: Pillow.Image) -> bool:
     alpha = values[..., 3].astype(np.float32) / 255
     seen = 255 - alpha * (255 - values[..., :3].min(axis=2))  # the darkest colour, on white
     return bool(seen.min() > _NEARLY_WHITE and alpha.min() < 0.5 < alpha.max())
-
-
-def _grey8(values: AnyArray, *, full_range_16: bool) -> U8:
-    """Map wide grey values, shape (h, w), to 0..255; values that are not finite become black."""
-    if full_range_16:
-        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    wide = values.astype(np.float64)  # wide enough for the difference of any two float32 or int32 values
-    finite = np.isfinite(wide)
-    if not finite.any():
-        return np.zeros(wide.shape, np.uint8)
-    low, high = wide[finite].min(), wide[finite].max()
-    scaled = np.where(finite, (wide - low) * (255 / (high - low)) if high > low else 0.0, 0.0)
-    return np.rint(scaled).astype(np.uint8)
 
 
 @contextlib.contextmanager

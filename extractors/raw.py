@@ -28,25 +28,31 @@ _MOST_SEGMENTS = 200
 _FRAMES = (0xC0, 0xC1, 0xC2)
 """Baseline, extended and progressive frames; a lossless one (0xC3) is how some makers store the mosaic."""
 _NOT_BEFORE_A_FRAME = (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xDB))
-_SUBFILE, _COMPRESSION, _PHOTOMETRIC, _MAKE = 254, 259, 262, 271
-_JPEG_POINTER, _SUB_DIRECTORIES, _DNG_VERSION = 513, 330, 50706
+_SUBFILE, _WIDTH, _COMPRESSION, _PHOTOMETRIC = 254, 256, 259, 262
+_JPEG_POINTER, _DNG_VERSION = 513, 50706
 _SENSOR = (32803, 34892)
 """Photometric values: a mosaic of colours, and a picture whose colours are not yet those of a screen."""
 _SHOWN = (1, 2, 6)
 """Photometric values of pictures: grey, RGB, YCbCr."""
 
 
-def raw_directory(file: BinaryIO) -> ImageFileDirectory_v2 | None:
-    """Return the first directory of a raw photograph that is a TIFF; None for other TIFFs."""
+def first_directory(file: BinaryIO) -> ImageFileDirectory_v2:
+    """Return the first directory of a TIFF."""
     head = file.read(16)
-    directory = ImageFileDirectory_v2(head[:16] if head[2:4] in (b"+\0", b"\0+") else head[:8])
+    directory = ImageFileDirectory_v2(head if head[2:4] in (b"+\0", b"\0+") else head[:8])
     file.seek(directory.next)
     directory.load(file)
     file.seek(0)
-    pointed = _JPEG_POINTER in directory and 256 not in directory
-    reduced = directory.get(_SUBFILE) == 1 and _MAKE in directory and _SUB_DIRECTORIES in directory
-    is_raw = _DNG_VERSION in directory or directory.get(_PHOTOMETRIC) in _SENSOR or head[8:10] == b"CR"
-    return directory if is_raw or pointed or reduced or directory.get(_SUBFILE) == 1 else None
+    return directory
+
+
+def is_raw(directory: ImageFileDirectory_v2, file: BinaryIO) -> bool:
+    """Return whether a TIFF is a raw photograph, or begins with a reduced picture, as they do."""
+    is_canon = file.read(10)[8:] == b"CR"
+    file.seek(0)
+    pointed = _JPEG_POINTER in directory and _WIDTH not in directory
+    sensor = _DNG_VERSION in directory or directory.get(_PHOTOMETRIC) in _SENSOR
+    return is_canon or sensor or pointed or directory.get(_SUBFILE) == 1
 
 
 def open_raw(file: BinaryIO, directory: ImageFileDirectory_v2 | None = None) -> ImageFile.ImageFile:
