@@ -11,13 +11,12 @@ import mmap
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image as Pillow
 from PIL import ImageFile
-from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from assocmem.errors import MediaError
+from assocmem.extractors.wide_tiff import as_file
 
 _START = b"\xff\xd8\xff"
 _MOST_STARTS = 2_000
@@ -117,6 +116,4 @@ def _developed(file: BinaryIO) -> ImageFile.ImageFile:
     except Exception as error:  # of a class of its own for each trouble
         what = error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else error
         raise MediaError(f"a raw photograph without a preview that cannot be developed: {what}") from error
-    out = io.BytesIO()
-    Pillow.fromarray(values).save(out, "BMP")
-    return BmpImageFile(io.BytesIO(out.getvalue()))
+    return as_file(values)

@@ -58,12 +58,18 @@ def open_wide_tiff(file: BinaryIO, orientation: int | None, max_pixels: int) -> 
             raise
         inverted = page.photometric == _WHITE_IS_ZERO
         shown = eight_bits(_channels_last(values, height, width))
-    out = io.BytesIO()
-    Pillow.fromarray(255 - shown if inverted else shown).save(out, "BMP")
-    picture = BmpImageFile(io.BytesIO(out.getvalue()))
+    picture = as_file(255 - shown if inverted else shown)
     if orientation is not None:
         picture.getexif()[_ORIENTATION] = orientation
     return picture
+
+
+def as_file(values: U8) -> ImageFile.ImageFile:
+    """Return pixels, uint8 (h, w) or (h, w, 3), as a picture that is read like one in a file."""
+    out = io.BytesIO()
+    Pillow.fromarray(values).save(out, "BMP")
+    out.seek(0)
+    return BmpImageFile(out)
 
 
 def _channels_last(values: AnyArray, height: int, width: int) -> AnyArray:
