@@ -6,12 +6,14 @@ A picture may be shrunk (the caller says how far), and is never enlarged or crop
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import re
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -287,28 +289,19 @@ def _avif_plugin() -> type[ImageFile.ImageFile]:
     return AvifImageFile
 
 
-def _heif_plugin() -> type[ImageFile.ImageFile]:
+def _extra_plugin(module: str, name: str, what: str, extra: str) -> type[ImageFile.ImageFile]:
+    """Return the plug-in of a package that an extra installs."""
     try:
-        from pillow_heif import HeifImageFile
+        plugin: type[ImageFile.ImageFile] = getattr(importlib.import_module(module), name)
     except ImportError:
-        raise MediaError('HEIC needs pip install "assocmem[heif]"', lasting=False) from None
-    plugin: type[ImageFile.ImageFile] = HeifImageFile
-    return plugin
-
-
-def _jxl_plugin() -> type[ImageFile.ImageFile]:
-    try:
-        from pillow_jxl.JpegXLImagePlugin import JXLImageFile
-    except ImportError:
-        raise MediaError('JPEG XL needs pip install "assocmem[jxl]"', lasting=False) from None
-    plugin: type[ImageFile.ImageFile] = JXLImageFile
+        raise MediaError(f'{what} needs pip install "assocmem[{extra}]"', lasting=False) from None
     return plugin
 
 
 _OPTIONAL: dict[ImageFormat, Callable[[], type[ImageFile.ImageFile]]] = {
     "avif": _avif_plugin,
-    "heif": _heif_plugin,
-    "jxl": _jxl_plugin,
+    "heif": partial(_extra_plugin, "pillow_heif", "HeifImageFile", "HEIC", "heif"),
+    "jxl": partial(_extra_plugin, "pillow_jxl.JpegXLImagePlugin", "JXLImageFile", "JPEG XL", "jxl"),
 }
 
 
