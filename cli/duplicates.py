@@ -16,13 +16,10 @@ from assocmem.cli.sheet import Section, check_sheet_path, write_sheet
 from assocmem.errors import InputError
 
 if TYPE_CHECKING:
-    from assocmem.index.collection import Collection
     from assocmem.index.results import Copies
 
-_MOST = 100
-"""With --of, at most this many copies are listed."""
-_IDENTICAL = 1.4
-"""Similarity of a picture to itself."""
+_KINDS = {"identical": "same bytes", "same": "same picture", "unchecked": "unchecked", "similar": "similar"}
+"""What is printed of a copy's kind."""
 
 
 @guarded
@@ -44,7 +41,7 @@ def duplicates(
         str | None,
         typer.Option(metavar="FILE", help="List what this picture or video is a copy of.", show_default=False),
     ] = None,
-    similar: Annotated[bool, typer.Option("--similar", help="Find similar pictures too, not only copies.")] = False,
+    similar: Annotated[bool, typer.Option("--similar", help="Find what shares a part too, as a crop does.")] = False,
     least: Annotated[
         float | None,
         typer.Option(
@@ -56,13 +53,15 @@ def duplicates(
     html: SheetOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Find near copies among pictures and video shots.
+    """Find copies among pictures and video shots.
 
-    Copies that were scaled, compressed, blurred, mirrored or recoloured are found, and most that were cropped, rotated
-    or captioned a little. The first item of a group is the one that is similar to most of the others; every member is
-    printed with its similarity to it. With --against or --other, a group is an item and its copies in the other place;
-    both places must be indexed. Hard and symbolic links are no copies of what they lead to, and are left out. Nothing
-    is removed. In a pipe, each member is a line: group, similarity, path, start, end.
+    Found are files of the same bytes, and one picture saved again: scaled, compressed, blurred, recoloured. Likeness
+    proposes them, and a second look at their detail decides, so two receipts are no copies. With --similar also what
+    shares a part: cropped, turned, captioned, mirrored, or another view of the scene. The first item of a group is the
+    one that is similar to most of the others; every member is printed with its similarity to it and its kind. With
+    --against or --other, a group is an item and its copies in the other place; both places must be indexed. Hard and
+    symbolic links are no copies of what they lead to, and are left out. Nothing is removed. In a pipe, each member is a
+    line: group, similarity, path, start, end, kind.
 
     Example: assocmem duplicates ~/Pictures/2024 --against ~/Backup
 
@@ -78,7 +77,8 @@ def duplicates(
     with open_collection(collection) as photos:
         wanted = least if least is not None else SIMILAR if similar else COPY
         if of is not None:
-            found = _copies_of(photos, of, wanted)
+            group = photos.copies_of(of, least=wanted)
+            found = [] if group is None else [group]
         elif other is None:
             found = photos.duplicates(paths or (), against=against or None, least=wanted)
         else:
@@ -89,34 +89,33 @@ def duplicates(
         groups = [dataclasses.asdict(copies) for copies in found]
         emit_json({"least": wanted, "elapsed_s": round(elapsed_s, 3), "groups": groups})
     elif found:
-        emit_table(("group", "similarity", "path", "from", "to"), _rows(found))
-    copied = sum(len(copies.copies) for copies in found)
-    if links := sum(len(copies.links) for copies in found):
-        say(f"{count(links, 'link')} to these files left out: removing what a link leads to would lose it")
-    if found:
-        say(f"{count(len(found), 'group')}, {count(copied, 'copy', 'copies')}")
-    else:
-        say("no near copies found" + ("" if similar or least is not None else "; --similar finds similar pictures too"))
+        emit_table(("group", "similarity", "path", "from", "to", "kind"), _rows(found))
+    _say_what_was_found(found, all_kinds=similar or least is not None)
     if html is not None:
         write_sheet(html, [_section(number, copies) for number, copies in enumerate(found, 1)] or [Section("", [])])
         say(f"contact sheet: {os.fspath(html)}")
 
 
-def _copies_of(photos: Collection, file: str, least: float) -> list[Copies]:
-    """Return what the file is a copy of, as one group whose first member is the file."""
-    from assocmem.index.query.near_duplicates import Files, without_links
-    from assocmem.index.results import Hit
-
-    path = os.path.abspath(file)
-    found = [hit for hit in photos.originals(file, k=_MOST) if hit.score >= least and hit.path != path]
-    group = without_links(Hit(1, -1, path, "query", None, None, _IDENTICAL), found, Files(), alike=False)
-    return [] if group is None else [group]
+def _say_what_was_found(found: list[Copies], *, all_kinds: bool) -> None:
+    copied = sum(len(copies.copies) for copies in found)
+    if links := sum(len(copies.links) for copies in found):
+        say(f"{count(links, 'link')} to these files left out: removing what a link leads to would lose it")
+    if unchecked := sum(copies.kinds.count("unchecked") for copies in found):
+        say(
+            f"{count(unchecked, 'copy', 'copies')} unchecked, only alike: of items that an earlier version indexed; "
+            "index the folders into a new collection to have them checked"
+        )
+    if found:
+        say(f"{count(len(found), 'group')}, {count(copied, 'copy', 'copies')}")
+    else:
+        say("no copies found" + ("" if all_kinds else "; --similar finds what shares a part too"))
 
 
 def _rows(found: list[Copies]) -> Any:
     for number, copies in enumerate(found, 1):
-        for hit in (copies.original, *copies.copies):
-            yield str(number), f"{hit.score:.3f}", hit.path, clock(hit.start), clock(hit.end)
+        kinds = ("first", *(_KINDS[kind] for kind in copies.kinds))
+        for hit, kind in zip((copies.original, *copies.copies), kinds, strict=True):
+            yield str(number), f"{hit.score:.3f}", hit.path, clock(hit.start), clock(hit.end), kind
 
 
 def _section(number: int, copies: Copies) -> Section:

@@ -210,12 +210,24 @@ def jpeg_length(data: bytes) -> int:
 
 
 def grey_square(image: Image, side: int) -> U8:
-    """Squash a picture into a small grey square, uint8 (side, side); each pixel is the mean of the area it covers."""
+    """Squash a picture into a small grey square, uint8 (side, side); each pixel is the mean of the area it covers.
+
+    A picture of fewer pixels is enlarged smoothly.
+    """
     grey = Pillow.fromarray(image).convert("L")
     factor = min(grey.size) // (4 * side)
     if factor > 1:  # first by a whole factor: faster, and the same result except for rounding
         grey = grey.reduce(factor)
-    return np.array(grey.resize((side, side), Pillow.Resampling.BOX))
+    smooth = min(grey.size) < side
+    return np.array(grey.resize((side, side), Pillow.Resampling.BICUBIC if smooth else Pillow.Resampling.BOX))
+
+
+def colour_square(image: Image, side: int) -> U8:
+    """Squash a picture into a small square, uint8 (side, side, 3); each pixel is the mean of the area it covers."""
+    small = Pillow.fromarray(image)
+    if (factor := min(small.size) // (4 * side)) > 1:
+        small = small.reduce(factor)
+    return np.array(small.resize((side, side), Pillow.Resampling.BOX))
 
 
 def thumbnail_jpeg(image: Image, side: int, quality: int = 80) -> bytes:

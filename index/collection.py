@@ -275,7 +275,10 @@ class Collection:
         against: StrPath | Iterable[StrPath] | Collection | None = None,
         least: float = COPY,
     ) -> list[Copies]:
-        """Return groups of near copies; or which items have a copy somewhere else.
+        """Return groups of copies; or which items have a copy somewhere else.
+
+        Likeness proposes pairs, and a second look at their fine detail decides: a page of text is no copy of another
+        page. ``Copies.kinds`` says how certain each is.
 
         Parameters
         ----------
@@ -284,12 +287,14 @@ class Collection:
         against : path, iterable of paths, or Collection, optional
             Look for copies there: in other folders of this collection, or in another collection.
         least : float
-            Similarity from which two items belong together: 1.0 for copies, 0.85 for similar ones too.
+            Similarity from which two items belong together: 1.0 for copies; below that, pictures that share a part
+            count too (cut, turned, captioned, mirrored; of one scene), and 0.85 finds most of them.
 
         Returns
         -------
         list of Copies
-            Groups, the largest first, each around the item that most of its members are similar to. With ``against``,
+            Groups, those with identical files first, then the largest, each around the item that most of its members
+            are similar to. With ``against``,
             one group for each item that has a copy there. Similar shots within one video are left out.
 
         Raises
@@ -311,6 +316,9 @@ class Collection:
     def originals(self, query: StrPath | Image, k: int = 10) -> list[Hit]:
         """Return the items that a picture or video may be a copy of, most similar first; scores as in ``Copies``.
 
+        They are ranked, not judged: of a picture that is not there, too, some item is the most similar. ``copies_of``
+        judges.
+
         Raises
         ------
         MediaError
@@ -319,6 +327,29 @@ class Collection:
         from assocmem.index.query.near_duplicates import find_query_originals
 
         return find_query_originals(self._session, lambda: self.searcher.read(query), k)
+
+    def copies_of(self, query: StrPath | Image, *, least: float = COPY) -> Copies | None:
+        """Return what a picture or video is a copy of; None if of nothing.
+
+        Parameters
+        ----------
+        query : path, or uint8 (height, width, 3)
+        least : float
+            As for ``duplicates``.
+
+        Returns
+        -------
+        Copies
+            Its original is the query: item -1, and kind ``query``.
+
+        Raises
+        ------
+        MediaError
+            The query file cannot be read.
+        """
+        from assocmem.index.query.near_duplicates import find_query_copies
+
+        return find_query_copies(self._session, lambda: self.searcher.read(query), query, least)
 
     # Teach
 

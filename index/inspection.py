@@ -109,7 +109,7 @@ def _segment_problems(catalog: Catalog, folder: Path, number: int, rows: int, co
     elif [item for _, item, _ in places] != segment.ids.tolist():
         yield f"{name}: its ids are not those of the catalog"
     start = 0
-    for features, _ in checked_chunks(folder, number):
+    for features, _, _ in checked_chunks(folder, number):
         codes = segment.codes[start : start + len(features)]
         finite = np.isfinite(features).all(axis=1)
         if not finite.all():

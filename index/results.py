@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from assocmem.index.store.records import Failure
 
@@ -47,6 +47,8 @@ class Gone:
     """folders that are missing as a whole, empty, or unreadable, as on a disk that is not mounted"""
 
 
+CopyKind: TypeAlias = Literal["identical", "same", "unchecked", "similar"]
+"""See ``Copies.kinds``."""
 Ranked: TypeAlias = list[tuple[int, float]]
 """(item id, score), best first."""
 
@@ -65,10 +67,14 @@ class Copies:
     """the item that the copies are compared with: of a group the one that most others are similar to; its score is its
     similarity to itself"""
     copies: list[Hit]
-    """most similar first; scores are similarities to the original: the cosine similarity of the features, plus what
-    that of the sketches exceeds 0.6 by; from 1.0 on they are copies, from 0.85 on similar"""
+    """by certainty, then similarity; scores are similarities to the original: the cosine similarity of the features,
+    plus what that of the sketches exceeds 0.6 by; from 1.0 on a copy is likely, from 0.85 on a common part"""
     links: list[Hit] = field(default_factory=list)
     """other names of the same files, hard or symbolic links: removing what they lead to would lose it"""
+    kinds: list[CopyKind] = field(default_factory=list)
+    """of each copy, the most certain first: ``identical`` (the same bytes), ``same`` (one picture: saved again, scaled,
+    or edited lightly), ``unchecked`` (alike, but indexed by a version that kept no detail to check it by), ``similar``
+    (of one scene or form; cut, turned, framed, captioned, mirrored)"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ import numpy as np
 
 from assocmem._numerics.types import F32, U8
 from assocmem.codes.dct_sketches import SKETCH_SIDE
+from assocmem.codes.fine_detail import COLOUR_SIDE, DETAIL_SIDE, fine_detail
 from assocmem.errors import MediaError
 from assocmem.extractors.base import Extraction, Extractor, Image
 from assocmem.extractors.sniff import MediaKind, has_media_suffix, sniff, why_not_read
@@ -55,6 +56,8 @@ class Part:
     end: float | None = None
     grey: U8 | None = None
     """uint8 (SKETCH_SIDE, SKETCH_SIDE): the picture, or a shot's middle frame, small and grey; for its sketch"""
+    detail: U8 | None = None
+    """uint8 (DETAIL_LENGTH,), of the same"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Item:
     end: float | None
     grey: U8 | None = None
     """uint8 (SKETCH_SIDE, SKETCH_SIDE)"""
+    detail: U8 | None = None
+    """uint8 (DETAIL_LENGTH,)"""
 
 
 @dataclass(slots=True)
@@ -221,18 +226,20 @@ def read_parts(path: str, kind: MediaKind, extractor: Extractor) -> Iterator[Par
 
     for shot in read_shots(path, min_side=extractor.min_side):
         prepared = tuple(extractor.prepare(image) for image in shot.images)
-        yield Part(prepared, shot.start, shot.end, _grey(shot.images[len(shot.images) // 2]))
+        yield Part(prepared, shot.start, shot.end, *_small(shot.images[len(shot.images) // 2]))
 
 
 def picture_part(image: Image, extractor: Extractor) -> Part:
     """Return the one part of a picture."""
-    return Part((extractor.prepare(image),), grey=_grey(image))
+    return Part((extractor.prepare(image),), None, None, *_small(image))
 
 
-def _grey(image: Image) -> U8:
-    from assocmem.extractors.image import grey_square
+def _small(image: Image) -> tuple[U8, U8]:
+    """Return what copies are told by: a small grey picture, and the fine detail."""
+    from assocmem.extractors.image import colour_square, grey_square
 
-    return grey_square(image, SKETCH_SIDE)
+    detail = fine_detail(grey_square(image, DETAIL_SIDE), colour_square(image, COLOUR_SIDE))
+    return grey_square(image, SKETCH_SIDE), detail
 
 
 def content_hash(path: str) -> bytes:
@@ -342,4 +349,4 @@ def softmax(logits: F32) -> F32:
 
 def _item(extraction: Extraction, rows: slice, part: Part) -> Item:
     logits = None if extraction.logits is None else extraction.logits[rows].mean(axis=0)
-    return Item(extraction.features[rows].mean(axis=0), logits, part.start, part.end, part.grey)
+    return Item(extraction.features[rows].mean(axis=0), logits, part.start, part.end, part.grey, part.detail)

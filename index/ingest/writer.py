@@ -16,6 +16,7 @@ import numpy as np
 
 from assocmem._storage.hdf5 import sync
 from assocmem.codes.dct_sketches import SKETCH_LENGTH, sketch
+from assocmem.codes.fine_detail import no_details
 from assocmem.errors import CollectionError
 from assocmem.index.ingest.gone import find_gone
 from assocmem.index.ingest.pipeline import End, Item, Job, Result, softmax
@@ -174,7 +175,8 @@ class Writer:
             labels, scores = best[None, :].astype(np.int16), probabilities[best][None, :].astype(np.float16)
         # Codes are made of the stored float16 feature, so that they can be checked against it at any time.
         drawn = np.zeros((1, SKETCH_LENGTH), np.int8) if item.grey is None else sketch(item.grey[None])
-        return SegmentData(np.zeros(1, np.int64), self.coder.encode(feature), feature, labels, scores, drawn)
+        detail = no_details(1) if item.detail is None else item.detail[None]
+        return SegmentData(np.zeros(1, np.int64), self.coder.encode(feature), feature, labels, scores, drawn, detail)
 
     # Removing
 

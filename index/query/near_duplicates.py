@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from assocmem._numerics.types import I64, AnyArray
 from assocmem.codes.dct_sketches import SKETCH_LENGTH, SKETCH_THRESHOLD
 from assocmem.codes.winner_codes import CliqueCoder
-from assocmem.copies.grouping import ComparedItems, CopyPairs, find_pairs, group_pairs, make_items
+from assocmem.copies.grouping import COPY, ComparedItems, CopyPairs, find_pairs, group_pairs, make_items
 from assocmem.copies.lookup import find_originals
 from assocmem.errors import CollectionMismatchError, InputError
+from assocmem.extractors.base import Image
 from assocmem.index.derived.clique_memory import known_messages, living_messages
+from assocmem.index.ingest.pipeline import content_hash
+from assocmem.index.query.evidence import KINDS, Evidence
+from assocmem.index.query.links import Files, without_links
 from assocmem.index.query.searcher import Query, best_of, check_k
-from assocmem.index.results import Copies, Hit, Ranked
+from assocmem.index.results import Copies, CopyKind, Hit, Ranked
 from assocmem.index.session import Session
-from assocmem.index.store.catalog import StrPath
+from assocmem.index.store.catalog import StrPath, absolute
 from assocmem.index.store.segments import MappedRows, Segment
 from assocmem.index.store.snapshot import Snapshot
 
 LEAST = 0.5
 """Least similarity that can be asked for."""
+MOST_SIMILAR = 2 - SKETCH_THRESHOLD
+"""Similarity of a picture to itself."""
+MOST_ASKED = 100
+"""Items that a single picture is compared with, the likeliest first."""
+Proven: TypeAlias = tuple[int, float, CopyKind]
+"""An item, its similarity, and what kind of copy it is."""
 
 
 def find_copies(
     session: Session, paths: Sequence[StrPath], against: Sequence[StrPath] | Session | None, least: float
 ) -> list[Copies]:
-    """See ``Collection.duplicates``."""
-    if not LEAST <= least <= 1 + 1 - SKETCH_THRESHOLD:
-        raise InputError(f"least: expected a similarity from {LEAST} to {2 - SKETCH_THRESHOLD}, found {least}")
+    """See ``Collection.duplicates``. Below ``COPY``, pictures that have a part in common are found too."""
+    if not LEAST <= least <= MOST_SIMILAR:
+        raise InputError(f"least: expected a similarity from {LEAST} to {MOST_SIMILAR}, found {least}")
     chosen = session.ids_below(paths) if paths else None
     ours = _library(session, chosen)
     if against is None:
-        return _with_paths(session, session, [(ranked[:1], ranked[1:]) for ranked in groups_within(ours, least)])
+        return _with_paths(session, session, groups_within(ours, least))
     if isinstance(against, Session):
         other, theirs = against, _library(against, None)
         _check_comparable(session, against)
@@ -46,8 +56,43 @@ def find_copies(
         if chosen is None:
             ours = _library(session, set(ours.ids.tolist()) - elsewhere)
         other, theirs = session, _library(session, elsewhere - set(ours.ids.tolist()))
-    found = copies_across(ours, theirs, least)
-    return _with_paths(session, other, [([(item, 2 - SKETCH_THRESHOLD)], ranked) for item, ranked in found])
+    return _with_paths(session, other, copies_across(ours, theirs, least))
+
+
+def find_query_copies(
+    session: Session, ask: Callable[[], Query], query: StrPath | Image, least: float
+) -> Copies | None:
+    """See ``Collection.copies_of``; ``ask`` reads the picture or video."""
+    asked, snapshot = ask(), session.snapshot()
+    path = "" if isinstance(query, np.ndarray) else absolute(query)
+    content = content_hash(path) if path else None
+    library = _with_evidence(session, snapshot, _bare_library(snapshot, snapshot.living_ids(), session.coder))
+    similarity, rows = find_originals(
+        asked.features, asked.sketches(), library.items, session.coder, min(MOST_ASKED, max(1, len(library)))
+    )
+    parts, places = np.nonzero((rows >= 0) & (similarity >= least))
+    n = len(library)
+    evidence = Evidence(
+        [*library.evidence.contents, *_contents_of(asked, content)],
+        ScatteredRows([library.evidence.details, asked.details], *_end_to_end(n, len(asked.features))),  # type: ignore[list-item]
+    )
+    found = rows[parts, places], similarity[parts, places]
+    kinds = evidence.kinds(found[0], parts + n, found[1], similar=least < COPY)
+    best: dict[int, Proven] = {}
+    for row, score, kind in zip(found[0].tolist(), found[1].tolist(), kinds, strict=True):
+        item = int(library.ids[row])
+        if kind is not None and (item not in best or _by_certainty((item, score, kind)) < _by_certainty(best[item])):
+            best[item] = (item, score, kind)
+    proven = sorted(best.values(), key=_by_certainty)
+    kinds_of = {item: kind for item, _, kind in proven}
+    hits = [hit for hit in session.hits([(item, score) for item, score, _ in proven]) if hit.path != path]
+    original = Hit(1, -1, path, "query", None, None, MOST_SIMILAR)
+    return without_links(original, [(hit, kinds_of[hit.item]) for hit in hits], Files(), alike=False)
+
+
+def _contents_of(asked: Query, content: bytes | None) -> list[object]:
+    """Return what the parts of a question are known by: those of a picture file by its bytes, as its item is."""
+    return [(content, None) if content and len(asked.features) == 1 else object() for _ in asked.features]
 
 
 def find_query_originals(session: Session, ask: Callable[[], Query], k: int) -> list[Hit]:
@@ -72,11 +117,24 @@ def _bare_library(snapshot: Snapshot, ids: I64, coder: CliqueCoder) -> Library:
     every, none = np.arange(len(ids)), np.empty((len(ids), 0), np.uint8)
     codes = scattered("codes")[every].astype(np.uint8).reshape(len(ids), coder.code_bytes)
     sketches = scattered("sketches")[every].astype(np.int8).reshape(len(ids), SKETCH_LENGTH)
-    return Library(ids, ComparedItems(scattered("features"), none, codes, sketches, none))
+    return Library(
+        ids,
+        ComparedItems(scattered("features"), none, codes, sketches, none),
+        Evidence(ids.tolist(), scattered("details")),
+    )
 
 
 def _library(session: Session, only: set[int] | None) -> Library:
-    return living_library(session.snapshot(), session.folder, session.coder, only)
+    snapshot = session.snapshot()
+    return _with_evidence(session, snapshot, living_library(snapshot, session.folder, session.coder, only))
+
+
+def _with_evidence(session: Session, snapshot: Snapshot, library: Library) -> Library:
+    """Add what the files' bytes are known by; that of a removed file is only equal to itself."""
+    with session.reading() as catalog:
+        contents = {placed.item.id: (placed.hash, placed.item.start) for placed in catalog.placed(library.ids.tolist())}
+    known: list[object] = [contents.get(item, item) for item in library.ids.tolist()]
+    return replace(library, evidence=replace(library.evidence, contents=known))
 
 
 def _check_comparable(ours: Session, theirs: Session) -> None:
@@ -88,70 +146,19 @@ def _check_comparable(ours: Session, theirs: Session) -> None:
         )
 
 
-def _with_paths(ours: Session, theirs: Session, found: Sequence[tuple[Ranked, Ranked]]) -> list[Copies]:
+def _with_paths(ours: Session, theirs: Session, found: Sequence[tuple[Ranked, list[Proven]]]) -> list[Copies]:
     """Look up all paths; skip what is similar only within one video, or was removed a moment ago."""
     originals = {hit.item: hit for hit in ours.hits([pair for original, _ in found for pair in original])}
-    copies = {hit.item: hit for hit in theirs.hits([pair for _, ranked in found for pair in ranked])}
+    copies = {hit.item: hit for hit in theirs.hits([(item, score) for _, proven in found for item, score, _ in proven])}
     groups = []
     files = Files()
-    for original, ranked in found:
-        first, others = _ranked(original, originals), _ranked(ranked, copies)
-        if first and (group := without_links(first[0], others, files, alike=theirs is ours)):
-            groups.append(group)
+    for [(item, score)], proven in found:
+        members = [(replace(copies[id_], score=s), kind) for id_, s, kind in proven if id_ in copies]
+        if item in originals:
+            original = replace(originals[item], rank=1, score=score)
+            if group := without_links(original, members, files, alike=theirs is ours):
+                groups.append(group)
     return groups
-
-
-def without_links(original: Hit, others: list[Hit], files: Files, *, alike: bool) -> Copies | None:
-    """Return a group in which each file has one name; None if no other file is left.
-
-    ``alike``: all are of one collection. Then a file may be the original under another name, and shots of one video are
-    no copies of each other.
-    """
-    if alike and (better := files.name_of(original.path, [hit.path for hit in others])) != original.path:
-        same = next(hit for hit in others if hit.path == better)
-        others = [replace(original, score=same.score) if hit is same else hit for hit in others]
-        original = replace(same, score=original.score)
-    names: dict[object, str] = {files.identity(original.path): original.path}
-    for path in sorted({hit.path for hit in others}, key=lambda path: (os.path.islink(path), path)):
-        names.setdefault(files.identity(path), path)
-    itself = files.identity(original.path)
-    links = [hit for hit in others if names[files.identity(hit.path)] != hit.path]
-    copies = [hit for hit in others if names[files.identity(hit.path)] == hit.path]
-    if not alike:
-        copies = [hit for hit in copies if files.identity(hit.path) != itself]
-    if all(files.identity(hit.path) == itself for hit in copies):
-        return None
-    ranked = [replace(hit, rank=rank) for rank, hit in enumerate(copies, 1)]
-    return Copies(original, ranked, links)
-
-
-class Files:
-    """Which paths lead to the same file. Each is looked at once."""
-
-    def __init__(self) -> None:
-        self._identities: dict[str, object] = {}
-
-    def identity(self, path: str) -> object:
-        """Return the device and number of a file, which its hard and symbolic links share; its path if it is gone."""
-        if path not in self._identities:
-            try:
-                status = os.stat(path)
-                self._identities[path] = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
-            except OSError:
-                self._identities[path] = path
-        return self._identities[path]
-
-    def name_of(self, path: str, others: list[str]) -> str:
-        """Return which of the names of a file is no link; the path itself if none or all are."""
-        if not os.path.islink(path):
-            return path
-        same = [other for other in others if self.identity(other) == self.identity(path) and not os.path.islink(other)]
-        return min(same, default=path)
-
-
-def _ranked(ranked: Ranked, hits: dict[int, Hit]) -> list[Hit]:
-    living = [(hits[item], score) for item, score in ranked if item in hits]
-    return [replace(hit, rank=rank, score=score) for rank, (hit, score) in enumerate(living, 1)]
 
 
 class ScatteredRows:
@@ -182,6 +189,7 @@ class Library:
     ids: I64
     """int64 (n,), ascending"""
     items: ComparedItems
+    evidence: Evidence
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -192,8 +200,9 @@ def living_library(snapshot: Snapshot, folder: Path, coder: CliqueCoder, only: s
     messages = living_messages(snapshot, coder, known_messages(folder, coder))
     keep = np.ones(len(messages.ids), bool) if only is None else np.isin(messages.ids, np.array(sorted(only), np.int64))
     ids = messages.ids[keep]
-    bare = _bare_library(snapshot, ids, coder).items
-    return Library(ids, make_items(bare.features, messages.symbols[keep], bare.codes, bare.sketches))
+    bare = _bare_library(snapshot, ids, coder)
+    items = make_items(bare.items.features, messages.symbols[keep], bare.items.codes, bare.items.sketches)
+    return replace(bare, items=items)
 
 
 def _where(segments: Sequence[Segment], ids: I64) -> tuple[I64, I64]:
@@ -206,31 +215,65 @@ def _where(segments: Sequence[Segment], ids: I64) -> tuple[I64, I64]:
     return owners, places
 
 
-def groups_within(library: Library, least: float) -> list[Ranked]:
-    """Return groups of near copies, the representative first."""
-    found = group_pairs(library.items, find_pairs(library.items, least), least)
-    pairs = list(zip(library.ids[found.rows].tolist(), found.scores.tolist(), strict=True))
-    starts = found.starts.tolist()
-    return [pairs[start:stop] for start, stop in pairwise(starts)]
+def groups_within(library: Library, least: float) -> list[tuple[Ranked, list[Proven]]]:
+    """Return groups of copies: the representative, and the others; groups of what is most certain first."""
+    pairs = find_pairs(library.items, least)
+    kinds = library.evidence.kinds(pairs.first, pairs.second, pairs.scores, similar=least < COPY)
+    both = zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)
+    known = {pair: kind for pair, kind in zip(both, kinds, strict=True) if kind}
+    found = group_pairs(library.items, _chosen(pairs, kinds), least)
+    groups = []
+    for start, stop in pairwise(found.starts.tolist()):
+        leader, *rows = found.rows[start:stop].tolist()
+        members = []
+        for row, score in zip(rows, found.scores[start + 1 : stop].tolist(), strict=True):
+            # A pair that was not proposed belongs together by way of others: that is not more than similar, unless all
+            # of the group are one picture.
+            kind = known.get((min(leader, row), max(leader, row)), "same" if least >= COPY else "similar")
+            members.append((int(library.ids[row]), score, kind))
+        groups.append(([(int(library.ids[leader]), float(found.scores[start]))], sorted(members, key=_by_certainty)))
+    return sorted(groups, key=lambda group: KINDS.index(group[1][0][2]))
 
 
-def copies_across(ours: Library, theirs: Library, least: float) -> list[tuple[int, Ranked]]:
-    """Return our items that are among theirs too, each with theirs, the most similar first."""
-    pairs = find_pairs(_joined(ours.items, theirs.items), least, split=len(ours)) if len(ours) else _NO_PAIRS
-    order = np.lexsort((pairs.second, -pairs.scores, pairs.first))
-    found: dict[int, Ranked] = {}
-    for row in order.tolist():
-        item = int(theirs.ids[pairs.second[row] - len(ours)])
-        found.setdefault(int(ours.ids[pairs.first[row]]), []).append((item, float(pairs.scores[row])))
-    return list(found.items())
+def copies_across(ours: Library, theirs: Library, least: float) -> list[tuple[Ranked, list[Proven]]]:
+    """Return our items that are among theirs too, each with theirs, the most certain first."""
+    n = len(ours)
+    pairs = find_pairs(_joined(ours.items, theirs.items), least, split=n) if n else _NO_PAIRS
+    evidence = Evidence(
+        [*ours.evidence.contents, *theirs.evidence.contents],
+        ScatteredRows([ours.evidence.details, theirs.evidence.details], *_end_to_end(n, len(theirs))),  # type: ignore[list-item]
+    )
+    kinds = evidence.kinds(pairs.first, pairs.second, pairs.scores, similar=least < COPY)
+    found: dict[int, list[Proven]] = {}
+    for a, b, score, kind in zip(
+        pairs.first.tolist(), pairs.second.tolist(), pairs.scores.tolist(), kinds, strict=True
+    ):
+        if kind is not None:
+            found.setdefault(int(ours.ids[a]), []).append((int(theirs.ids[b - n]), score, kind))
+    ordered = [([(item, MOST_SIMILAR)], sorted(copies, key=_by_certainty)) for item, copies in sorted(found.items())]
+    return sorted(ordered, key=lambda pair: KINDS.index(pair[1][0][2]))
+
+
+def _by_certainty(proven: Proven) -> tuple[int, float, int]:
+    item, score, kind = proven
+    return KINDS.index(kind), -score, item
+
+
+def _chosen(pairs: CopyPairs, kinds: Sequence[CopyKind | None]) -> CopyPairs:
+    kept = np.array([kind is not None for kind in kinds], bool)
+    return CopyPairs(pairs.first[kept], pairs.second[kept], pairs.scores[kept])
 
 
 _NO_PAIRS = CopyPairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
+def _end_to_end(n: int, m: int) -> tuple[I64, I64]:
+    """Return whose each row is, and where, when m rows follow n."""
+    return np.repeat([0, 1], [n, m]), np.concatenate([np.arange(n), np.arange(m)])
+
+
 def _joined(ours: ComparedItems, theirs: ComparedItems) -> ComparedItems:
-    n, m = len(ours), len(theirs)
-    owners, places = np.repeat([0, 1], [n, m]), np.concatenate([np.arange(n), np.arange(m)])
+    owners, places = _end_to_end(len(ours), len(theirs))
     columns = ((getattr(ours, name), getattr(theirs, name)) for name in ("messages", "codes", "sketches",
                "sketch_messages"))  # fmt: skip
     features = ScatteredRows([ours.features, theirs.features], owners, places)  # type: ignore[list-item]

@@ -15,6 +15,7 @@ import numpy as np
 
 from assocmem._numerics.types import F32, I8, U8
 from assocmem.codes.dct_sketches import SKETCH_SIDE, sketch
+from assocmem.codes.fine_detail import no_details
 from assocmem.errors import CollectionError, InputError, MediaError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.extractors.masked import Box, MaskedExtractor, check_boxes
@@ -57,6 +58,8 @@ class Query:
     """float32 (m, 1000), if the extractor has them"""
     grey: U8
     """uint8 (m, SKETCH_SIDE, SKETCH_SIDE): small grey pictures; (0, SKETCH_SIDE, SKETCH_SIDE) for words"""
+    details: U8
+    """uint8 (m, DETAIL_LENGTH), zeros for what has none; (0, DETAIL_LENGTH) for words"""
 
     def sketches(self) -> I8:
         """Return the sketches of the pictures, int8 (m, SKETCH_LENGTH)."""
@@ -310,7 +313,8 @@ def read_query(query: StrPath | Image, extractor: Callable[[], Extractor], *, wo
 
 
 def _words_query(text: str) -> Query:
-    return Query(text, np.empty((0, 0), np.float32), None, np.empty((0, SKETCH_SIDE, SKETCH_SIDE), np.uint8))
+    no_grey = np.empty((0, SKETCH_SIDE, SKETCH_SIDE), np.uint8)
+    return Query(text, np.empty((0, 0), np.float32), None, no_grey, no_details(0))
 
 
 def _described(parts: Iterable[Part], extractor: Extractor) -> Query:
@@ -323,8 +327,9 @@ def _described(parts: Iterable[Part], extractor: Extractor) -> Query:
             raise
     logits = [item.logits for item in items if item.logits is not None]
     grey = [np.zeros((SKETCH_SIDE, SKETCH_SIDE), np.uint8) if item.grey is None else item.grey for item in items]
+    details = [no_details(1)[0] if item.detail is None else item.detail for item in items]
     features = np.stack([item.feature for item in items])
-    return Query(None, features, np.stack(logits) if logits else None, np.stack(grey))
+    return Query(None, features, np.stack(logits) if logits else None, np.stack(grey), np.stack(details))
 
 
 def check_k(k: int) -> None:

@@ -23,6 +23,7 @@ from numpy.lib.stride_tricks import as_strided
 from assocmem._numerics.types import F16, I8, I16, I64, U8, AnyArray
 from assocmem._storage.hdf5 import replacing_hdf5
 from assocmem.codes.dct_sketches import SKETCH_LENGTH
+from assocmem.codes.fine_detail import no_details
 from assocmem.errors import CollectionMismatchError, DamagedCollectionError
 from assocmem.index.store.disk import cannot_write, check_room
 
@@ -30,7 +31,9 @@ FORMAT = 1
 LABELS = 5
 """How many ImageNet classes are kept per item."""
 _FEATURE_ROWS = 256  # rows per chunk: 640 KB at 1,280 dimensions; each has a checksum, and a place to look up
+_DETAIL_ROWS = 64  # a megabyte
 _CODE_ROWS = 16384
+_CHUNK_ROWS = {"features": _FEATURE_ROWS, "sketches": _FEATURE_ROWS, "details": _DETAIL_ROWS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class SegmentData:
     """float16, the shape of ``labels``: their probabilities"""
     sketches: I8
     """int8 (n, SKETCH_LENGTH); zeros where an item has none"""
+    details: U8
+    """uint8 (n, DETAIL_LENGTH); zeros where an item has none"""
 
 
 class MappedRows:
@@ -83,7 +88,7 @@ class MappedRows:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """n items on disk: like ``SegmentData``, with features and sketches left in the file."""
+    """n items on disk: like ``SegmentData``, with features, sketches and details left in the file."""
 
     number: int
     ids: I64
@@ -93,6 +98,8 @@ class Segment:
     label_scores: F16
     sketches: MappedRows | I8
     """int8 (n, SKETCH_LENGTH), left in the file; zeros if the segment was written by a version without sketches"""
+    details: MappedRows | U8
+    """uint8 (n, DETAIL_LENGTH), left in the file; zeros if the segment was written by a version without details"""
 
     def data(self, rows: I64) -> SegmentData:
         """Copy some rows into memory."""
@@ -103,6 +110,7 @@ class Segment:
             self.labels[rows],
             self.label_scores[rows],
             self.sketches[rows],
+            self.details[rows],
         )
 
 
@@ -149,7 +157,7 @@ def _create_dataset(file: h5py.File, name: str, rows: int, part: SegmentData) ->
     shape = (rows, *like.shape[1:])
     if 0 in shape:  # HDF5 has no chunks for nothing
         return file.create_dataset(name, shape, like.dtype)
-    chunk_rows = min(rows, _FEATURE_ROWS if name in ("features", "sketches") else _CODE_ROWS)
+    chunk_rows = min(rows, _CHUNK_ROWS.get(name, _CODE_ROWS))
     return file.create_dataset(name, shape, like.dtype, chunks=(chunk_rows, *shape[1:]), fletcher32=True)
 
 
@@ -186,17 +194,20 @@ def read_segment(folder: Path, number: int) -> Segment:
             )
         small = {name: file[name][:] for name in ("ids", "codes", "labels", "label_scores")}
         features = MappedRows(path, file["features"])
-        if "sketches" in file:
-            return Segment(number, features=features, sketches=MappedRows(path, file["sketches"]), **small)
-        return Segment(number, features=features, sketches=_no_sketches(features.shape[0]), **small)
+        sketches, details = (
+            MappedRows(path, file[name]) if name in file else none for name, none in _without_later(file)
+        )
+        return Segment(number, features=features, sketches=sketches, details=details, **small)
 
 
-def _no_sketches(rows: int) -> I8:
-    return np.broadcast_to(np.int8(0), (rows, SKETCH_LENGTH))
+def _without_later(file: h5py.File) -> list[tuple[str, AnyArray]]:
+    """Return the columns that earlier versions did not write, with what stands for them."""
+    rows = file["features"].shape[0]
+    return [("sketches", np.broadcast_to(np.int8(0), (rows, SKETCH_LENGTH))), ("details", no_details(rows))]
 
 
-def checked_chunks(folder: Path, number: int) -> Iterator[tuple[F16, I8]]:
-    """Yield all features and sketches in order, some rows at a time, after their checksums.
+def checked_chunks(folder: Path, number: int) -> Iterator[tuple[F16, I8, U8]]:
+    """Yield all features, sketches and details in order, some rows at a time, after their checksums.
 
     Raises
     ------
@@ -205,10 +216,10 @@ def checked_chunks(folder: Path, number: int) -> Iterator[tuple[F16, I8]]:
     path = segment_path(folder, number)
     with _damage_named(path), h5py.File(path, "r") as file:
         features = file["features"]
-        sketches = file["sketches"] if "sketches" in file else _no_sketches(features.shape[0])
+        sketches, details = (file.get(name, none) for name, none in _without_later(file))
         for start in range(0, features.shape[0], 4 * _FEATURE_ROWS):
             rows = slice(start, start + 4 * _FEATURE_ROWS)
-            yield features[rows], sketches[rows]
+            yield features[rows], sketches[rows], details[rows]
 
 
 def living_parts(folder: Path, segment: Segment, rows: I64) -> Iterator[SegmentData]:
@@ -217,7 +228,7 @@ def living_parts(folder: Path, segment: Segment, rows: I64) -> Iterator[SegmentD
     A damaged row that is read without a check and written again would get a new checksum: nobody would find it.
     """
     start = 0
-    for features, sketches in checked_chunks(folder, segment.number):
+    for features, sketches, details in checked_chunks(folder, segment.number):
         first, last = np.searchsorted(rows, (start, start + len(features)))
         mine = rows[first:last]
         if len(mine):
@@ -228,6 +239,7 @@ def living_parts(folder: Path, segment: Segment, rows: I64) -> Iterator[SegmentD
                 segment.labels[mine],
                 segment.label_scores[mine],
                 sketches[mine - start],
+                details[mine - start],
             )
         start += len(features)
 

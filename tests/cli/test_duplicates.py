@@ -95,7 +95,7 @@ def test_without_copies_and_with_invalid_arguments_there_is_a_message(run, tmp_p
     run("index", *pictures(tmp_path / "in", range(3)))
     found = run("duplicates")
     assert found.stdout == ""
-    assert "no near copies found" in found.stderr
+    assert "no copies found" in found.stderr
     assert "ask twice" in run("duplicates", "--against", "a", "--other", "b", code=1).stderr
     altered(tmp_path / "out", [1])
     assert "0001.png" in run("duplicates", "--of", tmp_path / "out" / "0001-jpeg.jpg").stdout

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from assocmem.codes.dct_sketches import SKETCH_LENGTH, SKETCH_SIDE, sketch
+from assocmem.codes.fine_detail import DETAIL_LENGTH
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.errors import CollectionError
 from assocmem.index.ingest.pipeline import End, Item, Job, Result, softmax
@@ -76,6 +77,7 @@ def blank(first, rows):
     """Return the data of items with the ids from ``first`` on, all zeros."""
     kinds = {"codes": (4, np.uint8), "features": (DIM, np.float16), "labels": (0, np.int16)}
     kinds |= {"label_scores": (0, np.float16), "sketches": (SKETCH_LENGTH, np.int8)}
+    kinds |= {"details": (DETAIL_LENGTH, np.uint8)}
     columns = {name: np.zeros((rows, width), dtype) for name, (width, dtype) in kinds.items()}
     return SegmentData(ids=np.arange(first, first + rows), **columns)
 

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assocmem.codes.dct_sketches import SKETCH_LENGTH
+from assocmem.codes.fine_detail import DETAIL_LENGTH
 from assocmem.errors import CollectionError, DamagedError, MismatchError
 from assocmem.index.store.segments import (
     SegmentData,
@@ -39,6 +40,7 @@ def make(rows, *, dim=12, code_bytes=8, labels=5, seed=0):
         rng.integers(0, 1000, (rows, labels)).astype(np.int16),
         rng.random((rows, labels)).astype(np.float16),
         rng.integers(-127, 128, (rows, SKETCH_LENGTH)).astype(np.int8),
+        rng.integers(0, 256, (rows, DETAIL_LENGTH), dtype=np.uint8),
     )
 
 
@@ -54,10 +56,10 @@ def assert_holds(folder, number, data):
     segment = read_segment(folder, number)
     for name in ("ids", "codes", "labels", "label_scores"):
         assert same(getattr(segment, name), getattr(data, name)), name
-    for name in ("features", "sketches"):
+    for name in ("features", "sketches", "details"):
         assert getattr(segment, name).shape == getattr(data, name).shape
         assert same(getattr(segment, name)[np.arange(len(data.ids))], getattr(data, name))
-    assert same(np.concatenate([features for features, _ in checked_chunks(folder, number)]), data.features)
+    assert same(np.concatenate([features for features, _, _ in checked_chunks(folder, number)]), data.features)
 
 
 @pytest.mark.parametrize("labels", [0, 5])
@@ -90,16 +92,18 @@ def test_parts_of_any_size_make_one_segment(tmp_path_factory, rows, dim, labels,
     assert same(read_segment(folder, 1).features[picked], plain[picked])
 
 
-def test_a_segment_of_a_version_without_sketches_has_zeros(tmp_path):
+def test_a_segment_of_a_version_without_sketches_and_details_has_zeros(tmp_path):
     data = make(30)
     with h5py.File(write_segment(tmp_path, 1, 30, [data]), "r+") as file:
-        del file["sketches"]
-    none = np.zeros((30, SKETCH_LENGTH), np.int8)
+        del file["sketches"], file["details"]
+    none, no_detail = np.zeros((30, SKETCH_LENGTH), np.int8), np.zeros((30, DETAIL_LENGTH), np.uint8)
     rows = np.arange(30)
     segment = read_segment(tmp_path, 1)
     assert same(segment.sketches[rows], none)
     assert same(segment.data(rows).sketches, none)
-    assert same(np.concatenate([sketches for _, sketches in checked_chunks(tmp_path, 1)]), none)
+    assert same(segment.data(rows).details, no_detail)
+    assert same(np.concatenate([sketches for _, sketches, _ in checked_chunks(tmp_path, 1)]), none)
+    assert same(np.concatenate([details for _, _, details in checked_chunks(tmp_path, 1)]), no_detail)
     assert same(np.concatenate([part.features for part in living_parts(tmp_path, segment, rows)]), data.features)
 
 
@@ -109,7 +113,7 @@ def test_chunks_have_as_many_rows_as_are_read_at_once(tmp_path):
         rows = {name: file[name].chunks[0] for name in COLUMNS}
         checked = {name: file[name].fletcher32 for name in COLUMNS}
     small = dict.fromkeys(("ids", "codes", "labels", "label_scores"), 300)
-    assert rows == small | {"features": 256, "sketches": 256}
+    assert rows == small | {"features": 256, "sketches": 256, "details": 64}
     assert all(checked.values())
 
 
@@ -126,7 +130,7 @@ def test_living_rows_are_complete_and_in_order(tmp_path):
     data = make(2500)
     write_segment(tmp_path, 1, 2500, [data])
     segment = read_segment(tmp_path, 1)
-    assert same(np.concatenate([features for features, _ in checked_chunks(tmp_path, 1)]), data.features)
+    assert same(np.concatenate([features for features, _, _ in checked_chunks(tmp_path, 1)]), data.features)
     for rows in ([], [0], [2499], [1023, 1024, 2047, 2048], sorted({*range(0, 2500, 3)})):
         wanted = np.array(rows, np.int64)
         parts = list(living_parts(tmp_path, segment, wanted))
@@ -305,15 +309,16 @@ def test_a_flipped_bit_never_changes_what_is_read(tmp_path):
         except (DamagedError, MismatchError):
             outcomes["named"] += 1
         else:
-            small = set(COLUMNS) - {"features", "sketches"}
+            small = set(COLUMNS) - {"features", "sketches", "details"}
             assert all(same(getattr(segment, c), getattr(data, c)) for c in small), place
         try:
             chunks = list(checked_chunks(tmp_path, 1))
         except DamagedError:
             outcomes["features named"] += 1
         else:
-            features, sketches = (np.concatenate(column) for column in zip(*chunks, strict=True))
+            features, sketches, details = (np.concatenate(column) for column in zip(*chunks, strict=True))
             assert same(features, data.features), place
             assert same(sketches, data.sketches), place
+            assert same(details, data.details), place
     assert outcomes["named"] > 200
     assert outcomes["features named"] > 200
