@@ -37,7 +37,7 @@ ENTRIES = (
     Entry("merge", "assocmem.cli.teach:merge", "Merge two taught concepts into one."),
     Entry("history", "assocmem.cli.teach:history", "List all teachings with their numbers."),
     Entry("undo", "assocmem.cli.teach:undo", "Undo teachings by their numbers."),
-    Entry("duplicates", "assocmem.cli.duplicates:duplicates", "Find near copies among pictures and video shots."),
+    Entry("duplicates", "assocmem.cli.duplicates:duplicates", "Find copies among pictures and video shots."),
     Entry("remove", "assocmem.cli.maintain:remove", "Remove files and folders from the collection."),
     Entry("info", "assocmem.cli.info:info", "Show what the collection contains."),
     Entry("plan", "assocmem.cli.plan:plan", "Propose a clique memory for a number of items."),

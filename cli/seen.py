@@ -28,9 +28,10 @@ def seen(
 ) -> None:
     """Check whether pictures and videos are in the collection.
 
-    Near copies count as well. The answer comes from a memory of bits alone, and takes the same time for a collection of
-    any size. Sometimes it is wrong: `assocmem info` shows how often. A video counts as seen if at least half of its
-    shots were seen. In a pipe, each file is a line: yes or no, the evidence in bits, and the path.
+    Near copies count as well. A memory of bits says whether something like it is there, another which items these are,
+    and a look at their detail decides; all take the same time for a collection of any size. The memory misses some
+    copies: `assocmem info` shows how many. A video counts as seen if at least half of its shots were seen. In a pipe,
+    each file is a line: yes or no, the evidence in bits, the path, and the path of what it is a copy of.
 
     Exit codes: 0 all files were seen, 3 one or more were not, 1 a file could not be read.
 
@@ -53,8 +54,8 @@ def seen(
         listed: list[dict[str, Any]] = [dataclasses.asdict(answer) for answer in answers]
         emit_json({"elapsed_ms": round(elapsed_ms, 2), "files": listed, "failed": failed})
     else:
-        rows = [("yes" if answer else "no", f"{answer.evidence:.1f}", answer.path) for answer in answers]
-        emit_table(("seen", "bits", "path"), rows)
+        rows = [("yes" if a else "no", f"{a.evidence:.1f}", a.path, a.hit.path if a.hit else "") for a in answers]
+        emit_table(("seen", "bits", "path", "copy of"), rows)
     if failed:
         raise typer.Exit(1)
     if not all(answers):

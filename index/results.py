@@ -203,6 +203,12 @@ class Seen:
     parts: int
     """1 for a picture, else the video's shots"""
     parts_seen: int
+    alike: int = 0
+    """parts that the memory knows something like, before the items it names were looked at"""
+    hit: Hit | None = None
+    """the item that the first part seen is a copy of"""
+    kind: CopyKind | None = None
+    """what kind of copy, as in ``Copies.kinds``; ``unchecked`` if an earlier version indexed the item"""
 
     def __bool__(self) -> bool:
         return self.seen

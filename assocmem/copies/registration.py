@@ -53,6 +53,8 @@ class Registration(NamedTuple):
     """share of the overlap that the frame around what differs takes up"""
     scale: float
     """cells of the second per cell of the first"""
+    moved: float
+    """cells by which the corner that is shifted most is shifted"""
 
 
 def register(one: U8, other: U8) -> Registration | None:
@@ -69,7 +71,7 @@ def register(one: U8, other: U8) -> Registration | None:
             local = agreement >= CLEAR_AGREEMENT or change <= LARGEST_CHANGE
             if overlap >= LEAST_OVERLAP and agreement >= LEAST_AGREEMENT and local:
                 scale = float(np.sqrt(abs(np.linalg.det(fitted[0][:, :2]))))
-                return Registration(mirrored, fitted[1], overlap, agreement, change, scale)
+                return Registration(mirrored, fitted[1], overlap, agreement, change, scale, _shift(fitted[0]))
     return None
 
 
@@ -121,6 +123,12 @@ def _is_plausible(linear: AnyArray) -> bool:
     greatest, least = np.linalg.svd(linear, compute_uv=False)
     within = greatest < _LARGEST_SCALE and least > 1 / _LARGEST_SCALE and greatest < _LARGEST_STRETCH * least
     return bool(within and np.linalg.det(linear) > 0)
+
+
+def _shift(map_: AnyArray) -> float:
+    """Return by how many cells the corner that is shifted most is shifted."""
+    corners = np.array([(x, y) for x in (0, 1) for y in (0, 1)]) * (_ENLARGED * DETAIL_SIDE)
+    return float(np.linalg.norm(corners @ map_[:, :2].T + map_[:, 2] - corners, axis=1).max()) / _ENLARGED
 
 
 def _agreement(one: U8, other: U8, map_: AnyArray) -> tuple[float, float, float]:

@@ -1,8 +1,9 @@
-"""The familiarity memory of a collection: does it contain this picture, or a near copy? Kept in two files.
+"""The memories for "does the collection contain this picture, or a near copy, and which item is it?", in three files.
 
-``memory-messages.h5`` contains every living item's message and the measured errors of the memory; ``memory-seen.h5``
-the bits, which a question reads from a memory map. New items are added to the stored bits; when a tenth has been added,
-or something was removed, the memory is built again, of the size that the number of items needs.
+``memory-messages.h5`` contains every living item's message and the measured errors of the first memory;
+``memory-seen.h5`` the bits of the first, which says whether; ``memory-names.h5`` the rows of the second, which says
+which. A question reads both from memory maps. New items are added to them; when a tenth has been added, or something
+was removed, they are built again, of the size that the number of items needs.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from typing import Any
 import h5py
 import numpy as np
 
-from assocmem._numerics.types import U16
+from assocmem._numerics.types import F32, I64, U16, Bools
 from assocmem.codes.hash_codes import MessageCoder
 from assocmem.errors import AssocmemError
 from assocmem.index.derived.clique_memory import Messages, living_messages, message_problems, read_messages
-from assocmem.index.derived.files import FAMILIARITY, MESSAGES, keep_file, not_of_the_items, read_kept
-from assocmem.index.results import Seen
+from assocmem.index.derived.files import FAMILIARITY, MESSAGES, NAMES, keep_file, not_of_the_items, read_kept
 from assocmem.index.store.snapshot import Snapshot
 from assocmem.memory.familiarity import SeenMemory
 from assocmem.memory.familiarity_eval import FamiliarityReport, build_and_evaluate
+from assocmem.memory.naming import NamingMemory, rows_for
 
 MOST_GROWTH = 1.1
 """A memory with this many times the items of its last evaluation is built and evaluated again."""
@@ -34,23 +35,29 @@ MOST_GROWTH = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Familiarity:
-    """A memory, its measured errors, and its answers."""
+    """The two memories, the measured errors of the first, and the answers."""
 
     memory: SeenMemory
     judgement: FamiliarityReport
+    naming: NamingMemory
 
-    def answer(self, path: str, messages: U16) -> Seen:
-        """Return whether a picture or video was seen, from its messages: at least half of them must be."""
-        seen = self.memory.seen(messages, self.judgement.threshold)
-        evidence = self.memory.evidence(messages)
-        return Seen(
-            path=path,
-            seen=bool(2 * seen.sum() >= len(seen)),
-            evidence=float(np.median(evidence)),
-            threshold=self.judgement.threshold,
-            parts=len(seen),
-            parts_seen=int(seen.sum()),
-        )
+    def seen(self, messages: U16) -> Bools:
+        """Return for each message whether it, or a similar one, is known, bool (n,)."""
+        return self.memory.seen(messages, self.judgement.threshold)
+
+    def evidence(self, messages: U16) -> F32:
+        """Return the evidence that it is, float32 (n,), in bits."""
+        return self.memory.evidence(messages)
+
+    def names(self, messages: U16) -> I64:
+        """Return the items whose messages are similar, int64 (n, NAMED), the likeliest first; -1 for none."""
+        return self.naming.names(messages).numbers
+
+
+def _named(messages: Messages) -> NamingMemory:
+    naming = NamingMemory(rows_for(len(messages.ids)), clusters=messages.symbols.shape[1])
+    naming.store(messages.symbols, messages.ids)
+    return naming
 
 
 def familiarity(snapshot: Snapshot, folder: Path, coder: MessageCoder, *, keep: bool = False) -> Familiarity:
@@ -63,10 +70,11 @@ def familiarity(snapshot: Snapshot, folder: Path, coder: MessageCoder, *, keep: 
         return found
     known = _known_messages(folder, coder)
     messages = living_messages(snapshot, coder, known)
-    made = _extended(folder, known, messages) or Familiarity(*build_and_evaluate(messages.symbols))
+    made = _extended(folder, known, messages) or Familiarity(*build_and_evaluate(messages.symbols), _named(messages))
     if keep:
         with contextlib.suppress(OSError, RuntimeError, AssocmemError):  # a full disk: it can be built at any time
             made.memory.save(folder / FAMILIARITY)
+            made.naming.save(folder / NAMES)
             keep_file(folder / MESSAGES, snapshot.generation, lambda file: _fill(file, messages, made))
     return made
 
@@ -80,12 +88,14 @@ def _extended(folder: Path, known: Messages, messages: Messages) -> Familiarity 
     if not kept.judgement.items <= len(messages.ids) < MOST_GROWTH * kept.judgement.items:
         return None
     kept.memory.store(messages.symbols[fresh])
+    kept.naming.store(messages.symbols[fresh], messages.ids[fresh])
     return kept
 
 
 def _fill(file: h5py.File, messages: Messages, made: Familiarity) -> None:
     about = json.dumps(dataclasses.asdict(made.judgement))
-    file.attrs.update({"judgement": np.bytes_(about), "bits": zlib.crc32(made.memory.bits.data)})
+    bits, names = (zlib.crc32(memory.bits.data) for memory in (made.memory, made.naming))
+    file.attrs.update({"judgement": np.bytes_(about), "bits": bits, "names": names})
     messages.fill(file)
 
 
@@ -107,9 +117,10 @@ def _judgement(file: h5py.File) -> FamiliarityReport:
 
 def _read(folder: Path, generation: int | None = None, *, mmap: bool = True) -> Familiarity | None:
     def read(file: h5py.File) -> Familiarity | None:
-        memory = SeenMemory.load(folder / FAMILIARITY, mmap=mmap)
-        same = zlib.crc32(memory.bits.data) == file.attrs["bits"]  # the two files were written together
-        return Familiarity(memory, _judgement(file)) if same else None
+        memory, naming = SeenMemory.load(folder / FAMILIARITY, mmap=mmap), NamingMemory.load(folder / NAMES, mmap=mmap)
+        sums = [zlib.crc32(one.bits.data) for one in (memory, naming)]
+        same = sums == [file.attrs["bits"], file.attrs["names"]]  # the files were written together
+        return Familiarity(memory, _judgement(file), naming) if same else None
 
     return read_kept(folder / MESSAGES, read, generation)
 
@@ -125,9 +136,14 @@ def familiarity_problems(snapshot: Snapshot, folder: Path, coder: MessageCoder) 
     found = kept_familiarity(folder, snapshot.generation)
     if found is not None:
         memory = SeenMemory(**found.memory.shape)
-        memory.store(living_messages(snapshot, coder, Messages(kept.ids[:0], kept.symbols[:0])).symbols)
+        made = living_messages(snapshot, coder, Messages(kept.ids[:0], kept.symbols[:0]))
+        memory.store(made.symbols)
         if memory != found.memory:
             problems.append(not_of_the_items(folder / FAMILIARITY, "ties"))
+        naming = NamingMemory(**found.naming.shape)
+        naming.store(made.symbols, made.ids)
+        if naming != found.naming:
+            problems.append(not_of_the_items(folder / NAMES, "names"))
     return problems
 
 
@@ -136,3 +152,6 @@ def prepare() -> None:
     messages = MessageCoder(8).messages(np.eye(8))
     memory, judgement = build_and_evaluate(np.repeat(messages, 2, axis=0))
     memory.seen(messages, judgement.threshold)
+    naming = NamingMemory(64)
+    naming.store(messages, np.arange(len(messages)))
+    naming.names(messages)

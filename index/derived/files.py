@@ -22,6 +22,7 @@ LABEL_COUNTS = "memory-concepts.h5"
 CLIQUES = "memory-cliques.h5"
 MESSAGES = "memory-messages.h5"
 FAMILIARITY = "memory-seen.h5"
+NAMES = "memory-names.h5"
 POOLS = "memory-pools.h5"
 TAUGHT = "memory-taught.h5"
 

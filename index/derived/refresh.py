@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import h5py
 
-from assocmem.index.derived.files import CLIQUES, FAMILIARITY, LABEL_COUNTS, MESSAGES, POOLS, read_kept
+from assocmem.index.derived.files import CLIQUES, FAMILIARITY, LABEL_COUNTS, MESSAGES, NAMES, POOLS, read_kept
 from assocmem.index.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def _complete(snapshot: Snapshot, folder: Path) -> bool:
     """
     names = [LABEL_COUNTS, CLIQUES, MESSAGES, *([POOLS] if snapshot.large else [])]
     generations = {read_kept(folder / name, lambda file: int(file.attrs["generation"])) for name in names}
-    return len(generations) == 1 and (folder / FAMILIARITY).exists() == (folder / MESSAGES).exists()
+    together = {(folder / name).exists() for name in (FAMILIARITY, NAMES, MESSAGES)}
+    return len(generations) == 1 and len(together) == 1
 
 
 def changes_since_refresh(snapshot: Snapshot, folder: Path) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, get_args
+from typing import Protocol, TypeAlias, get_args
 
 import numpy as np
 
@@ -36,12 +36,15 @@ class Details(Protocol):
     def __getitem__(self, rows: I64) -> AnyArray: ...
 
 
+Contents: TypeAlias = Callable[[I64], Sequence[object]]
+"""Rows of items -> what is equal for those of equal bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What there is to judge n items by."""
 
-    contents: Sequence[object]
-    """what is equal for items of equal bytes"""
+    contents: Contents
     details: Details
 
     def kinds(self, first: I64, second: I64, scores: F32, *, similar: bool) -> list[CopyKind | None]:
@@ -52,7 +55,9 @@ class Evidence:
         found: list[CopyKind | None] = [None] * len(first)
         pairs = list(zip(first.tolist(), second.tolist(), strict=True))
         order = np.lexsort((second, first, -scores)).tolist()
-        looks = _Looks(self, similar)
+        rows = np.unique(np.concatenate([first, second]))
+        contents = dict(zip(rows.tolist(), self.contents(rows), strict=True))
+        looks = _Looks(contents, self.details, similar)
         for start in range(0, len(order), _AT_ONCE):
             batch = order[start : start + _AT_ONCE]
             for pair, kind in zip(batch, looks.judged([pairs[pair] for pair in batch]), strict=True):
@@ -63,8 +68,9 @@ class Evidence:
 class _Looks:
     """Judges pairs, and remembers what it has seen."""
 
-    def __init__(self, evidence: Evidence, similar: bool) -> None:
-        self._evidence = evidence
+    def __init__(self, contents: dict[int, object], details: Details, similar: bool) -> None:
+        self._contents = contents
+        self._details = details
         self._similar = similar
         self._one = _Clusters()
         self._unlike: Counter[int] = Counter()
@@ -78,7 +84,7 @@ class _Looks:
         return kinds
 
     def _known(self, a: int, b: int) -> CopyKind | None:
-        if self._evidence.contents[a] == self._evidence.contents[b]:
+        if self._contents[a] == self._contents[b]:
             self._one.join(a, b)
             return "identical"
         return "same" if self._one.has(a, b) else None
@@ -96,7 +102,7 @@ class _Looks:
         asked = [n for n, (a, b) in enumerate(pairs) if kinds[n] is None and min(in_vain[a], in_vain[b]) < most]
         if not asked:
             return
-        one, other = (list(self._evidence.details[np.array([pairs[n][side] for n in asked])]) for side in (0, 1))
+        one, other = (list(self._details[np.array([pairs[n][side] for n in asked])]) for side in (0, 1))
         for n, a, b in zip(asked, one, other, strict=True):
             if not (has_detail(a) and has_detail(b)):
                 kinds[n] = "unchecked"

@@ -12,6 +12,7 @@ import numpy as np
 
 from assocmem._numerics.types import I64, AnyArray
 from assocmem.codes.dct_sketches import SKETCH_LENGTH, SKETCH_THRESHOLD
+from assocmem.codes.fine_detail import DETAIL_LENGTH
 from assocmem.codes.winner_codes import CliqueCoder
 from assocmem.copies.grouping import COPY, ComparedItems, CopyPairs, find_pairs, group_pairs, make_items
 from assocmem.copies.lookup import find_originals
@@ -19,13 +20,13 @@ from assocmem.errors import CollectionMismatchError, InputError
 from assocmem.extractors.base import Image
 from assocmem.index.derived.clique_memory import known_messages, living_messages
 from assocmem.index.ingest.pipeline import content_hash
-from assocmem.index.query.evidence import KINDS, Evidence
+from assocmem.index.query.evidence import KINDS, Details, Evidence
 from assocmem.index.query.links import Files, without_links
 from assocmem.index.query.searcher import Query, best_of, check_k
 from assocmem.index.results import Copies, CopyKind, Hit, Ranked
 from assocmem.index.session import Session
 from assocmem.index.store.catalog import StrPath, absolute
-from assocmem.index.store.segments import MappedRows, Segment
+from assocmem.index.store.segments import Segment
 from assocmem.index.store.snapshot import Snapshot
 
 LEAST = 0.5
@@ -66,16 +67,14 @@ def find_query_copies(
     asked, snapshot = ask(), session.snapshot()
     path = "" if isinstance(query, np.ndarray) else absolute(query)
     content = content_hash(path) if path else None
-    library = _with_evidence(session, snapshot, _bare_library(snapshot, snapshot.living_ids(), session.coder))
+    library = _bare_library(snapshot, snapshot.living_ids(), session.coder)
     similarity, rows = find_originals(
         asked.features, asked.sketches(), library.items, session.coder, min(MOST_ASKED, max(1, len(library)))
     )
     parts, places = np.nonzero((rows >= 0) & (similarity >= least))
     n = len(library)
-    evidence = Evidence(
-        [*library.evidence.contents, *_contents_of(asked, content)],
-        ScatteredRows([library.evidence.details, asked.details], *_end_to_end(n, len(asked.features))),  # type: ignore[list-item]
-    )
+    theirs = Evidence(lambda rows: [_contents_of(asked, content)[row] for row in rows], asked.details)
+    evidence = _evidence_of_both(_with_contents(session, library).evidence, theirs, n, len(asked.features))
     found = rows[parts, places], similarity[parts, places]
     kinds = evidence.kinds(found[0], parts + n, found[1], similar=least < COPY)
     best: dict[int, Proven] = {}
@@ -112,7 +111,8 @@ def _bare_library(snapshot: Snapshot, ids: I64, coder: CliqueCoder) -> Library:
     owners, places = _where(snapshot.segments, ids)
 
     def scattered(column: str) -> ScatteredRows:
-        return ScatteredRows([getattr(segment, column) for segment in snapshot.segments], owners, places)
+        columns = [getattr(segment, column) for segment in snapshot.segments]
+        return ScatteredRows(columns, owners, places, columns[0].shape[1] if columns else 0)
 
     every, none = np.arange(len(ids)), np.empty((len(ids), 0), np.uint8)
     codes = scattered("codes")[every].astype(np.uint8).reshape(len(ids), coder.code_bytes)
@@ -120,21 +120,24 @@ def _bare_library(snapshot: Snapshot, ids: I64, coder: CliqueCoder) -> Library:
     return Library(
         ids,
         ComparedItems(scattered("features"), none, codes, sketches, none),
-        Evidence(ids.tolist(), scattered("details")),
+        Evidence(lambda rows: ids[rows].tolist(), scattered("details")),
     )
 
 
 def _library(session: Session, only: set[int] | None) -> Library:
-    snapshot = session.snapshot()
-    return _with_evidence(session, snapshot, living_library(snapshot, session.folder, session.coder, only))
+    return _with_contents(session, living_library(session.snapshot(), session.folder, session.coder, only))
 
 
-def _with_evidence(session: Session, snapshot: Snapshot, library: Library) -> Library:
-    """Add what the files' bytes are known by; that of a removed file is only equal to itself."""
-    with session.reading() as catalog:
-        contents = {placed.item.id: (placed.hash, placed.item.start) for placed in catalog.placed(library.ids.tolist())}
-    known: list[object] = [contents.get(item, item) for item in library.ids.tolist()]
-    return replace(library, evidence=replace(library.evidence, contents=known))
+def _with_contents(session: Session, library: Library) -> Library:
+    """Know items by their files' bytes; one that was removed meanwhile is only equal to itself."""
+
+    def contents(rows: I64) -> list[object]:
+        ids = library.ids[rows].tolist()
+        with session.reading() as catalog:
+            known = {placed.item.id: (placed.hash, placed.item.start) for placed in catalog.placed(ids)}
+        return [known.get(item, item) for item in ids]
+
+    return replace(library, evidence=replace(library.evidence, contents=contents))
 
 
 def _check_comparable(ours: Session, theirs: Session) -> None:
@@ -164,11 +167,11 @@ def _with_paths(ours: Session, theirs: Session, found: Sequence[tuple[Ranked, li
 class ScatteredRows:
     """Rows of several arrays, in any order, read like the rows of one array."""
 
-    def __init__(self, sources: Sequence[MappedRows | AnyArray], owners: I64, places: I64) -> None:
+    def __init__(self, sources: Sequence[Details], owners: I64, places: I64, width: int) -> None:
         self._sources = sources
         self._owners = owners
         self._places = places
-        self.shape: tuple[int, int] = (len(owners), sources[0].shape[1] if sources else 0)
+        self.shape: tuple[int, int] = (len(owners), width)
 
     def __getitem__(self, rows: I64) -> AnyArray:
         owners, places = self._owners[rows], self._places[rows]
@@ -178,7 +181,7 @@ class ScatteredRows:
             out[mine] = values
         return out
 
-    def _by_owner(self, owners: I64) -> list[tuple[I64, MappedRows | AnyArray]]:
+    def _by_owner(self, owners: I64) -> list[tuple[I64, Details]]:
         return [(np.flatnonzero(owners == owner), self._sources[owner]) for owner in np.unique(owners).tolist()]
 
 
@@ -239,10 +242,7 @@ def copies_across(ours: Library, theirs: Library, least: float) -> list[tuple[Ra
     """Return our items that are among theirs too, each with theirs, the most certain first."""
     n = len(ours)
     pairs = find_pairs(_joined(ours.items, theirs.items), least, split=n) if n else _NO_PAIRS
-    evidence = Evidence(
-        [*ours.evidence.contents, *theirs.evidence.contents],
-        ScatteredRows([ours.evidence.details, theirs.evidence.details], *_end_to_end(n, len(theirs))),  # type: ignore[list-item]
-    )
+    evidence = _evidence_of_both(ours.evidence, theirs.evidence, n, len(theirs))
     kinds = evidence.kinds(pairs.first, pairs.second, pairs.scores, similar=least < COPY)
     found: dict[int, list[Proven]] = {}
     for a, b, score, kind in zip(
@@ -252,6 +252,12 @@ def copies_across(ours: Library, theirs: Library, least: float) -> list[tuple[Ra
             found.setdefault(int(ours.ids[a]), []).append((int(theirs.ids[b - n]), score, kind))
     ordered = [([(item, MOST_SIMILAR)], sorted(copies, key=_by_certainty)) for item, copies in sorted(found.items())]
     return sorted(ordered, key=lambda pair: KINDS.index(pair[1][0][2]))
+
+
+def _evidence_of_both(ours: Evidence, theirs: Evidence, n: int, m: int) -> Evidence:
+    """Return the evidence of n items followed by m others."""
+    details = ScatteredRows([ours.details, theirs.details], *_end_to_end(n, m), DETAIL_LENGTH)
+    return Evidence(lambda rows: [*ours.contents(rows[rows < n]), *theirs.contents(rows[rows >= n] - n)], details)
 
 
 def _by_certainty(proven: Proven) -> tuple[int, float, int]:
@@ -276,5 +282,5 @@ def _joined(ours: ComparedItems, theirs: ComparedItems) -> ComparedItems:
     owners, places = _end_to_end(len(ours), len(theirs))
     columns = ((getattr(ours, name), getattr(theirs, name)) for name in ("messages", "codes", "sketches",
                "sketch_messages"))  # fmt: skip
-    features = ScatteredRows([ours.features, theirs.features], owners, places)  # type: ignore[list-item]
+    features = ScatteredRows([ours.features, theirs.features], owners, places, ours.features.shape[1])
     return ComparedItems(features, *(np.concatenate(pair) for pair in columns))

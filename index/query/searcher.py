@@ -207,10 +207,13 @@ class Searcher:
     # Familiarity
 
     def seen(self, query: StrPath | Image) -> Seen:
-        """Return whether a picture or video, or a near copy of it, is in the collection."""
+        """Return whether a picture or video, or a near copy of it, is in the collection, and which item it is."""
+        from assocmem.index.query.recognition import recognise
+
         asked = self.read(query)
         path = os.fspath(query) if isinstance(query, str | os.PathLike) else ""
-        return self.familiarity().answer(path, self._session.message_coder.messages(asked.features))
+        messages = self._session.message_coder.messages(asked.features)
+        return recognise(self._session, self._session.snapshot(), self.familiarity(), path, asked.details, messages)
 
     def familiarity(self) -> Familiarity:
         """Open the familiarity memory, once per generation."""

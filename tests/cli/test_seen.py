@@ -26,12 +26,13 @@ def run(tmp_path, monkeypatch):
 def test_the_exit_code_says_yes_or_no(run, tmp_path):
     yes = run(tmp_path / "copy.png")
     assert yes.exit_code == 0, yes.output
-    answer, evidence, path = yes.stdout.rstrip("\n").split("\t")
-    assert (answer, path) == ("yes", str(tmp_path / "copy.png"))
+    answer, evidence, path, original = yes.stdout.rstrip("\n").split("\t")
+    assert (answer, path, original) == ("yes", str(tmp_path / "copy.png"), str(tmp_path / "in" / "0003.png"))
     assert float(evidence) > 13
     no = run(tmp_path / "copy.png", tmp_path / "new.png")
     assert no.exit_code == 3
     assert [line.split("\t")[0] for line in no.stdout.splitlines()] == ["yes", "no"]
+    assert no.stdout.splitlines()[1].endswith("new.png")
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_command(run, tmp_path):

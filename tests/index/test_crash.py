@@ -10,7 +10,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from assocmem.index.derived.files import CLIQUES, FAMILIARITY, LABEL_COUNTS, MESSAGES
+from assocmem.index.derived.files import CLIQUES, FAMILIARITY, LABEL_COUNTS, MESSAGES, NAMES
 from assocmem.index.store.catalog import NAME, Catalog
 from assocmem.index.store.segments import read_segment
 from tests.fakes import open_photos, pictures
@@ -167,13 +167,13 @@ KILLS = [
 
 def test_the_kill_points_are_all_calls_of_an_undisturbed_run(tmp_path, few):
     media, expected = few
-    for refresh_at, more in ((SELDOM, {}), (ALWAYS, {"sync": 24 + 2 * 4, "rename": 11 + 4})):
+    for refresh_at, more in ((SELDOM, {}), (ALWAYS, {"sync": 24 + 2 * 5, "rename": 11 + 5})):
         folder = tmp_path / f"{refresh_at}.amem"
         with start(folder, media, 4, refresh_at) as child:
             lines = child.stdout.read().splitlines()
         assert lines[-2] == f"done {len(expected)}"
         assert json.loads(lines[-1]) == CALLS | more
-        assert len(list(folder.glob("memory-*.h5"))) == (4 if more else 0)
+        assert len(list(folder.glob("memory-*.h5"))) == (5 if more else 0)
 
 
 @pytest.mark.parametrize(("point", "count", "target"), KILLS)
@@ -187,12 +187,12 @@ def test_a_run_that_ends_at_the_worst_moment_goes_on_and_ends_the_same(tmp_path,
     finish(folder, media, expected)
 
 
-FILES = [LABEL_COUNTS, CLIQUES, FAMILIARITY, MESSAGES]
+FILES = [LABEL_COUNTS, CLIQUES, FAMILIARITY, NAMES, MESSAGES]
 
 
 @pytest.mark.parametrize(
     ("point", "count", "target"),
-    [("rename", 12 + n, FILES[n]) for n in range(4)] + [("sync", 25, "file"), ("sync", 30, "folder")],
+    [("rename", 12 + n, FILES[n]) for n in range(5)] + [("sync", 25, "file"), ("sync", 30, "folder")],
 )
 def test_a_run_that_ends_between_derived_files_is_completed_by_the_next(tmp_path, few, point, count, target):
     media, expected = few

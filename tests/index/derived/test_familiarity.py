@@ -12,9 +12,10 @@ from PIL import Image
 from assocmem.errors import MediaError
 from assocmem.index.derived.clique_memory import read_messages
 from assocmem.index.derived.familiarity import kept_familiarity, kept_judgement
-from assocmem.index.derived.files import FAMILIARITY, MESSAGES
+from assocmem.index.derived.files import FAMILIARITY, MESSAGES, NAMES
 from assocmem.memory.familiarity import SeenMemory
 from assocmem.memory.familiarity_eval import build_and_evaluate
+from assocmem.memory.naming import NamingMemory
 from tests.fakes import damage, open_photos, picture, pictures
 
 # These tests are about the files, which a dozen pictures would not replace.
@@ -94,7 +95,7 @@ def test_adding_keeps_the_memory_and_few_new_items_are_stored_in_it(photos, sess
 
 def test_a_missing_or_damaged_file_changes_no_answer(photos):
     expected, about = photos.searcher.familiarity().memory, photos.info().seen
-    for name in (FAMILIARITY, MESSAGES):
+    for name in (FAMILIARITY, NAMES, MESSAGES):
         path = photos.folder / name
         whole = path.read_bytes()
         for _ in damage(path):
@@ -113,13 +114,18 @@ def test_a_stale_file_or_that_of_another_memory_is_not_used(photos, session):
     with h5py.File(photos.folder / MESSAGES, "r+") as file:
         file.attrs["generation"] = generation
     assert kept(session) is not None
+    right = (photos.folder / NAMES).read_bytes()
+    NamingMemory(64).save(photos.folder / NAMES)
+    assert kept(session) is None
+    (photos.folder / NAMES).write_bytes(right)
+    assert kept(session) is not None
     SeenMemory(64).save(photos.folder / FAMILIARITY)
     assert kept(session) is None
     assert photos.searcher.familiarity().memory == oracle(photos, session)
 
 
 def test_a_file_that_cannot_be_kept_changes_no_answer(photos, tmp_path):
-    for name in (FAMILIARITY, MESSAGES):
+    for name in (FAMILIARITY, NAMES, MESSAGES):
         (photos.folder / name).unlink()
         (photos.folder / name).mkdir()  # no file can replace it
     photos.add(pictures(tmp_path / "more", range(30, 32)))
@@ -135,6 +141,12 @@ def test_verify_finds_messages_and_ties_that_are_not_the_items(photos, session):
         file.attrs["bits"] = zlib.crc32(other.bits.data)
         file["symbols"][3, 2] ^= 1
     other.save(photos.folder / FAMILIARITY)
+    names = NamingMemory.load(photos.folder / NAMES)
+    names.store(known.symbols[:1], [77])
+    names.save(photos.folder / NAMES)
+    with h5py.File(photos.folder / MESSAGES, "r+") as file:
+        file.attrs["names"] = zlib.crc32(names.bits.data)
     lines = photos.verify()
+    assert any(f"{NAMES}: its names are not those of the items" in line for line in lines)
     assert any(f"{MESSAGES}: its messages are not those of the items" in line for line in lines)
     assert any(f"{FAMILIARITY}: its ties are not those of the items" in line for line in lines)
