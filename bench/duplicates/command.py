@@ -42,22 +42,26 @@ def duplicates(
     ] = 100,
     items: Annotated[int, typer.Option(min=100, metavar="N", help="Items whose grouping is timed.")] = 10_000,
     seed: Annotated[int, typer.Option(metavar="N", help="Chooses the originals.")] = 0,
+    documents: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Pictures of each kind of document; 0 leaves look-alikes out.")
+    ] = 16,
     no_grouping: Annotated[bool, typer.Option("--no-grouping", help="Leave the grouping out.")] = False,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
     """Measure how well altered copies find their originals, and how quickly a collection is grouped.
 
     Each original is altered in some forty ways (compression, crops, scales, rotations, blur, noise, colours, captions,
-    borders, occlusion, mirror) and asked for among all pictures. Also measured: perceptual hashes (package imagehash),
-    FAISS on the same features, raw and at equal bytes, and imagededup's network if it is installed.
+    borders, occlusion, mirror) and asked for among all pictures. Documents that look alike (pages, receipts, chats,
+    plots, skies; drawn, nothing is downloaded) must not be taken for copies. Also measured: perceptual hashes (package
+    imagehash), FAISS on the same features, raw and at equal bytes, and imagededup's network if it is installed.
 
     In the folder of --out, duplicates.json keeps every figure, duplicates.md has the tables, duplicates.png is the
     picture.
 
     Example: assocmem bench duplicates ~/Pictures
     """
-    from assocmem.bench.duplicates import grouping, methods, report, retrieval
-    from assocmem.bench.duplicates.photographs import find_pictures
+    from assocmem.bench.duplicates import grouping, look_alikes, methods, report, retrieval
+    from assocmem.bench.duplicates.photographs import find_pictures, read_picture
     from assocmem.extractors.efficientnet import feature_mean
     from assocmem.extractors.registry import open_extractor
 
@@ -72,6 +76,13 @@ def duplicates(
     rows = retrieval.ask_methods(task, list(methods.available_methods(extractor.dim, mean, pictures)), say)
     sections = [report.verdict_section(rows), report.methods_section(rows, "recall", "Recall@1, all methods")]
     sections.append(report.methods_section(rows, "precision", "Mean average precision, all methods"))
+    alike: dict[str, Any] = {}
+    if documents:
+        chosen = {row: picture for row in task.originals.tolist() if (picture := read_picture(task.files[row]))}
+        false = [*look_alikes.documents(extractor, max(2, documents), say)]
+        false.append(look_alikes.unlike_photographs(list(chosen.values()), extractor))
+        alike = {"false": false, "true": [*look_alikes.true_copies(chosen, task.alterations, extractor, say)]}
+        sections += look_alikes.sections(alike["false"], alike["true"])
     timed: list[report.Row] = []
     if not no_grouping:
         with tempfile.TemporaryDirectory(prefix="assocmem-bench-") as scratch:
@@ -84,7 +95,7 @@ def duplicates(
     if asked < FEW:
         say(f"only {asked} originals: too few to compare methods; name a FOLDER of {FEW * 2} photographs or more")
     figures = {"about": about, "seconds": time.perf_counter() - started, "load": load, "copies": rows}
-    _report({**figures, "grouping": timed}, sections, out)
+    _report({**figures, "look_alikes": alike, "grouping": timed}, sections, out)
 
 
 def _report(figures: dict[str, Any], sections: list[Section], out: Path) -> None:

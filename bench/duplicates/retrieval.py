@@ -30,6 +30,8 @@ class RetrievalTask:
     alterations: list[Alteration]
     copies: list[Descriptions]
     """per alteration: the m copies"""
+    files: list[Path]
+    """the n pictures of ``base``"""
 
 
 def make_task(paths: Sequence[Path], extractor: Any, count: int, seed: int, say: Say) -> RetrievalTask:
@@ -59,7 +61,7 @@ def make_task(paths: Sequence[Path], extractor: Any, count: int, seed: int, say:
         described = describe_pictures([make_copy(picture, alteration, row) for alteration in chosen], extractor)
         for number in range(len(chosen)):
             copies[number].append(described.take(np.array([number])))
-    return RetrievalTask(base, originals, chosen, [Descriptions.concatenate(part) for part in copies])
+    return RetrievalTask(base, originals, chosen, [Descriptions.concatenate(part) for part in copies], files)
 
 
 def _hashes_to_compare(described: Descriptions) -> U8:

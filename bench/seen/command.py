@@ -45,21 +45,22 @@ def seen(
     ] = PICTURES,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
-    """Measure `seen`: microseconds, bytes, false alarms and misses, predicted and measured.
+    """Measure `seen`: microseconds, bytes, false alarms, misses and items named, predicted and measured.
 
     Messages are random, and drawn to follow those of real vectors, up to 10 million; each memory is built in a process
-    of its own. Of photographs, every other one is stored; the rest must not be seen, and near copies of those stored,
-    by distortion, must be. The folder of --out gets seen.md and the raw figures.
+    of its own, and so are a plain hash table and an index of FAISS, which say which item it is too. Of photographs,
+    every other one is stored; the rest must not be seen, and near copies of those stored, by distortion, must be. The
+    folder of --out gets seen.md and the raw figures.
 
     Example: assocmem bench seen ~/Pictures --features photos-angular.hdf5 --items 100000
     """
-    from assocmem.bench.seen import growth, near_copies
+    from assocmem.bench.seen import growth, near_copies, which
 
     load = load_average()
     real = None if features is None else growth.real_messages(features)
-    runs = _grow(sorted(set(items or ITEMS)), real)
-    sections = [growth.section(runs)]
-    figures: dict[str, Any] = {"growth": runs}
+    runs, named = _grow(sorted(set(items or ITEMS)), real)
+    sections = [growth.section(runs), which.section(named)]
+    figures: dict[str, Any] = {"growth": runs, "which": named}
     if folder is not None:
         figures["copies"] = _measure_copies(folder, pictures, features)
         sections.append(near_copies.section(figures["copies"]))
@@ -71,13 +72,14 @@ def seen(
     emit(f"\ntables: {page}; raw figures: {path}")
 
 
-def _grow(counts: list[int], real: U16 | None) -> list[dict[str, Any]]:
-    """Measure a memory of each size and kind of messages, each in a process of its own."""
+def _grow(counts: list[int], real: U16 | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Measure the memories of each size and kind of messages, and other ways, each in a process of its own."""
     import numpy as np
 
+    from assocmem.bench.seen import which
     from assocmem.bench.seen.growth import LIKE_REAL, MODULE, RANDOM
 
-    runs = []
+    runs, named = [], []
     with tempfile.TemporaryDirectory(prefix="assocmem-bench-") as scratch:
         kinds = {RANDOM: ""}
         if real is not None:
@@ -87,7 +89,8 @@ def _grow(counts: list[int], real: U16 | None) -> list[dict[str, Any]]:
             for kind, file in kinds.items():
                 say(f"{count:,} messages, {kind} ...")
                 runs.append(run_function(MODULE, "grow", count, kind, file))
-    return runs
+                named += [run_function(which.MODULE, "measure", count, kind, file, way) for way in which.ways(count)]
+    return runs, named
 
 
 def _measure_copies(folder: Path, limit: int, features: Path | None) -> dict[str, Any]:

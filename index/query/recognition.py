@@ -12,7 +12,7 @@ import numpy as np
 
 from assocmem._numerics.types import U8, U16
 from assocmem.codes.fine_detail import has_detail
-from assocmem.copies.registration import CLEAR_AGREEMENT, register
+from assocmem.copies.registration import register
 from assocmem.copies.second_look import is_same
 from assocmem.index.derived.familiarity import Familiarity
 from assocmem.index.results import CopyKind, Hit, Seen
@@ -20,6 +20,8 @@ from assocmem.index.session import Session
 from assocmem.index.store.segments import Segment
 from assocmem.index.store.snapshot import Snapshot
 
+AGREEING = 0.87
+"""Share of the detail that must agree if only a part is common: slides of one lecture reach 0.85."""
 MOVED = 1.0
 """Cells by which a corner must be shifted for a common part to count. Two letters on one form lie upon each other, and
 differ; a copy that was cut or turned is shifted."""
@@ -75,7 +77,7 @@ def _confirmed(session: Session, snapshot: Snapshot, detail: U8, items: Sequence
             return Found(item, "same")
     for item, other in theirs.items():
         common = register(detail, other)
-        if common is not None and common.agreement >= CLEAR_AGREEMENT and (common.mirrored or common.moved >= MOVED):
+        if common is not None and common.agreement >= AGREEING and (common.mirrored or common.moved >= MOVED):
             return Found(item, "similar")
     return None
 

@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from assocmem.bench.duplicates import report
+from assocmem.bench.duplicates import look_alikes, methods, report
 from assocmem.bench.duplicates.alterations import alterations, make_copy
+from assocmem.bench.duplicates.documents import FAMILIES
 from assocmem.bench.duplicates.grouping import judge_pairs
 from assocmem.bench.duplicates.methods import DEPTH, AssocmemMethod, HashMethod
 from assocmem.bench.duplicates.photographs import find_pictures, read_picture, without_copies
 from assocmem.bench.duplicates.retrieval import judge_ranks
+from assocmem.codes.dct_sketches import inverse_norms
+from assocmem.copies.similarity import Vectors, score_pairs
 from assocmem.errors import InputError
+from tests.fakes import ColourExtractor
 from tests.media import photo
 
 
@@ -128,7 +132,9 @@ def test_a_small_run_writes_its_figures(tmp_path, monkeypatch, colour_extractor,
     (tmp_path / "in").mkdir()
     for seed in range(14):
         Image.fromarray(photo(seed)).save(tmp_path / "in" / f"{seed}.jpg", quality=90)
-    run_bench("duplicates", tmp_path / "in", "--originals", 3, "--no-grouping", "--out", tmp_path / "out")
+    run_bench(
+        "duplicates", tmp_path / "in", "--originals", 3, "--no-grouping", "--documents", 2, "--out", tmp_path / "out"
+    )
     figures = json.loads((tmp_path / "out" / "duplicates.json").read_text())
     assert {row["method"] for row in figures["copies"]} == {"assocmem", "assocmem, features alone", "random"}
     text = (tmp_path / "out" / "duplicates.md").read_text()
@@ -149,3 +155,35 @@ class _RandomMethod:
 
 def _quick_methods(dim, mean, pictures):
     yield from (AssocmemMethod(None), AssocmemMethod(None, sketches=False), _RandomMethod())
+
+
+def test_likeness_is_that_of_pairs_in_a_collection():
+    """The benchmark's plain formula against the kernel."""
+    pictures = [Image.fromarray(photo(seed)) for seed in range(5)]
+    described = methods.describe_pictures(pictures, ColourExtractor())
+    vectors = Vectors(
+        described.features,
+        np.arange(5),
+        (1 / np.linalg.norm(described.features, axis=1)).astype(np.float32),
+        described.sketches,
+        inverse_norms(described.sketches),
+    )
+    first, second = np.array([0, 1, 3]), np.array([4, 2, 3])
+    expected = np.empty(3, np.float32)
+    score_pairs(vectors, first, second, expected)
+    np.testing.assert_allclose(look_alikes.likeness(described, described)[first, second], expected, atol=1e-5)
+
+
+def test_false_and_true_copies_are_counted():
+    extractor = ColourExtractor()
+    rows = list(look_alikes.documents(extractor, 2, lambda _: None))
+    assert [row["pairs"] for row in rows] == [1] * len(FAMILIES)
+    assert all(row["false"][look_alikes.COPIES] == 0 for row in rows)
+    same = [a for a in alterations() if a.name in ("jpeg 90", "mirror")]
+    originals = {seed: Image.fromarray(photo(seed, 384, 512)) for seed in range(3)}
+    jpeg, mirror = look_alikes.true_copies(originals, same, extractor, lambda _: None)
+    assert jpeg["found"][look_alikes.COPIES] == 1
+    assert mirror["found"][look_alikes.COPIES] == 0
+    false, true = look_alikes.sections(rows, [jpeg, mirror])
+    assert false.rows[0][0] == "all"
+    assert true.rows[0][1:] != true.rows[1][1:]

@@ -12,7 +12,7 @@ if os.environ.get("NUMBA_DISABLE_JIT"):
     pytest.skip("thousands of messages need compiled kernels", allow_module_level=True)
 
 from assocmem.bench.inputs import read_photographs
-from assocmem.bench.seen import growth, near_copies
+from assocmem.bench.seen import growth, near_copies, which
 from assocmem.codes.hash_codes import ALPHABET
 from assocmem.errors import InputError
 from tests.bench.conftest import write_vectors
@@ -36,6 +36,29 @@ def test_a_memory_is_built_and_measured():
     assert run["missed"] < 0.02
     assert run["false"] < 0.03
     assert len(growth.table_row(run)) == len(growth.HEADERS)
+
+
+@pytest.mark.parametrize("way", which.ways(1))
+def test_ways_to_name_are_measured(way):
+    run = which.measure(3_000, growth.RANDOM, "", way)
+    assert run["named"][16] == 1
+    if way == which.TABLE:
+        assert run["named"][10] == 0
+    else:
+        assert run["named"][10] > 0.8
+    for kept, predicted in run["predicted"].items():
+        assert run["named"][kept] == pytest.approx(predicted, abs=0.02)
+    assert run["bytes_each"] > 100
+    assert len(which.section([run]).rows[0]) == len(which.HEADERS)
+
+
+def test_messages_as_bits_are_twelve_per_symbol():
+    messages = np.array([[0, 4095, 5] + 13 * [0]], np.uint16)
+    bits = np.unpackbits(which.as_bits(messages), axis=1, bitorder="little")
+    assert bits.shape == (1, 192)
+    assert (bits[0, 12:24] == 1).all()
+    assert bits[0, 24:28].tolist() == [1, 0, 1, 0]
+    assert bits.sum() == 14
 
 
 def test_copies_are_missed_as_often_as_predicted():
@@ -62,7 +85,7 @@ def test_the_command_leaves_tables_and_figures(tmp_path, colour_extractor, run_b
     path = write_vectors(tmp_path / "vectors.hdf5", train=x)
     run_bench("seen", tmp_path / "in", "--features", path, "--items", 1000, "--out", tmp_path / "out")
     page = (tmp_path / "out" / "seen.md").read_text()
-    assert page.count("| 1,000 |") == 2
+    assert page.count("| 1,000 |") == 2 + 2 * len(which.ways(1000))
     assert "| mirrored |" in page
     assert "photographs stored among 312 items" in page
     figures = json.loads((tmp_path / "out" / "seen.json").read_text())
