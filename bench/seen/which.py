@@ -134,8 +134,8 @@ def section(runs: list[dict[str, Any]]) -> Section:
             *(percent(figures["predicted"].get(kept)) for kept in (8, 6)),
         ))  # fmt: skip
     notes = [
-        "Microseconds of one core per message, in batches. Named: the item is among the numbers answered, at most four. "
-        "FAISS answers with the nearest of those that share one of eight pairs of symbols; its bytes are counted for its "
-        "codes and maps. A plain hash table knows whole messages only.",
+        "Microseconds of one core per message, in batches. Named: the item is among the numbers answered, at most "
+        "four. FAISS answers with the nearest of those that share one of eight pairs of symbols; its bytes are counted "
+        "for its codes and maps. A plain hash table knows whole messages only.",
     ]
     return Section("Which item it is", HEADERS, rows, notes)
