@@ -100,6 +100,8 @@ def _say_what_was_found(found: list[Copies], *, all_kinds: bool) -> None:
     copied = sum(len(copies.copies) for copies in found)
     if links := sum(len(copies.links) for copies in found):
         say(f"{count(links, 'link')} to these files left out: removing what a link leads to would lose it")
+    if stacked := sum(len(copies.stacked) for copies in found):
+        say(f"{count(stacked, 'file')} of one shot with these left out: raw photographs beside their JPEG, live photos")
     if unchecked := sum(copies.kinds.count("unchecked") for copies in found):
         say(
             f"{count(unchecked, 'copy', 'copies')} unchecked, only alike: of items that an earlier version indexed; "

@@ -21,6 +21,7 @@ from PIL import Image as Pillow
 from PIL import ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
+from PIL.IcoImagePlugin import IcoImageFile
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -63,6 +64,7 @@ _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _PLUGINS: dict[ImageFormat, type[ImageFile.ImageFile]] = {
     "bmp": BmpImageFile,
     "gif": GifImageFile,
+    "ico": IcoImageFile,
     "jp2": Jpeg2KImageFile,
     "jpeg": JpegImageFile,
     "png": PngImageFile,
@@ -116,7 +118,7 @@ def read_image(path: str | os.PathLike[str], *, min_side: int = 224, max_pixels:
 
     Parameters
     ----------
-    path : path of a JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF, HEIC, JPEG 2000, JPEG XL, PSD or raw file
+    path : path of a JPEG, PNG, GIF, WebP, BMP, ICO, TIFF, AVIF, HEIC, JPEG 2000, JPEG XL, PSD or raw file
     min_side : pixels; see above
     max_pixels : pictures with more pixels are refused before they are decoded. A JPEG counts with the size that
         it is decoded to, a progressive JPEG with its full size (its decoder needs memory for all of it).

@@ -15,7 +15,7 @@ from assocmem.errors import MediaError
 
 MediaKind: TypeAlias = Literal["image", "video"]
 ImageFormat: TypeAlias = Literal[
-    "avif", "bmp", "gif", "heif", "jp2", "jpeg", "jxl", "png", "psd", "raw", "tiff", "webp"
+    "avif", "bmp", "gif", "heif", "ico", "jp2", "jpeg", "jxl", "png", "psd", "raw", "tiff", "webp"
 ]
 
 HEAD_BYTES: Final = 600
@@ -24,7 +24,7 @@ HEAD_BYTES: Final = 600
 # ".ts" and ".mts" are left out: most files with these suffixes are TypeScript.
 _MEDIA_NAME = re.compile(
     r"""(?!\._) .+ \. (
-        a?png | avif | bmp | dib | gif | hei[cf] | hif | jfif | jpe | jpe?g | tiff? | webp
+        a?png | avif | bmp | dib | gif | hei[cf] | hif | ico | jfif | jpe | jpe?g | tiff? | webp
       | jxl | jp[2cfx] | jpm | j2[ck] | ps[db] | cr[23w] | nef | nrw | arw | sr[2fw] | dng | raf | rw[2l] | orf | pef
       | x3f | 3fr | erf | kdc | mef | mos | mrw | iiq | svgz? | exr | hdr | tga | pcx
       | p[bgnp]m | xpm | fits | xcf | kra
@@ -33,6 +33,33 @@ _MEDIA_NAME = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 
+_RAW_SUFFIXES = frozenset(
+    [
+        ".cr2",
+        ".cr3",
+        ".crw",
+        ".nef",
+        ".nrw",
+        ".arw",
+        ".sr2",
+        ".srf",
+        ".srw",
+        ".dng",
+        ".raf",
+        ".rw2",
+        ".rwl",
+        ".orf",
+        ".pef",
+        ".x3f",
+        ".3fr",
+        ".erf",
+        ".kdc",
+        ".mef",
+        ".mos",
+        ".mrw",
+        ".iiq",
+    ]
+)
 _NOT_READ = {
     "svg": "SVG", "svgz": "SVG", "exr": "OpenEXR", "hdr": "Radiance HDR", "tga": "Targa", "pcx": "PCX", "pbm": "PBM",
     "pgm": "PGM", "ppm": "PPM", "pnm": "PNM", "xpm": "XPM", "fits": "FITS", "xcf": "GIMP", "kra": "Krita",
@@ -110,6 +137,11 @@ def sniff(path: str | os.PathLike[str]) -> MediaKind | None:
     return "video" if _is_video(head, size) else None
 
 
+def has_raw_suffix(suffix: str) -> bool:
+    """Return whether a file's suffix, such as ``.CR2``, is that of a raw photograph."""
+    return suffix.lower() in _RAW_SUFFIXES
+
+
 def has_media_suffix(path: str | os.PathLike[str]) -> bool:
     """Return whether a file's name has the suffix of a picture or video, whatever the file holds.
 
@@ -177,6 +209,8 @@ def image_format(head: bytes) -> ImageFormat | None:
         return "webp"
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
         return "bmp"
+    if _is_icon(head):
+        return "ico"
     brands = _brands(head)
     if brands and brands[0] == _CANON_RAW:
         return "raw"
@@ -184,6 +218,12 @@ def image_format(head: bytes) -> ImageFormat | None:
         # The compatible brands of a file with the general brand "mif1" name the codec that it needs.
         return "avif" if not _AVIF_BRANDS.isdisjoint(brands) else "heif"
     return None
+
+
+def _is_icon(head: bytes) -> bool:
+    """Return whether this is a list of icons, whose first one lies behind the list."""
+    count, place = int.from_bytes(head[4:6], "little"), int.from_bytes(head[18:22], "little")
+    return head[:4] == b"\x00\x00\x01\x00" and head[9:10] == b"\x00" and count > 0 and place >= 6 + 16 * count
 
 
 def _brands(head: bytes) -> list[bytes]:

@@ -75,6 +75,8 @@ class Copies:
     """of each copy, the most certain first: ``identical`` (the same bytes), ``same`` (one picture: saved again, scaled,
     or edited lightly), ``unchecked`` (alike, but indexed by a version that kept no detail to check it by), ``similar``
     (of one scene or form; cut, turned, framed, captioned, mirrored)"""
+    stacked: list[Hit] = field(default_factory=list)
+    """files of one shot with one of the others, no copies: a raw photograph beside its JPEG, a live photo's video"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""Files with several names: hard and symbolic links are no copies of what they lead to. Contains no SQL.
+"""What is no copy though it shows the same: links to a file, and files of one shot. Contains no SQL.
 
-Whoever removes "the copy" must not lose the picture by it, so a group names each file once, by a name that is no link.
+Whoever removes "the copy" must not lose the picture by it. So a group names each file once, by a name that is no link,
+and of a raw photograph and its JPEG, or a live photo and its video, only the first.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
+from assocmem.extractors.sniff import has_raw_suffix
 from assocmem.index.results import Copies, CopyKind, Hit
 
 
@@ -30,10 +32,36 @@ def without_links(original: Hit, others: Sequence[tuple[Hit, CopyKind]], files: 
     copies = [(hit, kind) for hit, kind in others if names[files.identity(hit.path)] == hit.path]
     if not alike:
         copies = [(hit, kind) for hit, kind in copies if files.identity(hit.path) != itself]
+    copies, stacked = _without_stacks(original, copies)
     if all(files.identity(hit.path) == itself for hit, _ in copies):
         return None
     ranked = [replace(hit, rank=rank) for rank, (hit, _) in enumerate(copies, 1)]
-    return Copies(original, ranked, links, [kind for _, kind in copies])
+    return Copies(original, ranked, links, [kind for _, kind in copies], stacked)
+
+
+def _without_stacks(
+    original: Hit, copies: Sequence[tuple[Hit, CopyKind]]
+) -> tuple[list[tuple[Hit, CopyKind]], list[Hit]]:
+    """Return the copies without those that are of one shot with another file of the group, and the latter."""
+    kept: list[tuple[Hit, CopyKind]] = []
+    stacked = []
+    for hit, kind in copies:
+        if any(_of_one_shot(hit, other) for other in (original, *(one for one, _ in kept))):
+            stacked.append(hit)
+        else:
+            kept.append((hit, kind))
+    return kept, stacked
+
+
+def _of_one_shot(one: Hit, other: Hit) -> bool:
+    """Return whether two files have one name in one folder, and are a raw photograph and a picture, or one and a video.
+
+    Cameras and telephones name them so: IMG_1.CR2 beside IMG_1.JPG, IMG_2.HEIC beside IMG_2.MOV.
+    """
+    (stem, suffix), (their_stem, their_suffix) = (os.path.splitext(hit.path) for hit in (one, other))
+    if stem.casefold() != their_stem.casefold():
+        return False
+    return one.kind != other.kind or has_raw_suffix(suffix) != has_raw_suffix(their_suffix)
 
 
 class Files:

@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngImageFile
 from assocmem.errors import InputError, MediaError
 from assocmem.extractors import image
 from assocmem.extractors.image import ByteBudget, jpeg_length, read_as_far_as_it_goes, read_image, thumbnail_jpeg
+from assocmem.extractors.sniff import image_format, sniff
 from tests import media
 from tests.extractors.helpers import difference, photograph, photograph_path
 
@@ -481,3 +482,18 @@ def test_files_are_closed_whatever_happens(write_file: Write) -> None:
         except MediaError:
             continue
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("kind", ["png", "bmp"])
+def test_an_icon_is_read_by_its_largest_picture(tmp_path, kind):
+    path = tmp_path / "logo.ico"
+    Pillow.new("RGB", (64, 64), (200, 30, 30)).save(path, sizes=[(16, 16), (64, 64)], bitmap_format=kind)
+    image = read_image(path)
+    assert image.shape == (64, 64, 3)
+    assert np.abs(image.astype(int) - (200, 30, 30)).max() <= 1
+    assert sniff(path) == "image"
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\0\0\0" + bytes(40), b"\0\1\0" + bytes(40), b"\xba" + bytes(40)])
+def test_what_begins_like_an_icon_is_none(more):
+    assert image_format(b"\0\0\1" + more) is None

@@ -22,7 +22,7 @@ def test_the_repr_of_a_hit():
     assert eval(expected, {"Hit": results.Hit}) == hit
     shot = results.Hit(2, 43, "/clips/harbour.mp4", "shot", 1.5, 3.0, 0.5)
     group = results.Copies(hit, [shot], [], ["same"])
-    assert repr(group) == f"Copies(original={expected}, copies=[{shot!r}], links=[], kinds=['same'])"
+    assert repr(group) == f"Copies(original={expected}, copies=[{shot!r}], links=[], kinds=['same'], stacked=[])"
 
 
 @pytest.mark.parametrize("kind", [*CLASSES, Failure, Teaching], ids=lambda kind: kind.__name__)
