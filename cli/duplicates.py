@@ -50,6 +50,10 @@ def duplicates(
             show_default=False,
         ),
     ] = None,
+    not_copies: Annotated[
+        bool, typer.Option("--not-copies", help="Remember that the files PATH are no copies of each other.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="With --not-copies: take it back.")] = False,
     html: SheetOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -66,9 +70,14 @@ def duplicates(
     Example: assocmem duplicates ~/Pictures/2024 --against ~/Backup
 
     Example: assocmem duplicates --of ~/Downloads/photo.jpg
+
+    Example: assocmem duplicates --not-copies monday.jpg tuesday.jpg
     """
     from assocmem.index.results import COPY, SIMILAR
 
+    if not_copies or undo:
+        _tell_apart(collection, paths or [], undo=undo, alone=not_copies and not (against or other or of))
+        return
     if sum((bool(against), other is not None, of is not None)) > 1 or (of is not None and paths):
         raise InputError("expected one of --against, --other and --of, and no PATH with --of; ask twice")
     if html is not None:
@@ -94,6 +103,14 @@ def duplicates(
     if html is not None:
         write_sheet(html, [_section(number, copies) for number, copies in enumerate(found, 1)] or [Section("", [])])
         say(f"contact sheet: {os.fspath(html)}")
+
+
+def _tell_apart(collection: str | None, paths: list[str], *, undo: bool, alone: bool) -> None:
+    if not alone:
+        raise InputError("expected --not-copies with two files or more and nothing else; --undo takes it back")
+    with open_collection(collection) as photos:
+        changed = photos.not_copies(paths, undo=undo)
+    say(f"{count(changed, 'pair')} {'may be copies again' if undo else 'noted: no copies'}")
 
 
 def _say_what_was_found(found: list[Copies], *, all_kinds: bool) -> None:

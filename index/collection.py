@@ -328,6 +328,22 @@ class Collection:
 
         return find_query_originals(self._session, lambda: self.searcher.read(query), k)
 
+    def not_copies(self, paths: StrPath | Iterable[StrPath], *, undo: bool = False) -> int:
+        """Say that files of the collection are no copies of each other; ``duplicates`` then never says so again.
+
+        It is remembered by their content. With ``undo``, it is taken back. Returns how many pairs changed.
+
+        Raises
+        ------
+        CollectionError
+            A path is not in the collection.
+        InputError
+            Fewer than two paths, or too many items.
+        """
+        from assocmem.index.query.near_duplicates import say_unlike
+
+        return say_unlike(self._session, listed(paths), undo=undo)
+
     def copies_of(self, query: StrPath | Image, *, least: float = COPY) -> Copies | None:
         """Return what a picture or video is a copy of; None if of nothing.
 

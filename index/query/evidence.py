@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, get_args
 
 import numpy as np
@@ -17,6 +17,7 @@ from assocmem.codes.fine_detail import has_detail
 from assocmem.copies.registration import register
 from assocmem.copies.second_look import is_same
 from assocmem.index.results import CopyKind
+from assocmem.index.store.unlike import Unlike
 
 KINDS: tuple[CopyKind, ...] = get_args(CopyKind)
 """The most certain first."""
@@ -45,6 +46,8 @@ class Evidence:
     """What there is to judge n items by."""
 
     contents: Contents
+    unlike: Unlike = field(default=frozenset(), kw_only=True)
+    """pairs of contents that the user said are no copies"""
     details: Details
 
     def kinds(self, first: I64, second: I64, scores: F32, *, similar: bool) -> list[CopyKind | None]:
@@ -57,19 +60,24 @@ class Evidence:
         order = np.lexsort((second, first, -scores)).tolist()
         rows = np.unique(np.concatenate([first, second]))
         contents = dict(zip(rows.tolist(), self.contents(rows), strict=True))
-        looks = _Looks(contents, self.details, similar)
+        looks = _Looks(contents, self.details, self.unlike, similar)
         for start in range(0, len(order), _AT_ONCE):
             batch = order[start : start + _AT_ONCE]
             for pair, kind in zip(batch, looks.judged([pairs[pair] for pair in batch]), strict=True):
                 found[pair] = kind
         return found
 
+    def denies(self, a: int, b: int) -> bool:
+        """Return whether the user said that two rows are no copies."""
+        return bool(self.unlike) and frozenset(self.contents(np.array([a, b]))) in self.unlike
+
 
 class _Looks:
     """Judges pairs, and remembers what it has seen."""
 
-    def __init__(self, contents: dict[int, object], details: Details, similar: bool) -> None:
+    def __init__(self, contents: dict[int, object], details: Details, unlike: Unlike, similar: bool) -> None:
         self._contents = contents
+        self._unlike_by_user = unlike
         self._details = details
         self._similar = similar
         self._one = _Clusters()
@@ -87,7 +95,10 @@ class _Looks:
         if self._contents[a] == self._contents[b]:
             self._one.join(a, b)
             return "identical"
-        return "same" if self._one.has(a, b) else None
+        return "same" if self._one.has(a, b) and not self._denied(a, b) else None
+
+    def _denied(self, a: int, b: int) -> bool:
+        return bool(self._unlike_by_user) and frozenset((self._contents[a], self._contents[b])) in self._unlike_by_user
 
     def _look(
         self,
@@ -99,7 +110,11 @@ class _Looks:
         compare: Callable[[U8, U8], object],
     ) -> None:
         """Compare the pairs without a kind, unless both items have been compared in vain too often."""
-        asked = [n for n, (a, b) in enumerate(pairs) if kinds[n] is None and min(in_vain[a], in_vain[b]) < most]
+        asked = [
+            n
+            for n, (a, b) in enumerate(pairs)
+            if kinds[n] is None and min(in_vain[a], in_vain[b]) < most and not self._denied(a, b)
+        ]
         if not asked:
             return
         one, other = (list(self._details[np.array([pairs[n][side] for n in asked])]) for side in (0, 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,11 +28,14 @@ from assocmem.index.session import Session
 from assocmem.index.store.catalog import StrPath, absolute
 from assocmem.index.store.segments import Segment
 from assocmem.index.store.snapshot import Snapshot
+from assocmem.index.store.unlike import Content, forget_unlike, note_unlike, read_unlike
 
 LEAST = 0.5
 """Least similarity that can be asked for."""
 MOST_SIMILAR = 2 - SKETCH_THRESHOLD
 """Similarity of a picture to itself."""
+MOST_UNLIKE = 500
+"""Items that can be told apart at once: n of them are n x n pairs."""
 MOST_ASKED = 100
 """Items that a single picture is compared with, the likeliest first."""
 Proven: TypeAlias = tuple[int, float, CopyKind]
@@ -94,6 +97,25 @@ def _contents_of(asked: Query, content: bytes | None) -> list[object]:
     return [(content, None) if content and len(asked.features) == 1 else object() for _ in asked.features]
 
 
+def say_unlike(session: Session, paths: Sequence[StrPath], *, undo: bool) -> int:
+    """See ``Collection.not_copies``."""
+    files = [sorted(session.ids_below([path])) for path in paths]
+    if len(files) < 2 or sum(map(len, files)) > MOST_UNLIKE:
+        found = f"{len(files)} paths with {sum(map(len, files))} items"
+        raise InputError(f"expected two files or more, of at most {MOST_UNLIKE} pictures and shots, found {found}")
+    with session.writing() as catalog:
+        placed = catalog.placed({item for items in files for item in items})
+        known: dict[int, Content] = {one.item.id: (one.hash, one.item.start) for one in placed}
+        pairs = [
+            (known[a], known[b])
+            for items, others in combinations(files, 2)
+            for a in items
+            for b in others
+            if a in known and b in known
+        ]
+        return forget_unlike(catalog, pairs) if undo else note_unlike(catalog, pairs)
+
+
 def find_query_originals(session: Session, ask: Callable[[], Query], k: int) -> list[Hit]:
     """See ``Collection.originals``; ``ask`` reads the picture or video."""
     check_k(k)
@@ -137,7 +159,9 @@ def _with_contents(session: Session, library: Library) -> Library:
             known = {placed.item.id: (placed.hash, placed.item.start) for placed in catalog.placed(ids)}
         return [known.get(item, item) for item in ids]
 
-    return replace(library, evidence=replace(library.evidence, contents=contents))
+    with session.reading() as catalog:
+        unlike = read_unlike(catalog)
+    return replace(library, evidence=replace(library.evidence, contents=contents, unlike=unlike))
 
 
 def _check_comparable(ours: Session, theirs: Session) -> None:
@@ -233,7 +257,10 @@ def groups_within(library: Library, least: float) -> list[tuple[Ranked, list[Pro
             # A pair that was not proposed belongs together by way of others: that is not more than similar, unless all
             # of the group are one picture.
             kind = known.get((min(leader, row), max(leader, row)), "same" if least >= COPY else "similar")
-            members.append((int(library.ids[row]), score, kind))
+            if not library.evidence.denies(leader, row):
+                members.append((int(library.ids[row]), score, kind))
+        if not members:
+            continue
         groups.append(([(int(library.ids[leader]), float(found.scores[start]))], sorted(members, key=_by_certainty)))
     return sorted(groups, key=lambda group: KINDS.index(group[1][0][2]))
 
@@ -257,7 +284,11 @@ def copies_across(ours: Library, theirs: Library, least: float) -> list[tuple[Ra
 def _evidence_of_both(ours: Evidence, theirs: Evidence, n: int, m: int) -> Evidence:
     """Return the evidence of n items followed by m others."""
     details = ScatteredRows([ours.details, theirs.details], *_end_to_end(n, m), DETAIL_LENGTH)
-    return Evidence(lambda rows: [*ours.contents(rows[rows < n]), *theirs.contents(rows[rows >= n] - n)], details)
+    return Evidence(
+        lambda rows: [*ours.contents(rows[rows < n]), *theirs.contents(rows[rows >= n] - n)],
+        details,
+        unlike=ours.unlike | theirs.unlike,
+    )
 
 
 def _by_certainty(proven: Proven) -> tuple[int, float, int]:

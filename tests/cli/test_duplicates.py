@@ -110,3 +110,16 @@ def test_a_copy_with_two_names_is_one_copy_of_a_file(run, tmp_path):
     (group,) = json.loads(run("duplicates", "--of", tmp_path / "in/0002.png", "--json").stdout)["groups"]
     assert [(hit["rank"], hit["path"]) for hit in group["copies"]] == [(1, str(copy))]
     assert [hit["path"] for hit in group["links"]] == [str(tmp_path / "in/second name.png")]
+
+
+def test_what_are_no_copies_is_remembered(run, tmp_path):
+    pictures(tmp_path / "in", range(3))
+    altered(tmp_path / "copies", [1])
+    run("index", tmp_path / "in", tmp_path / "copies")
+    pair = tmp_path / "in" / "0001.png", tmp_path / "copies" / "0001-jpeg.jpg"
+    assert "1 pair noted" in run("duplicates", "--not-copies", *pair).stderr
+    assert "no copies found" in run("duplicates").stderr
+    assert "1 pair may be copies again" in run("duplicates", "--not-copies", "--undo", *pair).stderr
+    assert "1 group" in run("duplicates").stderr
+    assert "nothing else" in run("duplicates", "--undo", *pair, code=1).stderr
+    assert "nothing else" in run("duplicates", "--not-copies", "--of", pair[0], *pair, code=1).stderr
