@@ -57,6 +57,12 @@ def index(
     recheck: Annotated[
         bool, typer.Option("--recheck", help="Read the contents of all files again, not only of new and changed ones.")
     ] = False,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Refuse larger pictures. Default: 100,000,000 pixels.", show_default=False
+        ),
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Index files and folders.
@@ -74,7 +80,7 @@ def index(
     with open_collection(collection, extractor=extractor, weights=weights, options=options) as photos:
         prepare_kernels(storing=True)
         with _progress_bar() as progress:
-            report = photos.add(paths, progress=progress, threads=threads, recheck=recheck)
+            report = photos.add(paths, progress=progress, threads=threads, recheck=recheck, max_pixels=max_pixels)
         missing = 0 if json_ or not report.items else len(photos.missing())
     if json_:
         _print_json(report)

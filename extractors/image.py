@@ -32,7 +32,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from assocmem._numerics.types import U8
 from assocmem.errors import InputError, MediaError
 from assocmem.extractors.base import Image
-from assocmem.extractors.sniff import ImageFormat, image_format, media_error, open_media, read_head
+from assocmem.extractors.sniff import ImageFormat, image_format, media_error, open_media, read_head, too_large
 from assocmem.extractors.wide_tiff import eight_bits
 
 DEFAULT_MAX_PIXELS: Final = 100_000_000
@@ -160,7 +160,7 @@ def read_as_far_as_it_goes(
 
 def _decoded(picture: ImageFile.ImageFile, min_side: int, max_pixels: int) -> Image:
     header_pixels = picture.width * picture.height
-    _check_pixels(picture, _HARD_MAX_PIXELS)
+    _check_pixels(picture, max(max_pixels, _HARD_MAX_PIXELS))
     if picture.info.get("progressive"):
         _check_pixels(picture, max_pixels)
     picture.draft(None, (2 * min_side, 2 * min_side))
@@ -331,7 +331,7 @@ def _promised_length(name: ImageFormat, head: bytes) -> int:
 def _check_pixels(picture: ImageFile.ImageFile, limit: int) -> None:
     width, height = picture.size
     if width * height > limit:
-        raise MediaError(f"too large: {width} x {height} pixels, the limit is {limit / 1e6:g} million")
+        raise too_large(width, height, limit)
 
 
 def _orientation(picture: ImageFile.ImageFile) -> int:

@@ -200,6 +200,11 @@ def media_error(error: OSError) -> MediaError:
     return MediaError(text[:1].lower() + text[1:], lasting=False)
 
 
+def too_large(width: int, height: int, limit: int) -> MediaError:
+    """Return the error for a picture with more pixels than the limit; not lasting: the limit is an option."""
+    return MediaError(f"too large: {width} x {height} pixels, the limit is {limit / 1e6:g} million", lasting=False)
+
+
 def image_format(head: bytes) -> ImageFormat | None:
     """Return the picture format that begins with these bytes, or None."""
     for magic, name in _IMAGE_MAGIC:

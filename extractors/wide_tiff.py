@@ -13,6 +13,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from assocmem._numerics.types import U8, AnyArray
 from assocmem.errors import MediaError
+from assocmem.extractors.sniff import too_large
 
 TRIMMED = 0.001
 """Share of the values, at each end, that may be dead and hot pixels."""
@@ -48,7 +49,7 @@ def open_wide_tiff(file: BinaryIO, orientation: int | None, max_pixels: int) -> 
         page = pages.pages.first
         width, height = page.imagewidth, page.imagelength
         if width * height > max_pixels:
-            raise MediaError(f"too large: {width} x {height} pixels, the limit is {max_pixels / 1e6:g} million")
+            raise too_large(width, height, max_pixels)
         try:
             values = np.asarray(page.asarray())
         except ValueError as error:

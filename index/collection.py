@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from assocmem.errors import InputError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.index.ingest.indexer import Indexer
 from assocmem.index.results import (
@@ -157,6 +158,7 @@ class Collection:
         progress: Callable[[Progress], None] | None = None,
         threads: int | None = None,
         recheck: bool = False,
+        max_pixels: int | None = None,
     ) -> AddReport:
         """Index files and folders: only what is new or changed is read.
 
@@ -171,6 +173,8 @@ class Collection:
         recheck : bool
             Read the contents of all files: a file may have been replaced by one of the same size and time, or be
             damaged. Only what is not what it was is described anew.
+        max_pixels : int, optional
+            Pictures with more pixels are refused before they take memory; by default with more than 100 million.
 
         Returns
         -------
@@ -184,7 +188,10 @@ class Collection:
         CollectionMismatchError, DamagedCollectionError
             The collection cannot take the items; nothing is written.
         """
-        return self._indexer.add([absolute(path) for path in listed(paths)], progress, threads, recheck=recheck)
+        if max_pixels is not None and max_pixels < 1:
+            raise InputError(f"max_pixels: expected at least 1, found {max_pixels}")
+        files = [absolute(path) for path in listed(paths)]
+        return self._indexer.add(files, progress, threads, recheck=recheck, max_pixels=max_pixels)
 
     def remove(self, paths: StrPath | Iterable[StrPath] = (), *, missing: bool = False, insist: bool = False) -> int:
         """Remove the items of files and folders, and with ``missing`` those whose files are gone.

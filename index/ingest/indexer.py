@@ -39,6 +39,7 @@ class Indexer:
         threads: int | None = None,
         *,
         recheck: bool = False,
+        max_pixels: int | None = None,
     ) -> AddReport:
         """Index files and folders, given by absolute paths; see ``Collection.add``."""
         started = time.perf_counter()
@@ -51,7 +52,8 @@ class Indexer:
         with session.writing(create=True) as catalog:
             session.snapshot()  # damage is found before anything is written or removed
             writer = Writer(catalog, session.folder, session.coder)
-            run = _Run(writer, lambda: session.extractor, progress, threads or os.cpu_count() or 1, recheck=recheck)
+            threads = threads or os.cpu_count() or 1
+            run = _Run(writer, lambda: session.extractor, progress, threads, recheck=recheck, max_pixels=max_pixels)
             report = run.index(paths)
             refresh_if_due(session.snapshot(), session.folder, session.coder, session.message_coder)
             counts = catalog.counts()
@@ -80,12 +82,14 @@ class _Run:
         threads: int,
         *,
         recheck: bool,
+        max_pixels: int | None,
     ) -> None:
         self.writer = writer
         self.extractor = extractor
         self.progress = progress
         self.threads = threads
         self.recheck = recheck
+        self.max_pixels = max_pixels
         self.report = AddReport()
         self.total = 0
         self.done = 0
@@ -155,7 +159,7 @@ class _Run:
         extractor = self.extractor()
         # Closed here, whatever happens: an exception that somebody stores would keep the threads alive.
         with (
-            closing(decode(jobs, extractor, known, threads=self.threads)) as messages,
+            closing(decode(jobs, extractor, known, threads=self.threads, max_pixels=self.max_pixels)) as messages,
             closing(describe(messages, extractor, threads=self.threads)) as results,
         ):
             for result in results:

@@ -134,7 +134,12 @@ def _failure(found: FoundFile, error: MediaError) -> Failure:
 
 
 def decode(
-    jobs: Iterable[Job], extractor: Extractor, known: Callable[[bytes], bool], *, threads: int
+    jobs: Iterable[Job],
+    extractor: Extractor,
+    known: Callable[[bytes], bool],
+    *,
+    threads: int,
+    max_pixels: int | None = None,
 ) -> Generator[Part | End, None, None]:
     """Read and prepare files in ``threads`` threads; yield the parts of each file, then its end, in the order of jobs.
 
@@ -149,7 +154,7 @@ def decode(
                 while len(waiting) < LOOKAHEAD and (job := next(source, None)) is not None:
                     outbox: queue.Queue[Part | End | BaseException] = queue.Queue(QUEUED_PARTS)
                     waiting.append(outbox)
-                    pool.submit(_decode_file, job, extractor, known, _sender(outbox, stop))
+                    pool.submit(_decode_file, job, extractor, known, _sender(outbox, stop), max_pixels)
                 if not waiting:
                     return
                 message = waiting[0].get()
@@ -187,6 +192,7 @@ def _decode_file(
     extractor: Extractor,
     known: Callable[[bytes], bool],
     send: Callable[[Part | End | BaseException], None],
+    max_pixels: int | None,
 ) -> None:
     """Run in a thread: hash one file, decode it unless its content is known, send the result."""
     try:
@@ -196,7 +202,7 @@ def _decode_file(
             if known(digest):
                 send(End(job, digest, known=True))
                 return
-            for part in read_parts(job.found.path, job.kind, extractor):
+            for part in read_parts(job.found.path, job.kind, extractor, max_pixels):
                 send(part)
             _check_unchanged(job.found)
             send(End(job, digest))
@@ -209,15 +215,17 @@ def _decode_file(
             send(error)
 
 
-def read_parts(path: str, kind: MediaKind, extractor: Extractor) -> Iterator[Part]:
+def read_parts(path: str, kind: MediaKind, extractor: Extractor, max_pixels: int | None = None) -> Iterator[Part]:
     """Yield a picture (one part) or a video (a part per shot), prepared for the network.
 
+    ``max_pixels``: larger pictures are refused; None for ``extractors.image.DEFAULT_MAX_PIXELS``.
     MediaError is raised after the parts of a file that cannot be read to its end.
     """
     if kind == "image":
-        from assocmem.extractors.image import read_as_far_as_it_goes
+        from assocmem.extractors.image import DEFAULT_MAX_PIXELS, read_as_far_as_it_goes
 
-        image, missing = read_as_far_as_it_goes(path, min_side=extractor.min_side)
+        limit = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
+        image, missing = read_as_far_as_it_goes(path, min_side=extractor.min_side, max_pixels=limit)
         yield picture_part(image, extractor)
         if missing is not None:
             raise MediaError(missing)

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from assocmem.errors import MediaError
+from assocmem.errors import InputError, MediaError
 from assocmem.extractors.base import Extraction
 from assocmem.index.ingest import pipeline
 from assocmem.index.ingest.pipeline import content_hash
@@ -121,8 +121,8 @@ def test_a_video_that_was_cut_short_by_circumstances_is_read_again(tmp_path, mon
     video = write_video(tmp_path / "clip.mp4", scenes([30, 30, 30]))
     read_parts = pipeline.read_parts
 
-    def unplugged(path, kind, extractor):
-        yield from islice(read_parts(path, kind, extractor), 2)
+    def unplugged(path, kind, extractor, max_pixels):
+        yield from islice(read_parts(path, kind, extractor, max_pixels), 2)
         raise MediaError("input/output error", lasting=False)
 
     with open_photos(tmp_path / "photos.amem") as photos:
@@ -133,3 +133,13 @@ def test_a_video_that_was_cut_short_by_circumstances_is_read_again(tmp_path, mon
         report = photos.add([video])
         assert (report.failed, photos.failures(), len(photos)) == ([], [], 3)
         assert photos.add([video]).unchanged == 1
+
+
+def test_the_limit_of_pixels_is_an_option_and_what_it_refused_is_tried_again(photos, tmp_path):
+    (path,) = pictures(tmp_path / "in", [1])
+    report = photos.add(path, max_pixels=96 * 72 - 1)
+    assert [failure.reason for failure in report.failed] == ["too large: 96 x 72 pixels, the limit is 0.006911 million"]
+    assert photos.add(path, max_pixels=96 * 72).indexed == 1
+    assert photos.failures() == []
+    with pytest.raises(InputError, match="max_pixels: expected at least 1"):
+        photos.add(path, max_pixels=0)
