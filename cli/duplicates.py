@@ -125,7 +125,9 @@ def _say_what_was_found(found: list[Copies], *, all_kinds: bool) -> None:
             "index the folders into a new collection to have them checked"
         )
     if found:
-        say(f"{count(len(found), 'group')}, {count(copied, 'copy', 'copies')}")
+        similar = sum(copies.kinds.count("similar") for copies in found)
+        and_similar = f", {similar} similar" if similar else ""
+        say(f"{count(len(found), 'group')}, {count(copied - similar, 'copy', 'copies')}{and_similar}")
     else:
         say("no copies found" + ("" if all_kinds else "; --similar finds what shares a part too"))
 

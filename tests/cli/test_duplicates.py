@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from assocmem.cli.main import app
+from tests.copies.test_second_look import photograph
 from tests.fakes import ColourExtractor, altered, pictures
 
 
@@ -41,6 +42,18 @@ def test_groups_are_printed(run, tmp_path):
     assert across.count("\n") == 4
     itself = run("duplicates", "--other", tmp_path / "photos.amem", "--json").stdout
     assert itself.count('"original"') == 4  # a file is no copy of itself, whatever collection it is in
+
+
+def test_what_is_similar_is_shown_on_request_and_counted_by_itself(run, tmp_path):
+    whole = photograph(1)
+    whole.save(tmp_path / "whole.png")
+    whole.resize((256, 192)).save(tmp_path / "small.png")
+    whole.crop((12, 8, 500, 374)).save(tmp_path / "part.png")
+    run("index", *(tmp_path / f"{name}.png" for name in ("whole", "small", "part")))
+    assert "1 group, 1 copy\n" in run("duplicates").stderr
+    found = run("duplicates", "--least", "0.5")
+    assert "1 group, 1 copy, 1 similar" in found.stderr
+    assert [line.split("\t")[-1] for line in found.stdout.splitlines()] == ["first", "same picture", "similar"]
 
 
 def test_a_sheet_is_written_but_not_over_another_file(run, tmp_path):
