@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias, get_args
 
 import numpy as np
@@ -26,6 +26,8 @@ LOOKS = 24
 
 A page of text is like every other page, but most like its copy; without a limit, n pages take n x n looks.
 """
+SURE = 8
+"""How many looks at an item must end with "the same" before what is one picture by way of others is believed unseen."""
 REGISTRATIONS = 6
 """The same for the search for a common part, which takes ten times as long as a look."""
 _AT_ONCE = 64
@@ -46,14 +48,14 @@ class Evidence:
     """What there is to judge n items by."""
 
     contents: Contents
-    unlike: Unlike = field(default=frozenset(), kw_only=True)
-    """pairs of contents that the user said are no copies"""
     details: Details
+    unlike: Unlike = frozenset()
+    """pairs of contents that the user said are no copies"""
 
     def kinds(self, first: I64, second: I64, scores: F32, *, similar: bool) -> list[CopyKind | None]:
         """Return the kind of each pair of rows, None for look-alikes; ``similar``: look for common parts too.
 
-        Pairs within what is already known to be one picture are not looked at again.
+        Pairs within what is known to be one picture by many looks are not looked at again: see ``SURE``.
         """
         found: list[CopyKind | None] = [None] * len(first)
         pairs = list(zip(first.tolist(), second.tolist(), strict=True))
@@ -81,6 +83,7 @@ class _Looks:
         self._details = details
         self._similar = similar
         self._one = _Clusters()
+        self._alike: Counter[int] = Counter()
         self._unlike: Counter[int] = Counter()
         self._apart: Counter[int] = Counter()
 
@@ -95,7 +98,8 @@ class _Looks:
         if self._contents[a] == self._contents[b]:
             self._one.join(a, b)
             return "identical"
-        return "same" if self._one.has(a, b) and not self._denied(a, b) else None
+        sure = min(self._alike[a], self._alike[b]) >= SURE and self._one.has(a, b)
+        return "same" if sure and not self._denied(a, b) else None
 
     def _denied(self, a: int, b: int) -> bool:
         return bool(self._unlike_by_user) and frozenset((self._contents[a], self._contents[b])) in self._unlike_by_user
@@ -127,6 +131,7 @@ class _Looks:
                 kinds[n] = kind
                 if kind == "same":
                     self._one.join(*pairs[n])
+                    self._alike.update(pairs[n])
 
 
 class _Clusters:

@@ -247,7 +247,7 @@ def groups_within(library: Library, least: float) -> list[tuple[Ranked, list[Pro
     pairs = find_pairs(library.items, least)
     kinds = library.evidence.kinds(pairs.first, pairs.second, pairs.scores, similar=least < COPY)
     both = zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)
-    known = {pair: kind for pair, kind in zip(both, kinds, strict=True) if kind}
+    known = dict(zip(both, kinds, strict=True))
     found = group_pairs(library.items, _chosen(pairs, kinds), least)
     groups = []
     for start, stop in pairwise(found.starts.tolist()):
@@ -255,9 +255,10 @@ def groups_within(library: Library, least: float) -> list[tuple[Ranked, list[Pro
         members = []
         for row, score in zip(rows, found.scores[start + 1 : stop].tolist(), strict=True):
             # A pair that was not proposed belongs together by way of others: that is not more than similar, unless all
-            # of the group are one picture.
-            kind = known.get((min(leader, row), max(leader, row)), "same" if least >= COPY else "similar")
-            if not library.evidence.denies(leader, row):
+            # of the group are one picture. One that was looked at in vain does not, whatever others say.
+            pair = min(leader, row), max(leader, row)
+            kind = known.get(pair, "same" if least >= COPY else "similar")
+            if kind is not None and not library.evidence.denies(leader, row):
                 members.append((int(library.ids[row]), score, kind))
         if not members:
             continue

@@ -42,8 +42,9 @@ def test_no_pairs_have_no_kinds():
     assert Evidence(lambda rows: [], no_details(0)).kinds(none, none, none.astype(np.float32), similar=True) == []
 
 
-def test_what_is_one_picture_by_way_of_another_is_not_looked_at_again(monkeypatch):
+def test_what_is_one_picture_by_way_of_many_is_not_looked_at_again(monkeypatch):
     looked = []
+    monkeypatch.setattr(evidence, "SURE", 1)
     monkeypatch.setattr(evidence, "is_same", lambda a, b: looked.append(1) or True)
     monkeypatch.setattr(evidence, "_AT_ONCE", 2)
     pairs = [(0, 1), (1, 2), (0, 2), (2, 3), (0, 3), (1, 3)]

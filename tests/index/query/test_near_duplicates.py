@@ -154,3 +154,23 @@ def test_unknown_paths_and_invalid_similarities_are_refused(photos, tmp_path):
     for least in (0.2, 1.5, float("nan")):
         with pytest.raises(InputError, match=r"a similarity from 0\.5 to 1\.4"):
             photos.duplicates(least=least)
+
+
+def test_who_was_found_unlike_the_first_is_not_in_its_group(photos, tmp_path, monkeypatch):
+    """A look takes four pictures for one, each and the next: a chain whose ends are not the same."""
+    for number, size in enumerate([(96, 72), (92, 70), (90, 68), (88, 66)]):
+        picture(1).resize(size).save(tmp_path / f"{number}.png")
+        photos.add(tmp_path / f"{number}.png")
+    numbers = {}
+    for segment in photos._session.snapshot().segments:
+        rows = segment.details[np.arange(len(segment.ids))]
+        numbers |= {row.tobytes(): int(item) - 1 for item, row in zip(segment.ids, rows, strict=True)}
+    assert sorted(numbers.values()) == [0, 1, 2, 3]
+    monkeypatch.setattr(
+        "assocmem.index.query.evidence.is_same",
+        lambda one, other: abs(numbers[one.tobytes()] - numbers[other.tobytes()]) == 1,
+    )
+    (group,) = photos.duplicates()
+    assert os.path.basename(group.original.path) == "1.png"
+    names = [os.path.basename(hit.path) for hit in group.copies]
+    assert sorted(names) == ["0.png", "2.png"]  # 3 is like 2 alone
