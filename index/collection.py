@@ -11,7 +11,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from assocmem.errors import InputError
 from assocmem.extractors.base import Extractor, Image
 from assocmem.index.ingest.indexer import Indexer
 from assocmem.index.results import (
@@ -188,8 +187,6 @@ class Collection:
         CollectionMismatchError, DamagedCollectionError
             The collection cannot take the items; nothing is written.
         """
-        if max_pixels is not None and max_pixels < 1:
-            raise InputError(f"max_pixels: expected at least 1, found {max_pixels}")
         files = [absolute(path) for path in listed(paths)]
         return self._indexer.add(files, progress, threads, recheck=recheck, max_pixels=max_pixels)
 

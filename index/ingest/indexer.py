@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
+from assocmem.errors import InputError
 from assocmem.extractors.base import Extractor
 from assocmem.index.derived.refresh import refresh_if_due
 from assocmem.index.ingest.pipeline import Job, Result, decode, describe, plan
@@ -42,6 +43,8 @@ class Indexer:
         max_pixels: int | None = None,
     ) -> AddReport:
         """Index files and folders, given by absolute paths; see ``Collection.add``."""
+        if max_pixels is not None and max_pixels < 1:
+            raise InputError(f"max_pixels: expected at least 1, found {max_pixels}")
         started = time.perf_counter()
         session = self._session
         if session.settings is None and not any(map(os.path.lexists, paths)):

@@ -72,7 +72,7 @@ def contents(folder):
 
 def test_only_the_catalog_changes(indexed, files, forbidden):
     before, generation = contents(indexed.folder), indexed.info().generation
-    assert len(before) == 5  # a segment, and four files of derived memories
+    assert len(before) == 6  # a segment, and five files of derived memories
     with assocmem.open(indexed.folder) as photos:  # with the network that the collection names
         assert photos.teach("castle", files[1]).taught == 4
         assert photos.correct(files[2][:2], wrong="castle").taught == 2
