@@ -61,7 +61,7 @@ def _of_one_shot(one: Hit, other: Hit) -> bool:
     (stem, suffix), (their_stem, their_suffix) = (os.path.splitext(hit.path) for hit in (one, other))
     if stem.casefold() != their_stem.casefold():
         return False
-    return one.kind != other.kind or has_raw_suffix(suffix) != has_raw_suffix(their_suffix)
+    return {one.kind, other.kind} == {"image", "shot"} or has_raw_suffix(suffix) != has_raw_suffix(their_suffix)
 
 
 class Files:

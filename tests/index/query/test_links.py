@@ -37,6 +37,13 @@ def test_files_of_one_shot_are_stacked(paths, copies, stacked):
     assert [hit.rank for hit in group.copies] == list(range(1, 1 + len(copies)))
 
 
+def test_a_picture_that_is_asked_about_is_no_video_of_its_namesake():
+    asked = Hit(1, -1, "/a/IMG_1.jpg", "query", None, None, 1.4)
+    group = without_links(asked, [(hit, "same") for hit in hits("/a/IMG_1.png")], Files(), alike=False)
+    assert [hit.path for hit in group.copies] == ["/a/IMG_1.png"]
+    assert group.stacked == []
+
+
 @pytest.mark.parametrize("paths", [("/a/IMG_1.JPG", "/a/IMG_1.CR2"), ("/a/IMG_1.HEIC", "/a/IMG_1.MOV")])
 def test_a_shot_alone_is_no_group(paths):
     assert grouped(*paths) is None
