@@ -12,8 +12,9 @@ import numpy.typing as npt
 from numba import njit
 
 from assocmem._numerics.rotation import as_matrix, make_signs, next_power_of_two, rotate_rows
-from assocmem._numerics.types import F32, KERNEL, U16
-from assocmem._numerics.validation import check_size
+from assocmem._numerics.types import F32, KERNEL, U16, Integers
+from assocmem._numerics.validation import as_integers, check_size
+from assocmem.errors import InputError
 
 AXES = 2048
 """Axes that a symbol is chosen from."""
@@ -41,6 +42,22 @@ def pick_longest(rotated, axes, symbols):  # type: ignore[no-untyped-def]
                 best = magnitude
                 winner = j
         symbols[i] = 2 * winner + (1 if rotated[i, winner] < 0.0 else 0)
+
+
+def check_messages(messages: npt.ArrayLike, clusters: int) -> Integers:
+    """Return messages as an array of integers (n, clusters), symbols below ``ALPHABET``.
+
+    Raises
+    ------
+    InputError
+        Wrong shape, dtype or symbols.
+    """
+    array = as_integers(messages, "messages")
+    if array.ndim != 2 or array.shape[1] != clusters:
+        raise InputError(f"messages: expected shape (n, {clusters}), found {array.shape}")
+    if array.size and not 0 <= array.min() <= array.max() < ALPHABET:
+        raise InputError(f"messages: expected symbols 0 to {ALPHABET - 1}, found {array.min()} to {array.max()}")
+    return array
 
 
 class MessageCoder:

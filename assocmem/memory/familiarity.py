@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from assocmem._numerics.types import F32, F64, I32, I64, U8, Bools, Integers
-from assocmem._numerics.validation import as_integers, check_size
-from assocmem.codes.hash_codes import ALPHABET, DEFAULT_CLUSTERS
+from assocmem._numerics.validation import check_size
+from assocmem.codes.hash_codes import ALPHABET, DEFAULT_CLUSTERS, check_messages
 from assocmem.errors import InputError
 from assocmem.memory.base import BitMemory
 from assocmem.memory.familiarity_kernels import (
@@ -115,7 +115,7 @@ class SeenMemory(BitMemory):
             Wrong shape, dtype or symbols; nothing is stored.
         """
         self._check_writable()
-        checked = self._check(messages)
+        checked = check_messages(messages, self.clusters)
         with self._writing:
             connections = self._count_connections()
             for start in range(0, len(checked), _BATCH):
@@ -127,14 +127,6 @@ class SeenMemory(BitMemory):
         """Add all that another memory of the same shape has stored; InputError for any other."""
         super().merge(other)
         self._connections = self._scales = None
-
-    def _check(self, messages: npt.ArrayLike) -> Integers:
-        array = as_integers(messages, "messages")
-        if array.ndim != 2 or array.shape[1] != self.clusters:
-            raise InputError(f"messages: expected shape (n, {self.clusters}), found {array.shape}")
-        if array.size and not 0 <= array.min() <= array.max() < ALPHABET:
-            raise InputError(f"messages: expected symbols 0 to {ALPHABET - 1}, found {array.min()} to {array.max()}")
-        return array
 
     def _to_units(self, messages: Integers) -> I32:
         """Return the units of the symbols, int32 (n, clusters); neighbouring symbols share a unit."""
@@ -214,7 +206,7 @@ class SeenMemory(BitMemory):
         -------
         float32 (n,), in bits
         """
-        units = self._to_units(self._check(messages))
+        units = self._to_units(check_messages(messages, self.clusters))
         levels, table = self.scales()
         tables = np.stack([table, connection_probabilities(self._levels()[1])]).astype(np.float32)
         draws = rng.random((len(units), len(self._pairs)), np.float32)
@@ -224,7 +216,7 @@ class SeenMemory(BitMemory):
 
     def _score(self, messages: npt.ArrayLike, least: float) -> I32:
         """Return int32 (n, 2): the weight of the heaviest clique, 0 if below ``least`` bits, and the connections."""
-        units = self._to_units(self._check(messages))
+        units = self._to_units(check_messages(messages, self.clusters))
         found = np.empty((len(units), 2), np.int32)
         levels, table = self.scales()
         lightest = max(1, math.ceil(least * WEIGHT_SCALE))

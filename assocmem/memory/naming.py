@@ -15,9 +15,9 @@ import numpy.typing as npt
 from numba import njit
 
 from assocmem._numerics.simd import prefetch
-from assocmem._numerics.types import I64, KERNEL, U16, U32, AnyArray, Integers
+from assocmem._numerics.types import I64, KERNEL, U32, AnyArray
 from assocmem._numerics.validation import as_integers, check_size
-from assocmem.codes.hash_codes import ALPHABET, DEFAULT_CLUSTERS
+from assocmem.codes.hash_codes import ALPHABET, DEFAULT_CLUSTERS, check_messages
 from assocmem.errors import InputError
 from assocmem.memory.base import BitMemory
 
@@ -250,7 +250,10 @@ class NamingMemory(BitMemory):
             Wrong shape, dtype, symbols or numbers; nothing is stored.
         """
         self._check_writable()
-        checked, names = self._check(messages), as_integers(numbers, "numbers")
+        checked, names = (
+            np.ascontiguousarray(check_messages(messages, self.clusters), np.uint16),
+            as_integers(numbers, "numbers"),
+        )
         if names.shape != (len(checked),):
             raise InputError(f"numbers: expected shape ({len(checked)},), found {names.shape}")
         if names.size and not 0 <= names.min() <= names.max() <= MOST:
@@ -276,18 +279,10 @@ class NamingMemory(BitMemory):
 
     def names(self, messages: npt.ArrayLike) -> Names:
         """Return the numbers that messages, integers (n, clusters), or similar ones, were most likely stored under."""
-        checked = self._check(messages)
+        checked = np.ascontiguousarray(check_messages(messages, self.clusters), np.uint16)
         numbers, votes = (np.empty((len(checked), NAMED), np.int64) for _ in range(2))
         name_messages(self.bits.reshape(-1), self._slots, checked, self._pairs, numbers, votes)
         return Names(numbers, votes)
-
-    def _check(self, messages: npt.ArrayLike) -> U16:
-        array: Integers = as_integers(messages, "messages")
-        if array.ndim != 2 or array.shape[1] != self.clusters:
-            raise InputError(f"messages: expected shape (n, {self.clusters}), found {array.shape}")
-        if array.size and not 0 <= array.min() <= array.max() < ALPHABET:
-            raise InputError(f"messages: expected symbols 0 to {ALPHABET - 1}, found {array.min()} to {array.max()}")
-        return np.ascontiguousarray(array, np.uint16)
 
     def theory(self, kept: int, messages: int) -> float:
         """Return the share of copies that are named, if messages are random.

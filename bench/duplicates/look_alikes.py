@@ -20,24 +20,16 @@ from assocmem.bench.duplicates.methods import Descriptions, describe_pictures
 from assocmem.bench.inputs import unit_rows_float32
 from assocmem.bench.tables import Section, percent
 from assocmem.codes.dct_sketches import SKETCH_THRESHOLD, sketch_cosines
-from assocmem.codes.fine_detail import COLOUR_SIDE, DETAIL_SIDE, fine_detail
 from assocmem.copies.candidate_pairs import COSINE_THRESHOLD
 from assocmem.copies.grouping import COPY, SIMILAR
 from assocmem.copies.registration import register
 from assocmem.copies.second_look import is_same
+from assocmem.index.ingest.pipeline import picture_detail
 
 LIKENESS, COPIES, SIMILAR_TOO = "likeness alone", "copies", "with --similar"
 SIDE = 900
 """Longest side of a document, in pixels, before it is described."""
 Row = dict[str, Any]
-
-
-def detail_of(picture: Picture) -> U8:
-    """Return the fine detail of a picture, uint8 (DETAIL_LENGTH,)."""
-    from assocmem.extractors.image import colour_square, grey_square
-
-    values = np.asarray(picture)
-    return fine_detail(grey_square(values, DETAIL_SIDE), colour_square(values, COLOUR_SIDE))
 
 
 def likeness(ours: Descriptions, theirs: Descriptions) -> F32:
@@ -102,7 +94,10 @@ def unlike_photographs(pictures: Sequence[Picture], extractor: Any) -> Row:
 
 
 def _false_copies(kind: str, pictures: Sequence[Picture], extractor: Any) -> Row:
-    described, details = describe_pictures(pictures, extractor), [detail_of(picture) for picture in pictures]
+    described, details = (
+        describe_pictures(pictures, extractor),
+        [picture_detail(np.asarray(picture)) for picture in pictures],
+    )
     pairs = list(combinations(range(len(pictures)), 2))
     found = verdicts(described, described, (details, details), pairs)
     return {"kind": kind, "pairs": len(pairs), "false": {name: int(flags.sum()) for name, flags in found.items()}}
@@ -114,12 +109,12 @@ def true_copies(
     """Yield a row per alteration: the share of its copies that each method takes for copies of their originals."""
     say(f"copies that are found: {len(alterations)} kinds of {len(originals)} photographs ...")
     described = describe_pictures(list(originals.values()), extractor)
-    details = [detail_of(picture) for picture in originals.values()]
+    details = [picture_detail(np.asarray(picture)) for picture in originals.values()]
     pairs = [(n, n) for n in range(len(originals))]
     for alteration in alterations:
         copies = [make_copy(picture, alteration, number) for number, picture in originals.items()]
         theirs = describe_pictures(copies, extractor)
-        found = verdicts(described, theirs, (details, [detail_of(copy) for copy in copies]), pairs)
+        found = verdicts(described, theirs, (details, [picture_detail(np.asarray(copy)) for copy in copies]), pairs)
         yield {"copy": alteration.name, "found": {name: float(flags.mean()) for name, flags in found.items()}}
 
 

@@ -244,10 +244,16 @@ def picture_part(image: Image, extractor: Extractor) -> Part:
 
 def _small(image: Image) -> tuple[U8, U8]:
     """Return what copies are told by: a small grey picture, and the fine detail."""
+    from assocmem.extractors.image import grey_square
+
+    return grey_square(image, SKETCH_SIDE), picture_detail(image)
+
+
+def picture_detail(image: Image) -> U8:
+    """Return the fine detail of a picture, uint8 (DETAIL_LENGTH,)."""
     from assocmem.extractors.image import colour_square, grey_square
 
-    detail = fine_detail(grey_square(image, DETAIL_SIDE), colour_square(image, COLOUR_SIDE))
-    return grey_square(image, SKETCH_SIDE), detail
+    return fine_detail(grey_square(image, DETAIL_SIDE), colour_square(image, COLOUR_SIDE))
 
 
 def content_hash(path: str) -> bytes:

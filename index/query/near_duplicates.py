@@ -76,7 +76,8 @@ def find_query_copies(
     )
     parts, places = np.nonzero((rows >= 0) & (similarity >= least))
     n = len(library)
-    theirs = Evidence(lambda rows: [_contents_of(asked, content)[row] for row in rows], asked.details)
+    contents = _contents_of(asked, content)
+    theirs = Evidence(lambda rows: [contents[row] for row in rows], asked.details)
     evidence = _evidence_of_both(_with_contents(session, library).evidence, theirs, n, len(asked.features))
     found = rows[parts, places], similarity[parts, places]
     kinds = evidence.kinds(found[0], parts + n, found[1], similar=least < COPY)

@@ -24,7 +24,7 @@ from assocmem.codes.fine_detail import (
 )
 from assocmem.copies.second_look import is_same, look
 from assocmem.errors import InputError
-from assocmem.extractors.image import colour_square, grey_square
+from assocmem.index.ingest.pipeline import picture_detail
 from tests.media import photo
 
 MILD = ("jpeg 70", "jpeg 30", "scale 50%", "scale 25%", "blur 1", "blur 2", "noise 10", "light 60%", "contrast 50%",
@@ -34,8 +34,7 @@ BY_NAME = {alteration.name: alteration for alteration in alterations()}
 
 
 def detail_of(picture):
-    values = np.asarray(picture.convert("RGB"))
-    return fine_detail(grey_square(values, DETAIL_SIDE), colour_square(values, COLOUR_SIDE))
+    return picture_detail(np.asarray(picture.convert("RGB")))
 
 
 def photograph(seed):
